@@ -1,0 +1,7 @@
+"""The search over networks, bit widths and hardware. This room opens with the study runner."""
+
+if not __name__.startswith("siliform."):
+    raise ImportError(
+        "the room 'dse' was imported as the top-level package '" + __name__ + "'; "
+        "import it as siliform.dse, so that it is loaded once and under one name"
+    )

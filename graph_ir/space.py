@@ -1,0 +1,188 @@
+"""Iteration spaces: the work of an op, as loops, accesses and a scalar body.
+
+One description yields the op counts, the operand footprints and the normal form in which a
+matrix engine sees the op. It is written in the notation of an einsum with optional sums of
+indices::
+
+    Space.over("b m k, b k n -> b m n", {"mac": 1}, b=12, m=128, n=128, k=64)
+    Space.over("n g c oh+kh ow+kw, g o c kh kw -> n g o oh ow", {"mac": 1}, n=1, g=1, ...)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from math import prod
+
+#: Every scalar operation a body may count. A unit prices each of them or refuses the op.
+SCALAR_OPS = (
+    "mac",  # multiply and add into an accumulator
+    "add",  # also subtract, negate
+    "mul",
+    "div",
+    "compare",  # also max, min, select, sign, absolute value
+    "logic",  # bitwise and boolean
+    "round",  # also floor, ceil, convert between formats
+    "exp",
+    "log",
+    "rsqrt",  # also sqrt
+    "reciprocal",
+    "sin",  # also cos
+    "tanh",
+    "sigmoid",
+    "erf",
+    "gelu",  # exact or tanh form as one table look-up
+    "silu",
+    "pow",
+    "random",
+)
+
+
+@dataclass(frozen=True)
+class Access:
+    """Which dims index each axis of one operand. An axis may be a sum of dims (a sliding window)."""
+
+    axes: tuple[tuple[str, ...], ...]
+
+    @cached_property
+    def dims(self) -> frozenset[str]:
+        return frozenset(dim for axis in self.axes for dim in axis)
+
+    def elements(self, extents: Mapping[str, int]) -> int:
+        """Distinct elements touched: a sum of dims spans the sum of (extent - 1), plus one."""
+        return prod(sum(extents[dim] - 1 for dim in axis) + 1 for axis in self.axes)
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """The normal form of a `mac` space on a matrix engine: `batch` products of M x N x K.
+
+    `points` is the number of multiply-accumulates that are really done (masks left out).
+    """
+
+    batch: int
+    m: int
+    n: int
+    k: int
+    points: int
+
+    @property
+    def dense_points(self) -> int:
+        return self.batch * self.m * self.n * self.k
+
+
+@dataclass(frozen=True)
+class Space:
+    """Loops over `extents`, reading `reads`, writing `writes`, doing `body` at every kept point.
+
+    Attributes
+    ----------
+    extents : loop extent of each dim.
+    reads, writes : one Access per operand read, and per result written, in order.
+    body : scalar operations (see SCALAR_OPS) per point; empty for pure movement.
+    kept : points really executed, where a mask or a data-dependent choice leaves some out;
+        None means all of them.
+    density_source : "exact" when `kept` follows from the attributes, "declared" when it is a
+        density that the user stated about the data.
+    """
+
+    extents: Mapping[str, int]
+    reads: tuple[Access, ...]
+    writes: tuple[Access, ...]
+    body: Mapping[str, int] = field(default_factory=dict)
+    kept: int | None = None
+    density_source: str = "exact"
+
+    def __post_init__(self) -> None:
+        unknown = set(self.body) - set(SCALAR_OPS)
+        if unknown:
+            raise ValueError(f"scalar operations {sorted(unknown)} are not in SCALAR_OPS")
+        named = frozenset().union(*(a.dims for a in (*self.reads, *self.writes)))
+        if named - set(self.extents):
+            raise ValueError(f"dims {sorted(named - set(self.extents))} have no extent")
+        if self.kept is not None and not 0 <= self.kept <= prod(self.extents.values()):
+            raise ValueError(f"kept={self.kept} of {prod(self.extents.values())} points")
+
+    @classmethod
+    def over(
+        cls,
+        accesses: str,
+        body: Mapping[str, int],
+        *,
+        kept: int | None = None,
+        density_source: str = "exact",
+        **extents: int,
+    ) -> Space:
+        """Parse ``"reads -> writes"``: operands split by commas, axes by blanks, sums by ``+``."""
+        left, _, right = accesses.partition("->")
+        return cls(extents, _parse(left), _parse(right), dict(body), kept, density_source)
+
+    @classmethod
+    def elementwise(cls, shape: tuple[int, ...], body: Mapping[str, int], operands: int = 1) -> Space:
+        """One result of `shape` from `operands` of the same shape, `body` at each element."""
+        return cls.over(", ".join(["i"] * operands) + " -> i", body, i=prod(shape))
+
+    @property
+    def dense_points(self) -> int:
+        """Points with masks ignored."""
+        return prod(self.extents.values())
+
+    @property
+    def points(self) -> int:
+        """Points executed."""
+        return self.dense_points if self.kept is None else self.kept
+
+    @property
+    def density(self) -> Fraction:
+        """Executed share of the points."""
+        return Fraction(self.points, self.dense_points) if self.dense_points else Fraction(1)
+
+    @property
+    def reduced(self) -> frozenset[str]:
+        """Dims that no result is indexed by."""
+        return frozenset(self.extents) - frozenset().union(*(a.dims for a in self.writes))
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates executed."""
+        return self.points * self.body.get("mac", 0)
+
+    @property
+    def macs_dense(self) -> int:
+        """Multiply-accumulates with masks ignored."""
+        return self.dense_points * self.body.get("mac", 0)
+
+    def count(self, scalar_op: str) -> int:
+        """How often one scalar operation is executed."""
+        return self.points * self.body.get(scalar_op, 0)
+
+    def contraction(self) -> Contraction | None:
+        """The M, N, K form, or None where the body is not one multiply-accumulate of two operands.
+
+        A dim in both operands and the result is batch; in the first and the result is M; in the
+        second and the result is N; in the operands only is K. A dim of a single operand that is
+        not in the result is summed beforehand and makes the space no contraction.
+        """
+        if dict(self.body) != {"mac": 1} or len(self.reads) < 2 or len(self.writes) != 1:
+            return None
+        first, second, result = self.reads[0].dims, self.reads[1].dims, self.writes[0].dims
+        size = {"batch": 1, "m": 1, "n": 1, "k": 1}
+        for dim, extent in self.extents.items():
+            where = (dim in first, dim in second, dim in result)
+            role = {
+                (True, True, True): "batch",
+                (True, False, True): "m",
+                (False, True, True): "n",
+                (True, True, False): "k",
+            }.get(where)
+            if role is None:
+                return None
+            size[role] *= extent
+        return Contraction(**size, points=self.points)
+
+
+def _parse(operands: str) -> tuple[Access, ...]:
+    texts = operands.split(",") if operands.strip() else []
+    return tuple(Access(tuple(tuple(axis.split("+")) for axis in text.split())) for text in texts)
