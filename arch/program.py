@@ -1,0 +1,329 @@
+"""The compiled mapping: what runs where, in which tiles and order, with which transfers.
+
+A `Program` is a tuple of `Block`s, one per placed graph node, in execution order. A block is a
+loop nest over tiles with three kinds of facts hung on it:
+
+- `Loop`: a dim, its whole extent, and the tile it is cut into; the first is the outermost.
+- `Access`: an operand that is moved between a memory and the unit's buffers. It names the loops
+  that index it; it is fetched again whenever one of those indices changes, which is the same as:
+  once per iteration of every loop that lies outside its innermost own loop.
+- `Stage`: work done on every tile by one unit: a matrix product, scalar operations, or movement.
+
+From the nest follow both closed forms (`Access.total_bytes`) and the explicit tile tasks
+(`tasks`), which agree: the estimator reads the first, the event engine and the RTL the second.
+
+Written form: `Program.to_json` gives one JSON object::
+
+    {"format": "siliform-program", "version": 1, "design": ..., "graph": ..., "blocks": [
+       {"name", "op", "module", "source", "loops": [{"dim", "extent", "tile"}],
+        "accesses": [{"value", "direction", "memory", "dims", "bits", "spill_bits"}],
+        "stages": [{"unit", "kind", ...}], "after": [block names], "beside", "buffers"}]}
+
+`bits` is stored bits per point of the access's dims as "numerator/denominator": a convolution
+reads less than one input element per point of its unfolded matrix.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from math import ceil, prod
+from typing import Any, Literal
+
+Direction = Literal["read", "write"]
+FORMAT = "siliform-program"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Loop:
+    """One loop over tiles of a dim: `extent` points cut into tiles of `tile`, the last one ragged."""
+
+    dim: str
+    extent: int
+    tile: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.tile <= self.extent:
+            raise ValueError(f"loop {self.dim}: a tile of {self.tile} does not fit an extent of {self.extent}")
+
+    @property
+    def count(self) -> int:
+        """Number of tiles."""
+        return -(-self.extent // self.tile)
+
+    def size(self, index: int) -> int:
+        """Points of tile number `index`."""
+        return min(self.tile, self.extent - index * self.tile)
+
+
+@dataclass(frozen=True)
+class Access:
+    """An operand moved between `memory` and the buffers.
+
+    Attributes
+    ----------
+    value : name of the graph value.
+    direction : read or write.
+    memory : where it lives: the name of the DRAM or of the scratchpad (then nothing crosses the chip's edge).
+    dims : loops that index it; empty for an operand moved once and kept, such as a bias.
+    bits : stored bits per point of `dims`.
+    spill_bits : for a result: bits per point of a partial sum that leaves and comes back while a
+        reduction loop outside is unfinished; 0 where that cannot happen.
+    """
+
+    value: str
+    direction: Direction
+    memory: str
+    dims: tuple[str, ...]
+    bits: Fraction
+    spill_bits: int = 0
+
+    def passes(self, loops: tuple[Loop, ...]) -> int:
+        """How often the whole operand crosses: the counts of foreign loops outside its innermost own loop."""
+        own = [i for i, loop in enumerate(loops) if loop.dim in self.dims and loop.count > 1]
+        outside = loops[: own[-1]] if own else ()
+        return prod(loop.count for loop in outside if loop.dim not in self.dims)
+
+    def points(self, loops: tuple[Loop, ...]) -> int:
+        """Points of the whole operand."""
+        return prod(loop.extent for loop in loops if loop.dim in self.dims)
+
+    def total_bytes(self, loops: tuple[Loop, ...]) -> int:
+        """Bytes that cross in the whole block, spills included, rounded up once."""
+        passes, points = self.passes(loops), self.points(loops)
+        if self.direction == "write" and self.spill_bits:
+            return ceil((self.bits + 2 * (passes - 1) * self.spill_bits) * points / 8)
+        return ceil(self.bits * points * passes / 8)
+
+
+@dataclass(frozen=True)
+class Product:
+    """A batched matrix product on a matrix unit. `m`, `n`, `k` are loop dims, or fixed extents.
+
+    `batch` independent products run back to back; `points` counts the multiply-accumulates that
+    are really done (masks left out).
+    """
+
+    unit: str
+    batch: str | int
+    m: str | int
+    n: str | int
+    k: str | int
+    formats: tuple[str, str]
+    points: int
+    kind: Literal["product"] = "product"
+
+
+@dataclass(frozen=True)
+class Scalars:
+    """Scalar operations on a streaming unit: how many of each over the whole block."""
+
+    unit: str
+    counts: Mapping[str, int]
+    format: str
+    kind: Literal["scalars"] = "scalars"
+
+
+@dataclass(frozen=True)
+class Movement:
+    """Bytes read and written by a gather or transposing unit over the whole block."""
+
+    unit: str
+    bytes: int
+    kind: Literal["movement"] = "movement"
+
+
+Stage = Product | Scalars | Movement
+
+
+@dataclass(frozen=True)
+class Block:
+    """One placed node.
+
+    Attributes
+    ----------
+    name, op, module, source : of the graph node.
+    loops : outermost first.
+    accesses, stages : what moves and what is computed, per tile.
+    after : blocks whose results it reads.
+    beside : whether the stages overlap tile by tile (the slowest counts) or follow one another.
+    buffers : tiles held of each operand: 2 when transfers overlap with compute, else 1.
+    launches : kernels started by a host, where the unit needs that.
+    """
+
+    name: str
+    op: str
+    module: str
+    source: str
+    loops: tuple[Loop, ...]
+    accesses: tuple[Access, ...]
+    stages: tuple[Stage, ...]
+    after: tuple[str, ...] = ()
+    beside: bool = True
+    buffers: int = 1
+    launches: int = 0
+
+    @property
+    def tiles(self) -> int:
+        """Number of tiles of the whole nest."""
+        return prod(loop.count for loop in self.loops)
+
+    def bytes_through(self, memory: str) -> int:
+        """Bytes read from and written to one memory."""
+        return sum(a.total_bytes(self.loops) for a in self.accesses if a.memory == memory)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One transfer or one tile of compute, with the tasks it waits for (their indices)."""
+
+    index: int
+    block: str
+    kind: Literal["load", "compute", "store"]
+    resource: str
+    value: str
+    tile: tuple[tuple[str, int, int], ...]
+    bytes: int
+    after: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """The compiled mapping of one graph onto one design."""
+
+    design: str
+    graph: str
+    blocks: tuple[Block, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for block in self.blocks:
+            if block.name in seen:
+                raise ValueError(f"two blocks are named {block.name!r}")
+            missing = set(block.after) - seen
+            if missing:
+                raise ValueError(f"block {block.name!r} comes before what it waits for: {sorted(missing)}")
+            seen.add(block.name)
+
+    def tasks(self, memory: str = "dram") -> Iterator[Task]:
+        """Every transfer through `memory` and every tile of compute, in issue order."""
+        last: dict[str, int] = {}
+        index = 0
+        for block in self.blocks:
+            start = tuple(last[name] for name in block.after if name in last)
+            for task in _unrolled(block, memory, index, start):
+                yield task
+                index = task.index + 1
+            last[block.name] = index - 1
+
+    def to_json(self) -> str:
+        """The written form, one line."""
+        content = {
+            "format": FORMAT,
+            "version": VERSION,
+            "design": self.design,
+            "graph": self.graph,
+            "blocks": [asdict(block) for block in self.blocks],
+        }
+        return json.dumps(content, default=str, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Program:
+        """Read the written form back; ValueError where it is not one."""
+        content = json.loads(text)
+        if content.get("format") != FORMAT or content.get("version") != VERSION:
+            raise ValueError(f"expected {FORMAT} version {VERSION}, found {content.get('format')} {content.get('version')}")
+        return cls(content["design"], content["graph"], tuple(_block(b) for b in content["blocks"]))
+
+
+def _block(read: dict[str, Any]) -> Block:
+    loops = tuple(Loop(**loop) for loop in read.pop("loops"))
+    accesses = tuple(
+        Access(**{**a, "dims": tuple(a["dims"]), "bits": Fraction(a["bits"])}) for a in read.pop("accesses")
+    )
+    stages = tuple(_stage(s) for s in read.pop("stages"))
+    after = tuple(read.pop("after"))
+    return Block(loops=loops, accesses=accesses, stages=stages, after=after, **read)
+
+
+def _stage(read: dict[str, Any]) -> Stage:
+    if read["kind"] == "product":
+        return Product(**{**read, "formats": tuple(read["formats"])})
+    return Scalars(**read) if read["kind"] == "scalars" else Movement(**read)
+
+
+def _unrolled(block: Block, memory: str, first: int, start: tuple[int, ...]) -> Iterator[Task]:
+    """The tasks of one block: loads when an index changes, one compute per tile, stores on departure.
+
+    A load waits until the compute that used its buffer `buffers` tiles ago is done; a compute waits
+    for its loads and its predecessor; a store waits for the compute that finished its tile.
+    """
+    index, computed, held = first, [], {}
+    moved = [a for a in block.accesses if a.memory == memory]
+    done_bits: dict[int, Fraction] = {}
+
+    def emit(kind: Any, resource: str, value: str, tile: Any, size: int, after: tuple[int, ...]) -> Task:
+        nonlocal index
+        task = Task(index, block.name, kind, resource, value, tile, size, tuple(sorted(set(after))))
+        index += 1
+        return task
+
+    def whole_bytes(which: int, bits: Fraction) -> int:
+        """Bytes of a tile such that the running total is the total's own rounding."""
+        before = done_bits.get(which, Fraction(0))
+        done_bits[which] = before + bits
+        return ceil(done_bits[which] / 8) - ceil(before / 8)
+
+    visits: dict[tuple[int, Any], int] = {}
+    resource = block.stages[0].unit if block.stages else memory
+    for step in _indices(block.loops):
+        tile = tuple((p.dim, i * p.tile, p.size(i)) for p, i in zip(block.loops, step, strict=True))
+        size = {dim: extent for dim, _, extent in tile}
+        loads: list[int] = []
+        for which, access in enumerate(moved):
+            key = tuple(t for t in tile if t[0] in access.dims)
+            if held.get(which, (None, 0))[0] == key:
+                continue
+            points = prod(size[dim] for dim in access.dims)
+            if access.direction == "write":
+                if which in held:
+                    yield _departure(emit, whole_bytes, access, which, held[which], memory, computed[-1])
+                revisits = visits.get((which, key), 0)
+                visits[(which, key)] = revisits + 1
+                final = visits[(which, key)] == _visits(access, block.loops)
+                held[which] = (key, points, final)
+                if not revisits or not access.spill_bits:
+                    continue
+                bits = Fraction(access.spill_bits) * points
+            else:
+                held[which] = (key, points, True)
+                bits = access.bits * points
+            free = computed[-block.buffers :][:1] if len(computed) >= block.buffers else []
+            task = emit("load", memory, access.value, key, whole_bytes(which, bits), (*free, *start))
+            loads.append(task.index)
+            yield task
+        task = emit("compute", resource, "", tile, 0, (*loads, *computed[-1:], *(() if computed else start)))
+        computed.append(task.index)
+        yield task
+    for which, access in enumerate(moved):
+        if access.direction == "write" and which in held:
+            yield _departure(emit, whole_bytes, access, which, held[which], memory, computed[-1])
+
+
+def _departure(emit: Any, whole_bytes: Any, access: Access, which: int, held: Any, memory: str, after: int) -> Task:
+    key, points, final = held
+    bits = access.bits if final or not access.spill_bits else Fraction(access.spill_bits)
+    return emit("store", memory, access.value, key, whole_bytes(which, bits * points), (after,))
+
+
+def _visits(access: Access, loops: tuple[Loop, ...]) -> int:
+    return access.passes(loops)
+
+
+def _indices(loops: tuple[Loop, ...]) -> Iterator[tuple[int, ...]]:
+    from itertools import product
+
+    return product(*(range(loop.count) for loop in loops))
