@@ -63,6 +63,11 @@ class Node:
         return tuple(v for v in self.inputs if v is not None)
 
     @property
+    def operand_types(self) -> tuple[TensorType | None, ...]:
+        """Types of the inputs; None for an optional one left out."""
+        return tuple(v.type if v else None for v in self.inputs)
+
+    @property
     def name(self) -> str:
         """The name of the first result: unique in the graph."""
         return self.outputs[0].name
@@ -71,7 +76,7 @@ class Node:
     def spaces(self) -> tuple[Space, ...]:
         """The iteration spaces of this application."""
         plain = {k: v for k, v in self.attributes.items() if k != "numerics"}
-        return tuple(self.op.spaces(*(v and v.type for v in self.inputs), **plain))
+        return tuple(self.op.spaces(*self.operand_types, **plain))
 
     @property
     def macs(self) -> int:
@@ -230,10 +235,10 @@ class Builder:
         trailing = sum(1 for o in op.operands if not o.variadic) - len(operands)
         inputs = (*operands, *[None] * max(trailing, 0))
         try:
-            types = op.types(*(v and v.type for v in inputs), **filled)
+            types = op.types(*(v.type if v else None for v in inputs), **filled)
         except (TypeError, ValueError, IndexError) as error:
             raise UserError(
-                asked=f"{op.name}({', '.join(str(v and v.type) for v in inputs)}) with {filled}",
+                asked=f"{op.name}({', '.join(str(v.type) if v else '_' for v in inputs)}) with {filled}",
                 found=str(error),
                 where=self._source or self._module or f"graph {self.name!r}",
                 next_step="give operands whose shapes agree with the op's shape rule",
