@@ -1,0 +1,47 @@
+"""A first `import siliform` and `siliform --help` are quick, and leave the heavy libraries alone."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LIMIT_S = 0.3  # processor time, user and system, interpreter included: what feels immediate
+HEAVY = ("torch", "transformers", "triton", "cocotb", "matplotlib", "pandas", "networkx", "numba")
+STARTS = {
+    "import": [sys.executable, "-c", "import siliform"],
+    "help": [sys.executable, "-m", "siliform", "--help"],
+    "estimate help": [sys.executable, "-m", "siliform", "estimate", "--help"],
+}
+
+
+def cpu_seconds(command: list[str]) -> float:
+    """User and system time of one run; the run must succeed."""
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, f"{command} ended with {process.returncode}"
+    return usage.ru_utime + usage.ru_stime
+
+
+@pytest.mark.parametrize("command", STARTS.values(), ids=STARTS)
+def test_starts_quickly(command: list[str]) -> None:
+    """The best of five runs: what the program costs, less what else the machine was doing."""
+    times = [cpu_seconds(command) for _ in range(5)]
+    assert min(times) < LIMIT_S, f"{command[1:]} took {min(times):.3f} s of processor time"
+
+
+@pytest.mark.parametrize("module", ["siliform", "siliform.cli"])
+def test_leaves_heavy_libraries_alone(module: str) -> None:
+    """No heavy library is loaded, and none is absent for the wrong reason."""
+    code = f"import {module}, sys; print(*set({HEAVY}).intersection(sys.modules))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout.split() == []
+    assert importlib.util.find_spec("torch"), "torch is not installed, so this test shows nothing"
