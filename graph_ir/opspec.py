@@ -35,6 +35,7 @@ Kind = Literal[
     "selection",  # top-k, sort
     "pooling",
     "movement",  # bytes move, no arithmetic
+    "creation",  # constants, ranges, random numbers
     "quantisation",
     "fused",
 ]

@@ -6,6 +6,11 @@ indices::
 
     Space.over("b m k, b k n -> b m n", {"mac": 1}, b=12, m=128, n=128, k=64)
     Space.over("n g c oh+kh ow+kw, g o c kh kw -> n g o oh ow", {"mac": 1}, n=1, g=1, ...)
+    Space.over("n c 2*o+3*k-1<224, c d k -> n d o", {"mac": 1}, ...)   # stride 2, dilation 3, padding 1
+
+A reduction of n numbers counts n scalar operations, the first one onto the initial value, as a
+multiply-accumulate does. Only products that a matrix engine could do are counted as ``mac``; the
+sums and squares of a norm are ``add`` and ``mul``.
 """
 
 from __future__ import annotations
@@ -15,6 +20,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from math import prod
+
+import numpy as np
 
 #: Every scalar operation a body may count. A unit prices each of them or refuses the op.
 SCALAR_OPS = (
@@ -41,10 +48,48 @@ SCALAR_OPS = (
 
 
 @dataclass(frozen=True)
+class Window:
+    """How the dims of one axis add up to an index: ``sum(step * dim) - offset``.
+
+    An index outside ``[0, length)`` is padding: it touches no element. A `length` of None sets no
+    upper end.
+    """
+
+    steps: tuple[int, ...]
+    offset: int = 0
+    length: int | None = None
+
+    def touched(self, extents: tuple[int, ...]) -> int:
+        """Distinct elements that dims of these extents touch, padding left out."""
+        if 0 in extents:
+            return 0
+        largest_first = sorted(zip(extents, self.steps, strict=True), reverse=True)
+        span = sum(step * (extent - 1) for extent, step in largest_first) + 1
+        hit = np.zeros(span, dtype=bool)
+        hit[0] = True
+        width = 1
+        for extent, step in largest_first:
+            if width == 1:
+                hit[: step * (extent - 1) + 1 : max(step, 1)] = True
+            else:
+                before = hit[:width].copy()
+                for position in range(1, extent):
+                    hit[step * position : step * position + width] |= before
+            width += step * (extent - 1)
+        stop = span if self.length is None else self.offset + self.length
+        return int(np.count_nonzero(hit[self.offset : stop]))
+
+
+@dataclass(frozen=True)
 class Access:
-    """Which dims index each axis of one operand. An axis may be a sum of dims (a sliding window)."""
+    """Which dims index each axis of one operand. An axis may be a sum of dims (a sliding window).
+
+    `windows` holds, per axis, the steps, offset and length of a strided or padded one, and None
+    for a plain sum; it is empty where every axis is a plain sum.
+    """
 
     axes: tuple[tuple[str, ...], ...]
+    windows: tuple[Window | None, ...] = ()
 
     @cached_property
     def dims(self) -> frozenset[str]:
@@ -52,7 +97,15 @@ class Access:
 
     def elements(self, extents: Mapping[str, int]) -> int:
         """Distinct elements touched: a sum of dims spans the sum of (extent - 1), plus one."""
-        return prod(sum(extents[dim] - 1 for dim in axis) + 1 for axis in self.axes)
+        total = 1
+        for position, axis in enumerate(self.axes):
+            own = tuple(extents[dim] for dim in axis)
+            window = self.windows[position] if self.windows else None
+            if window is not None:
+                total *= window.touched(own)
+            else:
+                total *= 0 if 0 in own else sum(extent - 1 for extent in own) + 1
+        return total
 
 
 @dataclass(frozen=True)
@@ -185,4 +238,21 @@ class Space:
 
 def _parse(operands: str) -> tuple[Access, ...]:
     texts = operands.split(",") if operands.strip() else []
-    return tuple(Access(tuple(tuple(axis.split("+")) for axis in text.split())) for text in texts)
+    return tuple(_access(text.split()) for text in texts)
+
+
+def _access(texts: list[str]) -> Access:
+    axes, windows = zip(*map(_axis, texts), strict=True) if texts else ((), ())
+    return Access(axes, windows if any(window is not None for window in windows) else ())
+
+
+def _axis(text: str) -> tuple[tuple[str, ...], Window | None]:
+    """``"2*o+k-1<224"`` as its dims (o, k) and its window (steps 2 and 1, offset 1, length 224)."""
+    index, _, length = text.partition("<")
+    terms, _, offset = index.partition("-")
+    pairs = [term.rpartition("*") for term in terms.split("+")]
+    dims = tuple(dim for _, _, dim in pairs)
+    if not (length or offset or "*" in terms):
+        return dims, None
+    steps = tuple(int(step) if step else 1 for step, _, _ in pairs)
+    return dims, Window(steps, int(offset or 0), int(length) if length else None)

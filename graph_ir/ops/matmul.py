@@ -28,7 +28,11 @@ def _spaces(a: TensorType, b: TensorType) -> list[Space]:
     result = _shape(a, b)
     rank = result.rank
     axes = [f"b{i}" for i in range(rank - 2)]
-    extents = dict(zip(axes, result.shape, strict=False)) | {"m": a.shape[-2], "n": b.shape[-1], "k": a.shape[-1]}
+    extents = dict(zip(axes, result.shape, strict=False)) | {
+        "m": a.shape[-2],
+        "n": b.shape[-1],
+        "k": a.shape[-1],
+    }
 
     def indexed(operand: TensorType, last: str) -> str:
         lead = axes[rank - operand.rank :]

@@ -1,0 +1,258 @@
+"""Indirect reads and writes: embedding, take, gather, scatter and friends.
+
+Which elements are touched depends on data, so an access here counts the elements that the indices
+select, a repeated one each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from siliform.graph_ir.graph import Builder, Value
+from siliform.graph_ir.ops.common import axis_of, moved, plain, promote
+from siliform.graph_ir.ops.views import slice_of
+from siliform.graph_ir.opspec import OpSpec
+from siliform.graph_ir.space import Space
+from siliform.graph_ir.types import TensorType
+
+
+def _check_indices(*indices: TensorType) -> None:
+    for index in indices:
+        if plain(index.format).kind == "float":
+            raise ValueError(f"indices in {index.format.name}; they are integers")
+
+
+def _take(x: np.ndarray, index: np.ndarray, *, axis: int = 0) -> np.ndarray:
+    """x [a, n, b], index [...] of integers in [-n, n) -> [a, ..., b]; n is the extent of `axis`."""
+    return np.take(x, np.asarray(index).astype(np.int64), axis=axis)
+
+
+def _take_shape(x: TensorType, index: TensorType, *, axis: int = 0) -> TensorType:
+    _check_indices(index)
+    place = axis_of(axis, x.rank)
+    return x.with_shape(*x.shape[:place], *index.shape, *x.shape[place + 1 :])
+
+
+def _take_spaces(x: TensorType, index: TensorType, *, axis: int = 0) -> list[Space]:
+    place = axis_of(axis, x.rank)
+    a, b = prod(x.shape[:place]), prod(x.shape[place + 1 :])
+    return [Space.over("a i b, i -> a i b", {}, a=a, i=index.elements, b=b)]
+
+
+take = OpSpec(
+    "take", "movement", _take, _take_shape, _take_spaces, movement="copy", tolerance=0.0, source="numpy.take"
+)
+
+
+def _embedding(ids: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """ids [...], weight [V, E] -> [..., E]."""
+    return np.take(weight, np.asarray(ids).astype(np.int64), axis=0)
+
+
+def _embedding_shape(ids: TensorType, weight: TensorType) -> TensorType:
+    _check_indices(ids)
+    if weight.rank != 2:
+        raise ValueError(f"weight of an embedding has shape {weight.shape}; it has two axes")
+    return weight.with_shape(*ids.shape, weight.shape[1])
+
+
+def _embedding_spaces(ids: TensorType, weight: TensorType) -> list[Space]:
+    return [Space.over("i, i e -> i e", {}, i=ids.elements, e=weight.shape[1])]
+
+
+def _embedding_expansion(b: Builder, ids: Value, weight: Value) -> Any:
+    return b(take, weight, ids, axis=0)
+
+
+embedding = OpSpec(
+    "embedding",
+    "movement",
+    _embedding,
+    _embedding_shape,
+    _embedding_spaces,
+    _embedding_expansion,
+    movement="copy",
+    tolerance=0.0,
+    source="torch.nn.functional.embedding",
+)
+
+
+def _along(shape: tuple[int, ...], index: np.ndarray, axis: int) -> tuple[np.ndarray, ...]:
+    """Indices that take element ``[i, index[i, j, k], k]`` for axis 1, and so on."""
+    grids = list(np.indices(index.shape, sparse=True))
+    extent = shape[axis_of(axis, len(shape))]
+    grids[axis] = np.where(index < 0, index + extent, index)
+    return tuple(grids)
+
+
+def _gather(x: np.ndarray, index: np.ndarray, *, axis: int) -> np.ndarray:
+    """Element ``[i, index[i, j, k], k]`` of x for axis 1: the shape of `index`."""
+    known, chosen = np.asarray(x), np.asarray(index).astype(np.int64)
+    return known[_along(known.shape, chosen, axis)]
+
+
+def _gather_shape(x: TensorType, index: TensorType, *, axis: int) -> TensorType:
+    _check_indices(index)
+    place = axis_of(axis, x.rank)
+    if index.rank != x.rank or any(
+        i > own for n, (i, own) in enumerate(zip(index.shape, x.shape, strict=True)) if n != place
+    ):
+        raise ValueError(f"index of shape {index.shape} for {x.shape} along axis {axis}")
+    return x.with_shape(*index.shape)
+
+
+def _gather_spaces(x: TensorType, index: TensorType, *, axis: int) -> list[Space]:
+    return [Space.over("i, i -> i", {}, i=index.elements)]
+
+
+gather = OpSpec(
+    "gather",
+    "movement",
+    _gather,
+    _gather_shape,
+    _gather_spaces,
+    movement="copy",
+    tolerance=0.0,
+    source="torch.gather",
+)
+
+
+def _scatter(x: np.ndarray, index: np.ndarray, source: np.ndarray, *, axis: int) -> np.ndarray:
+    """x with ``source[i, j, k]`` written at ``[i, index[i, j, k], k]`` for axis 1; the last write wins."""
+    made, chosen = np.array(x), np.asarray(index).astype(np.int64)
+    cut = tuple(map(slice_of, chosen.shape))
+    made[_along(made.shape, chosen, axis)] = np.broadcast_to(np.asarray(source), np.shape(source))[cut]
+    return made
+
+
+def _scatter_add(x: np.ndarray, index: np.ndarray, source: np.ndarray, *, axis: int) -> np.ndarray:
+    """x with ``source[i, j, k]`` added at ``[i, index[i, j, k], k]`` for axis 1."""
+    known, values = promote(x, source)
+    made, chosen = np.array(known), np.asarray(index).astype(np.int64)
+    np.add.at(made, _along(made.shape, chosen, axis), values[tuple(map(slice_of, chosen.shape))])
+    return made
+
+
+def _scatter_shape(x: TensorType, index: TensorType, source: TensorType, *, axis: int) -> TensorType:
+    _gather_shape(x, index, axis=axis)
+    if source.rank != index.rank or any(i > s for i, s in zip(index.shape, source.shape, strict=True)):
+        raise ValueError(f"source of shape {source.shape} for an index of shape {index.shape}")
+    return x
+
+
+def _scatter_spaces(x: TensorType, index: TensorType, source: TensorType, *, axis: int) -> list[Space]:
+    return [moved(x.elements), Space.over("i, i -> i", {}, i=index.elements)]
+
+
+def _scatter_add_spaces(x: TensorType, index: TensorType, source: TensorType, *, axis: int) -> list[Space]:
+    added = Space.over("i, i, i -> i", {"add": 1}, i=index.elements)
+    return [moved(x.elements), added]
+
+
+scatter = OpSpec(
+    "scatter",
+    "movement",
+    _scatter,
+    _scatter_shape,
+    _scatter_spaces,
+    movement="copy",
+    tolerance=0.0,
+    source="torch.scatter",
+)
+
+scatter_add = OpSpec(
+    "scatter_add", "movement", _scatter_add, _scatter_shape, _scatter_add_spaces, source="torch.scatter_add"
+)
+
+
+def _placed(rank: int, indices: Sequence[Any], axes: Sequence[int]) -> tuple[Any, ...]:
+    """The NumPy index that puts each of `indices` at its axis and takes all of the others."""
+    index: list[Any] = [slice_of(None)] * rank
+    for given, axis in zip(indices, axes, strict=True):
+        index[axis_of(axis, rank)] = np.asarray(given).astype(np.int64)
+    return tuple(index)
+
+
+def _index_get(x: np.ndarray, *indices: np.ndarray, axes: Sequence[int]) -> np.ndarray:
+    """x at integer `indices`, which broadcast, along `axes`.
+
+    The broadcast shape stands in place of the axes where they are neighbours, else in front.
+    """
+    known = np.asarray(x)
+    return np.asarray(known[_placed(known.ndim, indices, axes)])
+
+
+def _index_get_shape(x: TensorType, *indices: TensorType, axes: Sequence[int]) -> TensorType:
+    _check_indices(*indices)
+    if len(indices) != len(axes) or not indices:
+        raise ValueError(f"{len(indices)} indices for {len(axes)} axes")
+    placed = sorted(axis_of(axis, x.rank) for axis in axes)
+    common = np.broadcast_shapes(*(i.shape for i in indices))
+    rest = [extent for i, extent in enumerate(x.shape) if i not in placed]
+    neighbours = placed == list(range(placed[0], placed[0] + len(placed)))
+    front = placed[0] if neighbours else 0
+    return x.with_shape(*rest[:front], *common, *rest[front:])
+
+
+def _index_get_spaces(x: TensorType, *indices: TensorType, axes: Sequence[int]) -> list[Space]:
+    result = _index_get_shape(x, *indices, axes=axes).elements
+    points = prod(np.broadcast_shapes(*(i.shape for i in indices)))
+    reads = "i j, " + ", ".join(["i"] * len(indices))
+    return [Space.over(f"{reads} -> i j", {}, i=points, j=result // points if points else 0)]
+
+
+index_get = OpSpec(
+    "index_get",
+    "movement",
+    _index_get,
+    _index_get_shape,
+    _index_get_spaces,
+    movement="copy",
+    tolerance=0.0,
+    source="torch.ops.aten.index, integer indices",
+)
+
+
+def _index_put(
+    x: np.ndarray, values: np.ndarray, *indices: np.ndarray, axes: Sequence[int], accumulate: bool = False
+) -> np.ndarray:
+    """x with `values` written, or added, at what `index_get` of the same indices would take."""
+    made = np.array(x)
+    place = _placed(made.ndim, indices, axes)
+    if accumulate:
+        np.add.at(made, place, np.asarray(values).astype(made.dtype))
+    else:
+        made[place] = values
+    return made
+
+
+def _index_put_shape(
+    x: TensorType, values: TensorType, *indices: TensorType, axes: Sequence[int], accumulate: bool = False
+) -> TensorType:
+    chosen = _index_get_shape(x, *indices, axes=axes).shape
+    if np.broadcast_shapes(chosen, values.shape) != chosen:
+        raise ValueError(f"values of shape {values.shape} for the chosen part of shape {chosen}")
+    return x
+
+
+def _index_put_spaces(
+    x: TensorType, values: TensorType, *indices: TensorType, axes: Sequence[int], accumulate: bool = False
+) -> list[Space]:
+    chosen = _index_get_shape(x, *indices, axes=axes).elements
+    written = Space.over("i, i -> i", {"add": 1} if accumulate else {}, i=chosen)
+    return [moved(x.elements), written]
+
+
+index_put = OpSpec(
+    "index_put",
+    "movement",
+    _index_put,
+    _index_put_shape,
+    _index_put_spaces,
+    movement="copy",
+    source="torch.ops.aten.index_put",
+)
