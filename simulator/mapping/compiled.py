@@ -1,0 +1,25 @@
+"""Compile a numeric kernel once and keep it on disk where that is possible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile `function` with numba; keep the machine code between processes if any cache folder is writable.
+
+    Numba writes beside the source, or else into the user's cache folder. On a read-only installation run by a
+    user without a home it refuses with a RuntimeError; the kernel is then compiled anew in each process.
+
+    Numba's cache notices a changed source file, but not a changed file that the source *calls into*. A kernel
+    therefore calls only kernels of its own file.
+    """
+    try:
+        return numba.njit(cache=True, error_model="numpy")(function)
+    except RuntimeError as refusal:
+        if "no locator available" not in str(refusal):
+            raise
+        return numba.njit(error_model="numpy")(function)

@@ -1,0 +1,379 @@
+"""Branch and bound over the tiles of a product: the exact optimum of the map space, in microseconds.
+
+The kernels below are the only place where the cost of a mapping is computed. The scalar door and the
+population door of `gemm` run the same machine code, so they agree to the last bit. All numbers are float64
+whose values are whole numbers (exact below 2**53), energies excepted.
+
+Every cost grows (or stays) with every number of a table's entry, so replacing the numbers of the dimensions
+not yet chosen by their least values gives a lower bound, also in floating point: rounding is monotone. A
+branch is left when its lower bound is not before the best mapping found.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from siliform.simulator.mapping.compiled import compiled
+
+WEIGHT_STATIONARY, OUTPUT_STATIONARY, INPUT_STATIONARY = 0, 1, 2
+LATENCY, ENERGY, ENERGY_DELAY = 0, 1, 2
+INNERMOST_K, INNERMOST_N, INNERMOST_M = 0, 1, 2
+
+
+class Product(NamedTuple):
+    """C[m, n] = A[m, k] B[k, n], `batch` times. Bits and DRAM bytes of an operand that stays on chip are
+    0."""
+
+    batch: float
+    m: float
+    n: float
+    k: float
+    a_bits: float
+    b_bits: float
+    c_bits: float
+    sum_bits: float  # of one accumulator
+    a_bytes: float  # the matrix of one batch element, wherever it lives
+    b_bytes: float
+    c_bytes: float
+    sums_bytes: float  # all accumulators of one batch element
+    a_dram_bytes: float  # one pass over the matrix of one batch element
+    b_dram_bytes: float
+    c_dram_bytes: float
+    whole_rows: float  # 1: a tile spans all of n
+
+
+class Array(NamedTuple):
+    """What the cost of a product depends on. Capacities are those of one of the buffers when there are
+    two."""
+
+    dataflow: float
+    serial_cycles: float  # of every fold, when folds do not overlap
+    tail_cycles: float  # once, when they do
+    double_buffered: float
+    capacity_bytes: float
+    accumulator_bytes: float  # negative: accumulators share the scratchpad
+    dram_bytes_per_cycle: float
+    mac_pj: float
+    scratchpad_pj_per_byte: float
+    accumulator_pj_per_byte: float
+    dram_pj_per_byte: float
+    static_pj_per_cycle: float
+
+
+class Side(NamedTuple):
+    """One dimension cut into tiles; see `tiles`."""
+
+    tiles: float
+    visits: float
+    busy: float
+    last_busy: float
+
+
+class Cost(NamedTuple):
+    """Costs are compared field by field, in this order."""
+
+    objective: float
+    compute_cycles: float
+    dram_bytes: float
+    energy_pj: float
+    cycles: float
+
+
+@compiled
+def _entry(table: Any, row: int) -> Side:
+    return Side(table[row, 1], table[row, 2], table[row, 3], table[row, 4])
+
+
+@compiled
+def _least(table: Any, row: int, count: float) -> Side:
+    """Return what no entry from `row` on with at least `count` tiles is below."""
+    return Side(count, table[row, 5], table[row, 6], table[row, 7])
+
+
+@compiled
+def _compute_cycles(product: Product, array: Array, m: Side, n: Side, k: Side) -> float:
+    if array.dataflow == WEIGHT_STATIONARY:
+        folds = n.visits * k.visits
+        streamed = m
+    elif array.dataflow == INPUT_STATIONARY:
+        folds = m.visits * k.visits
+        streamed = n
+    else:
+        folds = m.visits * n.visits
+        streamed = k
+    idle = array.serial_cycles * streamed.tiles
+    return (
+        (product.batch * folds - 1) * (streamed.busy + idle) + streamed.last_busy + idle + array.tail_cycles
+    )
+
+
+@compiled
+def _traffic(product: Product, m: float, n: float, k: float) -> tuple[float, int]:
+    """Return the DRAM bytes of one batch element at the best innermost loop, and that loop; arguments are
+    counts.
+
+    The tile of the operand that does not run along the innermost loop stays; where the result is left before
+    it is complete, its partial sums go out and come back at the accumulator's width.
+    """
+    spilled = product.c_dram_bytes + 2 * (k - 1) * product.sums_bytes
+    best = product.a_dram_bytes * n + product.b_dram_bytes * m + product.c_dram_bytes
+    innermost = INNERMOST_K
+    other = product.a_dram_bytes + product.b_dram_bytes * m + spilled
+    if other < best:
+        best = other
+        innermost = INNERMOST_N
+    other = product.a_dram_bytes * n + product.b_dram_bytes + spilled
+    if other < best:
+        best = other
+        innermost = INNERMOST_M
+    return best, innermost
+
+
+@compiled
+def _scratchpad_bytes(product: Product, m: Side, n: Side, dram_bytes: float) -> float:
+    """Return bytes read or written in the scratchpad: by the array, by DRAM transfers, by a result that
+    stays."""
+    kept = product.c_bytes if product.c_dram_bytes == 0 else 0.0
+    return product.batch * (product.a_bytes * n.visits + product.b_bytes * m.visits + kept) + dram_bytes
+
+
+@compiled
+def _accumulator_bytes(product: Product, k: Side) -> float:
+    """Return bytes of accumulators read or written: the first visit along k writes, each other reads and
+    writes."""
+    return product.batch * product.sums_bytes * (2 * k.visits - 1)
+
+
+@compiled
+def _fill_bytes(product: Product, m: float, n: float, k: float) -> float:
+    """Return what moves while nothing is computed: the first tiles of A and B in, a tile of C out."""
+    operands = np.ceil(m * k * product.a_bits / 8) + np.ceil(k * n * product.b_bits / 8)
+    return operands + np.ceil(m * n * product.c_bits / 8)
+
+
+@compiled
+def _fits(product: Product, array: Array, m: float, n: float, k: float) -> bool:
+    operands = np.ceil(m * k * product.a_bits / 8) + np.ceil(k * n * product.b_bits / 8)
+    sums = np.ceil(m * n * product.sum_bits / 8)
+    if array.accumulator_bytes < 0:
+        return operands + sums <= array.capacity_bytes
+    return operands <= array.capacity_bytes and sums <= array.accumulator_bytes
+
+
+@compiled
+def _longest_k(product: Product, array: Array, m: float, n: float) -> float:
+    """Return a bound on the tile along k: where every longer one does not fit (byte rounding left aside)."""
+    free = array.capacity_bytes * 8
+    if array.accumulator_bytes < 0:
+        free -= m * n * product.sum_bits
+    width = m * product.a_bits + n * product.b_bits
+    if width == 0:
+        return product.k
+    return min(product.k, np.floor(free / width))
+
+
+@compiled
+def _cost(product: Product, array: Array, objective: int, fill: float, m: Side, n: Side, k: Side) -> Cost:
+    compute = _compute_cycles(product, array, m, n, k)
+    dram = product.batch * _traffic(product, m.tiles, n.tiles, k.tiles)[0]
+    memory = np.ceil(dram / array.dram_bytes_per_cycle)
+    if array.double_buffered:
+        cycles = max(compute + np.ceil(fill / array.dram_bytes_per_cycle), memory)
+    else:
+        cycles = compute + memory
+    energy = (
+        product.batch * product.m * product.n * product.k * array.mac_pj
+        + _scratchpad_bytes(product, m, n, dram) * array.scratchpad_pj_per_byte
+        + _accumulator_bytes(product, k) * array.accumulator_pj_per_byte
+        + dram * array.dram_pj_per_byte
+        + cycles * array.static_pj_per_cycle
+    )
+    value = cycles
+    if objective == ENERGY:
+        value = energy
+    elif objective == ENERGY_DELAY:
+        value = energy * cycles
+    return Cost(value, compute, dram, energy, cycles)
+
+
+@compiled
+def _before(one: Cost, other: Cost) -> bool:
+    if one.objective != other.objective:
+        return one.objective < other.objective
+    if one.compute_cycles != other.compute_cycles:
+        return one.compute_cycles < other.compute_cycles
+    if one.dram_bytes != other.dram_bytes:
+        return one.dram_bytes < other.dram_bytes
+    if one.energy_pj != other.energy_pj:
+        return one.energy_pj < other.energy_pj
+    return one.cycles < other.cycles
+
+
+@compiled
+def _first_within(table: Any, limit: float) -> int:
+    """Return the first row whose tile is at most `limit` (tiles descend)."""
+    low, high = 0, table.shape[0]
+    while low < high:
+        middle = (low + high) >> 1
+        if table[middle, 0] <= limit:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@compiled
+def _first_fitting_m(product: Product, array: Array, table: Any, n: float) -> int:
+    low, high = 0, table.shape[0]
+    while low < high:
+        middle = (low + high) >> 1
+        if _fits(product, array, table[middle, 0], n, 1.0):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@compiled
+def _first_fitting_n(product: Product, array: Array, table: Any, m: float) -> int:
+    low, high = 0, table.shape[0]
+    while low < high:
+        middle = (low + high) >> 1
+        if _fits(product, array, m, table[middle, 0], 1.0):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@compiled
+def search(
+    product: Product, array: Array, objective: int, ms: Any, ns: Any, ks: Any, best: Cost, rows: Any
+) -> Cost:
+    """Return the least cost over the tables `ms`, `ns`, `ks`, and leave the rows that attain it in `rows`.
+
+    `best` is the cost of a mapping known already (infinite if none is): it is returned, and `rows` left
+    alone, when nothing is before it.
+    """
+    any_m, any_n, any_k = _least(ms, 0, 1.0), _least(ns, 0, 1.0), _least(ks, 0, 1.0)
+    bound = _cost(product, array, objective, _fill_bytes(product, 1.0, 1.0, 1.0), any_m, any_n, any_k)
+    whole_rows = product.whole_rows != 0
+    narrowest = product.n if whole_rows else 1.0
+    for i in range(_first_fitting_m(product, array, ms, narrowest), ms.shape[0]):
+        if not _before(bound, best):
+            break
+        m_tile = ms[i, 0]
+        fill = _fill_bytes(product, 1.0, narrowest, 1.0)
+        rest = _cost(product, array, objective, fill, _least(ms, i, ms[i, 1]), any_n, any_k)
+        if not _before(rest, best):
+            break
+        m = _entry(ms, i)
+        fill = _fill_bytes(product, m_tile, narrowest, 1.0)
+        if not _before(_cost(product, array, objective, fill, m, any_n, any_k), best):
+            continue
+        first_n = 0 if whole_rows else _first_fitting_n(product, array, ns, m_tile)
+        for j in range(first_n, 1 if whole_rows else ns.shape[0]):
+            n_tile = ns[j, 0]
+            fill = _fill_bytes(product, m_tile, narrowest, 1.0)
+            if not _before(_cost(product, array, objective, fill, m, _least(ns, j, ns[j, 1]), any_k), best):
+                break
+            n = _entry(ns, j)
+            k_limit = _longest_k(product, array, m_tile, n_tile)
+            fewest = np.ceil(product.k / k_limit)
+            fill = _fill_bytes(product, m_tile, n_tile, 1.0)
+            if not _before(_cost(product, array, objective, fill, m, n, _least(ks, 0, fewest)), best):
+                continue
+            for l in range(_first_within(ks, k_limit), ks.shape[0]):  # noqa: E741 - the third index
+                if not _fits(product, array, m_tile, n_tile, ks[l, 0]):
+                    continue
+                if not _before(_cost(product, array, objective, fill, m, n, _least(ks, l, ks[l, 1])), best):
+                    break
+                whole = _fill_bytes(product, m_tile, n_tile, ks[l, 0])
+                cost = _cost(product, array, objective, whole, m, n, _entry(ks, l))
+                if _before(cost, best):
+                    best = cost
+                    rows[0], rows[1], rows[2] = i, j, l
+    return best
+
+
+@compiled
+def _known(
+    product: Product, array: Array, objective: int, ms: Any, ns: Any, ks: Any, tiles: Any, rows: Any
+) -> Cost:
+    """Return the cost of the mapping nearest below `tiles`, its rows in `rows`; infinite where it does not
+    fit."""
+    never = Cost(np.inf, np.inf, np.inf, np.inf, np.inf)
+    if tiles[0] == 0:
+        return never
+    i = _first_within(ms, tiles[0])
+    j = 0 if product.whole_rows else _first_within(ns, tiles[1])
+    longest = _longest_k(product, array, ms[i, 0], ns[j, 0])
+    if longest < 1:
+        return never
+    l = _first_within(ks, min(tiles[2], longest))  # noqa: E741 - the third index
+    if not _fits(product, array, ms[i, 0], ns[j, 0], ks[l, 0]):
+        return never
+    rows[0], rows[1], rows[2] = i, j, l
+    fill = _fill_bytes(product, ms[i, 0], ns[j, 0], ks[l, 0])
+    return _cost(product, array, objective, fill, _entry(ms, i), _entry(ns, j), _entry(ks, l))
+
+
+@compiled
+def search_all(
+    products: Any, arrays: Any, entries: Any, begins: Any, tables: Any, objective: int, costs: Any, tiles: Any
+) -> None:
+    """Map every product on every array.
+
+    Parameters
+    ----------
+    products : float64 [products, 16], rows as in `Product`.
+    arrays : float64 [arrays, products, 12], rows as in `Array`.
+    entries, begins : as `tiles.tile_tables` returns them.
+    tables : int64 [arrays, products, 3], the tables of m, n and k.
+    costs : float64 [arrays, products, 5], out: rows as in `Cost`, infinite where nothing fits.
+    tiles : float64 [arrays, products, 4], out: tiles along m, n and k, and the innermost loop. Among
+        mappings of equal cost the first array gets the largest tiles; later arrays start from their
+        predecessor's tiles and may get others.
+    """
+    rows = np.zeros(3, np.int64)
+    before = np.zeros((products.shape[0], 3))
+    for d in range(arrays.shape[0]):
+        for p in range(products.shape[0]):
+            row = products[p]
+            product = Product(
+                row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7],
+                row[8], row[9], row[10], row[11], row[12], row[13], row[14], row[15],
+            )  # fmt: skip
+            row = arrays[d, p]
+            array = Array(
+                row[0],
+                row[1],
+                row[2],
+                row[3],
+                row[4],
+                row[5],
+                row[6],
+                row[7],
+                row[8],
+                row[9],
+                row[10],
+                row[11],
+            )
+            ms = entries[begins[tables[d, p, 0]] : begins[tables[d, p, 0] + 1]]
+            ns = entries[begins[tables[d, p, 1]] : begins[tables[d, p, 1] + 1]]
+            ks = entries[begins[tables[d, p, 2]] : begins[tables[d, p, 2] + 1]]
+            known = _known(product, array, objective, ms, ns, ks, before[p], rows)
+            best = search(product, array, objective, ms, ns, ks, known, rows)
+            costs[d, p, 0], costs[d, p, 1], costs[d, p, 2] = (
+                best.objective,
+                best.compute_cycles,
+                best.dram_bytes,
+            )
+            costs[d, p, 3], costs[d, p, 4] = best.energy_pj, best.cycles
+            if best.cycles < np.inf:
+                i, j, l = rows[0], rows[1], rows[2]  # noqa: E741
+                before[p, 0], before[p, 1], before[p, 2] = ms[i, 0], ns[j, 0], ks[l, 0]
+                tiles[d, p, 0], tiles[d, p, 1], tiles[d, p, 2] = ms[i, 0], ns[j, 0], ks[l, 0]
+                tiles[d, p, 3] = _traffic(product, ms[i, 1], ns[j, 1], ks[l, 1])[1]

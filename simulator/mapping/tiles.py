@@ -1,0 +1,131 @@
+"""The tile sizes of one dimension that an optimal mapping may need.
+
+A dimension of `length` is cut into tiles of `tile`, the last one possibly shorter. What a tile size does to
+the cost of a product reaches it through few numbers, and cost never decreases in any of them:
+
+- the tile itself (buffer space, bytes to fill the pipeline);
+- `count` = ceil(length / tile), the tiles;
+- on a dimension that is folded over a side of the array, `folds` = sum over tiles of ceil(tile / side);
+- on the dimension streamed through an array that loads its next fold meanwhile, `busy` = sum over tiles of
+  max(tile, rows), and `last_busy`, the same with the last tile at its own length (nothing loads behind it).
+
+A tile size that another beats in all of its numbers is in no optimal mapping that the other could not
+replace. What remains is a short table, some two square roots of the length, found here without trying every
+size.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from siliform.simulator.mapping.compiled import compiled
+
+# How a dimension lies on the array.
+STREAMED = 0  # streamed, its tiles' lengths adding up: only the tile and the count matter
+FOLDED = 1  # folded over a side of the array
+OVERLAPPED = 2  # streamed while the next fold loads
+
+# Columns of a table.
+TILE, COUNT, VISITS, BUSY, LAST_BUSY, LEAST_VISITS, LEAST_BUSY, LEAST_LAST_BUSY = range(8)
+
+
+@compiled
+def tile_tables(lengths: Any, sides: Any, kinds: Any) -> Any:
+    """Return the tables of several dimensions, one under the other, and where each begins.
+
+    Parameters
+    ----------
+    lengths, sides, kinds : int64 [tables]; `sides` is the side of the array that the dimension is folded over
+        (FOLDED), the rows of the array (OVERLAPPED), or anything (STREAMED).
+
+    Returns
+    -------
+    float64 [entries, 8], all whole numbers; tiles descend within a table. The columns are the tile, the count,
+    the visits (folds of a FOLDED dimension, else the count), busy and last_busy (0 on a FOLDED one), and the
+    least visits, busy and last_busy of this entry and all after it. Then int64 [tables + 1], the beginnings.
+    """
+    begins = np.zeros(lengths.size + 1, np.int64)
+    entries = np.empty((1024, 8))
+    used = 0
+    for index in range(lengths.size):
+        length, side, kind = lengths[index], sides[index], kinds[index]
+        tile = length
+        while tile > 0:
+            count = (length + tile - 1) // tile
+            least = (length + count - 1) // count  # the smallest tile with this count
+            most = tile
+            tile = least
+            group = used
+            while tile <= most:
+                if used == entries.shape[0]:
+                    grown = np.empty((2 * used, 8))
+                    grown[:used] = entries
+                    entries = grown
+                _describe(entries[used], length, side, kind, tile, count)
+                used += 1
+                tile = _next_tile(length, side, kind, tile, count)
+            for low in range(group, group + (used - group) // 2):
+                high = used - 1 - (low - group)
+                for column in range(5):
+                    swapped = entries[low, column]
+                    entries[low, column] = entries[high, column]
+                    entries[high, column] = swapped
+            tile = least - 1
+        begins[index + 1] = used
+        _fill_least(entries[begins[index] : used])
+    return entries[:used].copy(), begins
+
+
+@compiled
+def tile_table(length: int, side: int, kind: int, tile: int) -> Any:
+    """Return the table of one dimension with this tile as its only entry."""
+    entries = np.empty((1, 8))
+    _describe(entries[0], length, side, kind, tile, (length + tile - 1) // tile)
+    _fill_least(entries)
+    return entries
+
+
+@compiled
+def _fill_least(table: Any) -> None:
+    for row in range(table.shape[0] - 1, -1, -1):
+        for column in range(VISITS, LAST_BUSY + 1):
+            value = table[row, column]
+            if row < table.shape[0] - 1:
+                value = min(value, table[row + 1, column + 3])
+            table[row, column + 3] = value
+
+
+@compiled
+def _describe(entry: Any, length: int, side: int, kind: int, tile: int, count: int) -> None:
+    last = length - (count - 1) * tile
+    entry[TILE] = tile
+    entry[COUNT] = count
+    entry[VISITS] = count
+    entry[BUSY] = length
+    entry[LAST_BUSY] = length
+    if kind == FOLDED:
+        entry[VISITS] = (count - 1) * ((tile + side - 1) // side) + (last + side - 1) // side
+        entry[BUSY] = 0
+        entry[LAST_BUSY] = 0
+    elif kind == OVERLAPPED:
+        entry[BUSY] = (count - 1) * max(tile, side) + max(last, side)
+        entry[LAST_BUSY] = (count - 1) * max(tile, side) + last
+
+
+@compiled
+def _next_tile(length: int, side: int, kind: int, tile: int, count: int) -> int:
+    """Return the next larger tile worth keeping beside `tile` among those with the same count, or a huge
+    number."""
+    none = length + 1
+    if count == 1 or kind == STREAMED:
+        return none
+    if kind == OVERLAPPED:  # shorter than the rows: every longer tile shortens the last pass
+        return tile + 1 if tile < side else none
+    # The folds of the other tiles stay as they are up to whole folds; the last tile loses one at `shorter`.
+    # Beyond whole folds there is nothing to gain: no tiling has fewer folds than they.
+    last_folds = (length - (count - 1) * tile + side - 1) // side
+    shorter = (length - (last_folds - 1) * side + count - 2) // (count - 1)
+    whole = (tile + side - 1) // side * side
+    return shorter if shorter <= whole else none

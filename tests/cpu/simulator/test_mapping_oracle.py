@@ -1,0 +1,250 @@
+"""The mapper against a naive loop nest: every tile size, all six orders, explicit buffers, on small products.
+
+The oracle shares no arithmetic with the mapper. It walks the tiles, keeps one tile of each operand, counts the
+elements that move, and runs the folds through a timeline.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numba
+import numpy as np
+import pytest
+
+from siliform.simulator.mapping.gemm import (
+    DATAFLOWS,
+    OBJECTIVES,
+    OVERLAPS,
+    ArrayResources,
+    GemmProblem,
+    NoMapping,
+    best_mapping,
+    mapping_with_tiles,
+)
+
+ORDERS = np.array(
+    list(itertools.permutations(range(3)))
+)  # dimensions m, n, k from the outermost loop inwards
+
+
+@numba.njit
+def run_folds(x, y, z, first, dataflow, overlap, rows, columns, state, moved):
+    """Run one tile of x by y by z. state: start and length of the last fold, or -1; moved: A, B, sums accessed."""
+    skew = rows + columns - 2
+    if dataflow == 0:
+        folded, fold_side, other, other_side, streamed = z, rows, y, columns, x
+    elif dataflow == 1:
+        folded, fold_side, other, other_side, streamed = x, rows, y, columns, z
+    else:
+        folded, fold_side, other, other_side, streamed = z, rows, x, columns, y
+    for low in range(0, folded, fold_side):
+        u = min(fold_side, folded - low)
+        for begin in range(0, other, other_side):
+            v = min(other_side, other - begin)
+            if dataflow == 0:
+                moved[0] += streamed * u
+                moved[1] += u * v
+                moved[2] += streamed * v * (1 if first and low == 0 else 2)
+            elif dataflow == 1:
+                moved[0] += u * streamed
+                moved[1] += streamed * v
+                moved[2] += u * v * (1 if first else 2)
+            else:
+                moved[0] += u * v
+                moved[1] += u * streamed
+                moved[2] += v * streamed * (1 if first and low == 0 else 2)
+            if overlap == 0:  # load or drain of `rows` cycles, then stream, then the skew
+                state[0] += rows + streamed + skew
+            elif overlap == 2:
+                state[0] += streamed
+            elif state[1] < 0:  # first fold: weights must be there; sums drain only at the end
+                state[0] = 0 if dataflow == 1 else rows
+                state[1] = streamed
+            else:  # the next fold starts when the stream before it is through and its weights (drain) are ready
+                state[0] += max(state[1], rows)
+                state[1] = streamed
+
+
+@numba.njit
+def simulate(batch, size, tile, order, dataflow, overlap, rows, columns):
+    """Return elements moved: A in, B in, C out, sums out, sums in, A, B, sums accessed; and the compute cycles."""
+    dram = np.zeros(5, np.int64)
+    moved = np.zeros(3, np.int64)
+    state = np.array([0, -1])
+    counts = np.array([(size[d] + tile[d] - 1) // tile[d] for d in range(3)])
+    at = np.zeros(3, np.int64)
+    for _ in range(batch):
+        a_held, b_held, c_held = (-1, -1), (-1, -1), (-1, -1)
+        visits = np.zeros((counts[0], counts[1]), np.int64)
+        for at[order[0]] in range(counts[order[0]]):
+            for at[order[1]] in range(counts[order[1]]):
+                for at[order[2]] in range(counts[order[2]]):
+                    m, n, k = at[0], at[1], at[2]
+                    x, y, z = min(tile[0], size[0] - m * tile[0]), min(tile[1], size[1] - n * tile[1]), 0
+                    z = min(tile[2], size[2] - k * tile[2])
+                    if a_held != (m, k):
+                        dram[0] += x * z
+                        a_held = (m, k)
+                    if b_held != (k, n):
+                        dram[1] += z * y
+                        b_held = (k, n)
+                    if c_held != (m, n):
+                        if visits[m, n] > 0:
+                            dram[4] += x * y
+                        c_held = (m, n)
+                    run_folds(x, y, z, visits[m, n] == 0, dataflow, overlap, rows, columns, state, moved)
+                    visits[m, n] += 1
+                    leaves = next_differs(at, order, counts)
+                    if leaves:
+                        dram[2 if visits[m, n] == counts[2] else 3] += x * y
+    cycles = state[0]
+    if overlap == 1:
+        cycles += state[1] + rows + columns - 2 + (rows if dataflow == 1 else 0)
+    return dram, moved, cycles
+
+
+@numba.njit
+def next_differs(at, order, counts):
+    """Return whether the next tile of C is another one."""
+    for level in (2, 1, 0):
+        d = order[level]
+        if counts[d] == 1:
+            continue
+        if at[d] + 1 < counts[d]:  # this loop steps, those inside start again
+            if d != 2:
+                return True
+            for inner in range(level + 1, 3):
+                if order[inner] != 2 and counts[order[inner]] > 1:
+                    return True
+            return False
+    return True
+
+
+def sides(problem):
+    return np.array([problem.m * (problem.batch if problem.b_shared else 1), problem.n, problem.k])
+
+
+def whole_bytes(elements, matrix, bits):
+    """A matrix is packed: so many whole passes over it, each rounded up to bytes."""
+    assert elements % matrix == 0
+    return elements // matrix * math.ceil(matrix * bits / 8)
+
+
+def oracle_cost(problem, resources, tile, order, objective):
+    """Return (objective, compute, dram, energy) of one mapping, or None where it does not fit."""
+    m, n, k = sides(problem)
+    x, y, z = (int(t) for t in tile)
+    away_a, away_b, away_c = not problem.a_resident, not problem.b_resident, not problem.c_resident
+    a_tile = away_a * math.ceil(x * z * problem.a_bits / 8)
+    b_tile = away_b * math.ceil(z * y * problem.b_bits / 8)
+    sums = math.ceil(x * y * problem.accumulator_bits / 8)
+    half = 2 if resources.double_buffered else 1
+    if resources.accumulator_bytes is None:
+        fits = a_tile + b_tile + sums <= resources.scratchpad_bytes // half
+    else:
+        fits = (
+            a_tile + b_tile <= resources.scratchpad_bytes // half
+            and sums <= resources.accumulator_bytes // half
+        )
+    if not fits or (problem.full_rows and y != n):
+        return None
+    batch = 1 if problem.b_shared else problem.batch
+    dram, moved, compute = simulate(
+        batch, sides(problem), np.array(tile), order, DATAFLOWS.index(resources.dataflow),
+        OVERLAPS.index(resources.overlap), resources.rows, resources.columns,
+    )  # fmt: skip
+    a_in, b_in = whole_bytes(dram[0], m * k, problem.a_bits), whole_bytes(dram[1], k * n, problem.b_bits)
+    c_out = whole_bytes(dram[2], m * n, problem.c_bits)
+    spilled = whole_bytes(dram[3] + dram[4], m * n, problem.accumulator_bits)
+    traffic = int(away_a * a_in + away_b * b_in + away_c * c_out + spilled)
+    memory = math.ceil(traffic / resources.dram_bytes_per_cycle)
+    if resources.double_buffered:
+        fill = a_tile + b_tile + away_c * math.ceil(x * y * problem.c_bits / 8)
+        cycles = max(compute + math.ceil(fill / resources.dram_bytes_per_cycle), memory)
+    else:
+        cycles = compute + memory
+    accessed = whole_bytes(moved[0], m * k, problem.a_bits) + whole_bytes(moved[1], k * n, problem.b_bits)
+    accessed += (0 if away_c else c_out) + traffic
+    accumulated = whole_bytes(moved[2], m * n, problem.accumulator_bits)
+    separate = resources.accumulator_bytes is not None
+    energy = (
+        problem.macs * resources.mac_pj
+        + accessed * resources.scratchpad_pj_per_byte
+        + accumulated * (resources.accumulator_pj_per_byte if separate else resources.scratchpad_pj_per_byte)
+        + traffic * resources.dram_pj_per_byte
+        + cycles * resources.static_pj_per_cycle
+    )
+    value = {"latency": cycles, "energy": energy, "edp": energy * cycles}[objective]
+    return float(value), int(compute), traffic, float(energy), int(accessed), int(accumulated), int(cycles)
+
+
+def random_case(rng, largest):
+    m, n, k = (int(v) for v in rng.integers(1, largest + 1, 3))
+    if rng.integers(4) == 0:
+        m = 1  # decoding
+    bits = (1, 4, 8, 16, 4.25)
+    problem = GemmProblem(
+        m, n, k, batch=int(rng.integers(1, 3)),
+        a_bits=bits[rng.integers(5)], b_bits=bits[rng.integers(5)], c_bits=bits[rng.integers(5)],
+        accumulator_bits=(24, 32)[rng.integers(2)],
+        a_resident=rng.random() < 0.2, b_resident=rng.random() < 0.2, c_resident=rng.random() < 0.2,
+        b_shared=rng.random() < 0.3, full_rows=rng.random() < 0.15,
+    )  # fmt: skip
+    everything = (m * k * problem.a_bits + k * n * problem.b_bits + m * n * problem.accumulator_bits) / 8
+    resources = ArrayResources(
+        rows=int(rng.integers(1, 9)), columns=int(rng.integers(1, 9)),
+        dataflow=DATAFLOWS[rng.integers(3)], overlap=OVERLAPS[rng.integers(3)],
+        scratchpad_bytes=int(np.exp(rng.uniform(np.log(8), np.log(10 + 3 * everything)))),
+        accumulator_bytes=int(rng.integers(4, 4 * m * n * 2 + 8)) if rng.random() < 0.3 else None,
+        double_buffered=bool(rng.integers(2)), dram_bytes_per_cycle=float(rng.choice([0.3, 1, 2.56, 7, 64])),
+        mac_pj=0.2, scratchpad_pj_per_byte=float(rng.choice([0.0, 0.7])), accumulator_pj_per_byte=0.3,
+        dram_pj_per_byte=float(rng.choice([0.0, 20.0])), static_pj_per_cycle=float(rng.choice([0.0, 1.5])),
+    )  # fmt: skip
+    return problem, resources, OBJECTIVES[rng.integers(3)]
+
+
+def reported(mapping, objective):
+    value = {
+        "latency": mapping.cycles,
+        "energy": mapping.energy_pj,
+        "edp": mapping.energy_pj * mapping.cycles,
+    }
+    return (
+        float(value[objective]), mapping.compute_cycles, mapping.dram_bytes, mapping.energy_pj,
+        mapping.scratchpad_bytes, mapping.accumulator_bytes, mapping.cycles,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_given_mapping_costs_what_the_loop_nest_counts(seed):
+    rng = np.random.default_rng(seed)
+    compared = 0
+    while compared < 500:
+        problem, resources, _ = random_case(rng, 24)
+        tile = [int(rng.integers(1, s + 1)) for s in sides(problem)]
+        if problem.full_rows:
+            tile[1] = problem.n
+        counted = [oracle_cost(problem, resources, tile, order, "latency") for order in ORDERS]
+        if counted[0] is None:
+            with pytest.raises(NoMapping):
+                mapping_with_tiles(problem, resources, *tile)
+            continue
+        assert reported(mapping_with_tiles(problem, resources, *tile), "latency") == min(counted)
+        compared += 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_brute_force_finds_nothing_better(seed):
+    rng = np.random.default_rng(100 + seed)
+    for _ in range(100):
+        problem, resources, objective = random_case(rng, 6)
+        tiles = itertools.product(*(range(1, s + 1) for s in sides(problem)))
+        counted = (oracle_cost(problem, resources, t, o, objective) for t in tiles for o in ORDERS)
+        best = min((c for c in counted if c is not None), default=None)
+        if best is None:
+            with pytest.raises(NoMapping):
+                best_mapping(problem, resources, objective)
+            continue
+        assert reported(best_mapping(problem, resources, objective), objective)[:4] == best[:4]
