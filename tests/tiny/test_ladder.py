@@ -21,7 +21,7 @@ LADDER = {  # room: (rooms below, libraries anywhere, libraries inside functions
     "simulator": ("arch graph_ir", "numpy simpy numba", "pandas rich matplotlib"),
     "rtl": ("arch graph_ir", "numpy pyrtl cocotb", "matplotlib"),
     "kernels": ("graph_ir", "numpy torch triton", ""),
-    "models": ("kernels graph_ir", "numpy torch", "transformers"),
+    "models": ("kernels graph_ir", "numpy ml_dtypes torch", "transformers"),
     "dse": ("simulator arch graph_ir", "numpy", "pymoo optuna sklearn distributed pandas matplotlib"),
     "siliform": (
         "graph_ir arch simulator rtl kernels models dse",
