@@ -49,7 +49,9 @@ def checked_product(*factors: Count) -> Count:
     for factor in factors:
         if _is_array(product) or _is_array(factor):
             if np.any(np.asarray(product) > INT64_MAX // np.maximum(factor, 1)):
-                raise OverflowError("a product of counts exceeds 2**63 - 1: pass Python ints, which are exact")
+                raise OverflowError(
+                    "a product of counts exceeds 2**63 - 1: pass Python ints, which are exact"
+                )
             product = np.asarray(product, np.int64) * np.asarray(factor, np.int64)
         else:
             product = product * factor

@@ -115,9 +115,7 @@ def tiled_array_cycles(
         overhead = checked_product(streams, 2 * rows + columns - 2)
         cycles = checked_product(folds, checked_sum(stream, overhead))
     elif overlap == "double-buffered":
-        per_fold = checked_sum(
-            checked_product(streams - 1, maximum(tile_stream, rows)), maximum(last, rows)
-        )
+        per_fold = checked_sum(checked_product(streams - 1, maximum(tile_stream, rows)), maximum(last, rows))
         steady = checked_product(folds, per_fold) - maximum(last, rows)
         cycles = checked_sum(rows, steady, last + rows + columns - 2)
     else:
@@ -166,7 +164,9 @@ class SystolicArray(Unit):
             return f"{op_name} does no arithmetic, and {self.name} does nothing else"
         for space in spaces:
             if space.contraction() is None:
-                return f"{op_name} is no plain product of two operands, which is all that {self.name} computes"
+                return (
+                    f"{op_name} is no plain product of two operands, which is all that {self.name} computes"
+                )
         return format_refusal(self.name, self.formats, formats[:2])
 
     def cycles(self, space: Space) -> int:

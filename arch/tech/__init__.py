@@ -1,0 +1,1 @@
+"""Technology tables: comma-separated files whose every row names its source."""

@@ -1,0 +1,28 @@
+"""The catalogue of units: an explicit list, so that it can be read and searched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from siliform.arch.unit import Unit
+from siliform.arch.units.array import SystolicArray
+from siliform.arch.units.dma import Dma
+from siliform.arch.units.gather import GatherEngine
+from siliform.arch.units.special import SpecialUnit
+from siliform.arch.units.vector import VectorUnit
+
+
+def _catalogue(*units: type[Unit]) -> Mapping[str, type[Unit]]:
+    found: dict[str, type[Unit]] = {}
+    for unit in units:
+        if unit.kind in found:
+            raise ImportError(
+                f"two units are of kind {unit.kind!r}: {found[unit.kind].__module__} and {unit.__module__}"
+            )
+        found[unit.kind] = unit
+    return MappingProxyType(found)
+
+
+#: Every unit by kind, the word a design uses for it.
+UNITS = _catalogue(SystolicArray, VectorUnit, SpecialUnit, GatherEngine, Dma)
