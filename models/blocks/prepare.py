@@ -1,0 +1,87 @@
+"""From a configuration and a request to one of our own modules with its inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from siliform.graph_ir.errors import UserError
+from siliform.models.blocks.dit import PIXELS_PER_LATENT, DiT
+from siliform.models.drawing import DTYPES, Draw
+from siliform.models.request import Request
+from siliform.models.spec import ModelSpec, Prepared
+
+
+def prepare(spec: ModelSpec, request: Request, seed: int | None) -> Prepared:
+    """Our module of `spec` with inputs of the sizes of `request`."""
+    makers = {"DiT": _dit, "Mamba": _mamba}
+    return makers[spec.head](spec, request, Draw(seed))
+
+
+def _build(cls: type[nn.Module], spec: ModelSpec, values: dict[str, Any], draw: Draw) -> nn.Module:
+    with draw.building():
+        return cls(**values).to(DTYPES[spec.format]).eval()
+
+
+def _dit(spec: ModelSpec, request: Request, draw: Draw) -> Prepared:
+    values = dict(spec.configuration)
+    if request.phase == "decode":
+        raise UserError(
+            asked=f"the decode phase of {spec.name}",
+            found="a diffusion transformer keeps no cache: every step sees the whole image",
+            where="--phase decode",
+            next_step="use --phase prefill (the default): one step of the denoising",
+        )
+    if request.sequence is not None:
+        raise UserError(
+            asked=f"{spec.name} with a sequence of {request.sequence}",
+            found=f"its tokens follow from the image: {values['image_pixels']} pixels on a side, "
+            f"{PIXELS_PER_LATENT * values['patch']} to a patch",
+            where="--seq",
+            next_step="leave --seq out, or choose another image side with --image",
+        )
+    side = request.image_pixels or values["image_pixels"]
+    step = PIXELS_PER_LATENT * values["patch"]
+    if side % step:
+        raise UserError(
+            asked=f"{spec.name} on images of {side} x {side} pixels",
+            found=f"{side} is no multiple of the {step} pixels of a patch",
+            where="--image",
+            next_step=f"give a multiple of {step}, such as {max(side // step, 1) * step}",
+        )
+    module = _build(DiT, spec, {**values, "image_pixels": side}, draw)
+    latent = side // PIXELS_PER_LATENT
+    inputs = (
+        draw.normal(request.batch, values["channels"], latent, latent, dtype=DTYPES[spec.format]),
+        draw.normal(request.batch, dtype=DTYPES[spec.format], stream=1),
+        draw.integers(request.batch, below=values["classes"], stream=2),
+    )
+    return Prepared(module, inputs, {}, (), spec.name, draw.seed is not None)
+
+
+def _mamba(spec: ModelSpec, request: Request, draw: Draw) -> Prepared:
+    from siliform.models.blocks.mamba import Mamba, MambaStep
+
+    values = dict(spec.configuration)
+    model = _build(Mamba, spec, values, draw)
+    if request.phase == "prefill":
+        length = request.sequence or spec.sequence or 1
+        tokens = draw.integers(request.batch, length, below=values["vocabulary"])
+        return Prepared(model, (tokens,), {}, (), spec.name, draw.seed is not None)
+    # The state has one size whatever the context, which is all that a state-space model keeps of it.
+    token = draw.integers(request.batch, 1, below=values["vocabulary"])
+    layers, inner = range(values["layers"]), (request.batch, values["inner"])
+    dtype = DTYPES[spec.format]
+    windows = [
+        draw.normal(*inner, values["taps"] - 1, dtype=dtype, stream=10 + 2 * layer) for layer in layers
+    ]
+    states = [draw.normal(*inner, values["states"], dtype=dtype, stream=11 + 2 * layer) for layer in layers]
+    return Prepared(
+        MambaStep(model).eval(),
+        (token, windows, states),
+        {},
+        ("windows", "recurrences"),
+        spec.name,
+        draw.seed is not None,
+    )

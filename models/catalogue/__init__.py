@@ -1,0 +1,50 @@
+"""The built-in models by name. Data alone: importing this loads neither torch nor transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from siliform.graph_ir.errors import UserError, nearest
+from siliform.models.catalogue.perception import PERCEPTION
+from siliform.models.catalogue.text import TEXT
+from siliform.models.spec import ModelSpec
+
+
+def _by_name(specs: Iterable[ModelSpec]) -> Mapping[str, ModelSpec]:
+    found: dict[str, ModelSpec] = {}
+    for spec in specs:
+        if spec.name in found:
+            raise ValueError(f"two built-in models are named {spec.name!r}")
+        found[spec.name] = spec
+    return MappingProxyType(found)
+
+
+#: Every built-in model by name.
+MODELS: Mapping[str, ModelSpec] = _by_name((*TEXT, *PERCEPTION))
+
+#: Other spellings that papers and libraries use.
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {f"pvtv2-b{level}": f"pvt-v2-b{level}" for level in range(5)}
+    | {
+        "distilbert": "distilbert-base",
+        "audio-spectrogram-transformer": "ast",
+        "wav2vec2": "wav2vec2-base",
+        "gpt2-small": "gpt2",
+        "dit-xl/2": "dit-xl-2",
+    }
+)
+
+
+def model_named(name: str) -> ModelSpec:
+    """The built-in model of that name; UserError with the nearest names otherwise."""
+    key = ALIASES.get(name.lower(), name.lower())
+    if key in MODELS:
+        return MODELS[key]
+    raise UserError(
+        asked=f"the model {name!r}",
+        found="no built-in model of that name",
+        where="--model",
+        next_step=f"use one of the nearest: {nearest(name, MODELS)}; or hf:<path to a config.json>, "
+        "py:<file.py>:<callable>, gemm:M,N,K[,format], or the path of a saved .graph file",
+    )

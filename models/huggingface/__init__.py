@@ -1,0 +1,1 @@
+"""Models of the transformers library, from configurations alone: nothing is ever downloaded."""
