@@ -1,0 +1,38 @@
+"""dequantize: levels times scales, back to float32."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from siliform.graph_ir.formats import Quantised, Scaled
+from siliform.graph_ir.opspec import OpSpec
+from siliform.graph_ir.space import Space
+from siliform.graph_ir.types import TensorType
+
+
+def _reference(x: Quantised) -> np.ndarray:
+    """x of any shape in a scaled format -> the same shape, each product rounded once to float32."""
+    if not isinstance(x, Quantised):
+        raise ValueError("x carries no scales; dequantize takes the result of quantize")
+    return x.dequantise()
+
+
+def _shape(x: TensorType) -> TensorType:
+    if not isinstance(x.format, Scaled):
+        raise ValueError(f"x is {x.format.name}, which has no scales")
+    return x.with_format("fp32")
+
+
+def _spaces(x: TensorType) -> list[Space]:
+    return [Space.elementwise(x.shape, {"mul": 1})]
+
+
+dequantize = OpSpec(
+    "dequantize",
+    "quantisation",
+    _reference,
+    _shape,
+    _spaces,
+    tolerance=0.0,
+    source="Jacob et al., Quantization and Training of Neural Networks, CVPR 2018, equation 1",
+)
