@@ -27,11 +27,19 @@ class Scratchpad:
         "half holds the working tiles while the other half is filled", default=True, knob=(True, False)
     )
 
+    resident_percent: int = parameter(
+        "largest share that results waiting for their consumers may occupy; the rest holds tiles",
+        default=50,
+        low=0,
+        high=90,
+        knob=(0, 25, 50, 75),
+    )
+
     def __post_init__(self) -> None:
         check_parameters(self, self.kind)
         if self.bytes < self.banks * self.word_bytes:
             raise UserError(
-                asked=f"{self.kind} of {self.bytes} bytes in {self.banks} banks of {self.word_bytes}-byte words",
+                asked=f"{self.bytes} bytes of {self.kind} in {self.banks} banks of {self.word_bytes}-byte words",
                 found="not one word for each bank",
                 where=f"{self.kind}.bytes",
                 next_step=f"give at least {self.banks * self.word_bytes} bytes, or fewer banks",

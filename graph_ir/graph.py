@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -159,6 +159,17 @@ class Graph:
     def weight_bytes(self) -> int:
         """Stored bytes of the parameters, scales included, tied ones once."""
         return sum(v.type.bytes for v in self.parameters)
+
+    def derived(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """``function(graph, *arguments)``, computed once for this graph and kept with it.
+
+        For pure functions only. `arguments` must be hashable.
+        """
+        kept: dict[Any, Any] = self.__dict__.setdefault("_derived", {})
+        key = (function, *arguments)
+        if key not in kept:
+            kept[key] = function(self, *arguments)
+        return kept[key]
 
     def with_nodes(self, nodes: Sequence[Node], **changes: Any) -> Graph:
         """A copy with other nodes (and other fields)."""

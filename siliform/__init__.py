@@ -1,3 +1,14 @@
-"""Siliform: transformers and the silicon that runs them, designed together."""
+"""Siliform: transformers and the silicon that runs them, designed together.
+
+>>> import siliform as sf
+>>> graph = sf.trace("bert-base", seq=128)
+>>> report = sf.estimate(graph, sf.accelerator("edge-32x32"))
+>>> report.latency_s, report.energy_j, report.bottleneck
+"""
+
+from siliform.api import accelerator, compile, describe, estimate, trace
+from siliform.graph_ir.errors import UserError
 
 __version__ = "0.1.0"
+
+__all__ = ["UserError", "accelerator", "compile", "describe", "estimate", "trace"]

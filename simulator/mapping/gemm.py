@@ -44,6 +44,9 @@ class GemmProblem:
         sums.
     b_shared : all products of the batch use the same B (a layer's weights): the batch is more rows of A.
     full_rows : tiles span all of n, for an epilogue that needs whole rows.
+    a_dram_bits, b_dram_bits : bits moved per element where they differ from those held: a convolution reads each
+        input once and unfolds it on chip, scales travel with their elements. None: as held.
+    beside_cycles : work on other units that runs beside the array, such as an epilogue: the slower counts.
     """
 
     m: int
@@ -59,6 +62,9 @@ class GemmProblem:
     c_resident: bool = False
     b_shared: bool = False
     full_rows: bool = False
+    a_dram_bits: float | None = None
+    b_dram_bits: float | None = None
+    beside_cycles: int = 0
 
     def __post_init__(self) -> None:
         for name in ("m", "n", "k", "batch", "a_bits", "b_bits", "c_bits", "accumulator_bits"):
@@ -248,6 +254,13 @@ def matrix_bytes(elements: int, bits: float) -> int:
     return math.ceil(elements * bits / 8)
 
 
+def moved_bytes(problem: GemmProblem) -> tuple[int, int]:
+    """Return the bytes of one pass over A and B of one product, as DRAM holds them."""
+    a = problem.a_bits if problem.a_dram_bits is None else problem.a_dram_bits
+    b = problem.b_bits if problem.b_dram_bits is None else problem.b_dram_bits
+    return matrix_bytes(problem.rows * problem.k, a), matrix_bytes(problem.k * problem.n, b)
+
+
 def transfer_cycles(moved_bytes: int, bytes_per_cycle: float) -> int:
     """Return the whole cycles of a transfer."""
     return math.ceil(moved_bytes / bytes_per_cycle)
@@ -318,10 +331,11 @@ def _described(
         batch * matrix_bytes(m * k, problem.a_bits),
         batch * matrix_bytes(k * n, problem.b_bits),
     )
+    a_moved, b_moved = (batch * moved for moved in moved_bytes(problem))
     c_bytes = batch * matrix_bytes(m * n, problem.c_bits)
     sums_bytes = batch * matrix_bytes(m * n, problem.accumulator_bits)
-    a_read = 0 if problem.a_resident else a_bytes * (1 if innermost == "n" else tiles_n)
-    b_read = 0 if problem.b_resident else b_bytes * (1 if innermost == "m" else tiles_m)
+    a_read = 0 if problem.a_resident else a_moved * (1 if innermost == "n" else tiles_n)
+    b_read = 0 if problem.b_resident else b_moved * (1 if innermost == "m" else tiles_m)
     c_written = 0 if problem.c_resident else c_bytes
     spilled = 0 if innermost == "k" else (tiles_k - 1) * sums_bytes
     dram_bytes = a_read + b_read + c_written + 2 * spilled

@@ -15,6 +15,7 @@ from siliform.simulator.mapping.gemm import (
     ArrayResources,
     GemmProblem,
     matrix_bytes,
+    moved_bytes,
 )
 from siliform.simulator.mapping.search import search_all
 from siliform.simulator.mapping.tiles import FOLDED, OVERLAPPED, STREAMED, tile_table, tile_tables
@@ -141,13 +142,15 @@ def _product_row(problem: GemmProblem) -> list[float]:
         matrix_bytes(k * n, problem.b_bits),
         matrix_bytes(m * n, problem.c_bits),
     )
+    transfers = (*moved_bytes(problem), matrices[2])
     away = [not problem.a_resident, not problem.b_resident, not problem.c_resident]
     bits = (problem.a_bits, problem.b_bits, problem.c_bits)
     return [
         problem.products, m, n, k,
         *(b * moved for b, moved in zip(bits, away, strict=True)), problem.accumulator_bits,
         *matrices, matrix_bytes(m * n, problem.accumulator_bits),
-        *(b * moved for b, moved in zip(matrices, away, strict=True)), problem.full_rows,
+        *(b * moved for b, moved in zip(transfers, away, strict=True)),
+        problem.full_rows, problem.beside_cycles,
     ]  # fmt: skip
 
 

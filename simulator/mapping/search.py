@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from siliform.simulator.mapping.compiled import compiled
+from siliform.simulator.mapping.compiled import compiled, inlined
 
 WEIGHT_STATIONARY, OUTPUT_STATIONARY, INPUT_STATIONARY = 0, 1, 2
 LATENCY, ENERGY, ENERGY_DELAY = 0, 1, 2
@@ -42,6 +42,7 @@ class Product(NamedTuple):
     b_dram_bytes: float
     c_dram_bytes: float
     whole_rows: float  # 1: a tile spans all of n
+    beside_cycles: float  # of other units, while the array computes
 
 
 class Array(NamedTuple):
@@ -81,18 +82,18 @@ class Cost(NamedTuple):
     cycles: float
 
 
-@compiled
+@inlined
 def _entry(table: Any, row: int) -> Side:
     return Side(table[row, 1], table[row, 2], table[row, 3], table[row, 4])
 
 
-@compiled
+@inlined
 def _least(table: Any, row: int, count: float) -> Side:
     """Return what no entry from `row` on with at least `count` tiles is below."""
     return Side(count, table[row, 5], table[row, 6], table[row, 7])
 
 
-@compiled
+@inlined
 def _compute_cycles(product: Product, array: Array, m: Side, n: Side, k: Side) -> float:
     if array.dataflow == WEIGHT_STATIONARY:
         folds = n.visits * k.visits
@@ -109,7 +110,7 @@ def _compute_cycles(product: Product, array: Array, m: Side, n: Side, k: Side) -
     )
 
 
-@compiled
+@inlined
 def _traffic(product: Product, m: float, n: float, k: float) -> tuple[float, int]:
     """Return the DRAM bytes of one batch element at the best innermost loop, and that loop; arguments are
     counts.
@@ -131,7 +132,7 @@ def _traffic(product: Product, m: float, n: float, k: float) -> tuple[float, int
     return best, innermost
 
 
-@compiled
+@inlined
 def _scratchpad_bytes(product: Product, m: Side, n: Side, dram_bytes: float) -> float:
     """Return bytes read or written in the scratchpad: by the array, by DRAM transfers, by a result that
     stays."""
@@ -139,21 +140,21 @@ def _scratchpad_bytes(product: Product, m: Side, n: Side, dram_bytes: float) -> 
     return product.batch * (product.a_bytes * n.visits + product.b_bytes * m.visits + kept) + dram_bytes
 
 
-@compiled
+@inlined
 def _accumulator_bytes(product: Product, k: Side) -> float:
     """Return bytes of accumulators read or written: the first visit along k writes, each other reads and
     writes."""
     return product.batch * product.sums_bytes * (2 * k.visits - 1)
 
 
-@compiled
+@inlined
 def _fill_bytes(product: Product, m: float, n: float, k: float) -> float:
     """Return what moves while nothing is computed: the first tiles of A and B in, a tile of C out."""
     operands = np.ceil(m * k * product.a_bits / 8) + np.ceil(k * n * product.b_bits / 8)
     return operands + np.ceil(m * n * product.c_bits / 8)
 
 
-@compiled
+@inlined
 def _fits(product: Product, array: Array, m: float, n: float, k: float) -> bool:
     operands = np.ceil(m * k * product.a_bits / 8) + np.ceil(k * n * product.b_bits / 8)
     sums = np.ceil(m * n * product.sum_bits / 8)
@@ -162,7 +163,7 @@ def _fits(product: Product, array: Array, m: float, n: float, k: float) -> bool:
     return operands <= array.capacity_bytes and sums <= array.accumulator_bytes
 
 
-@compiled
+@inlined
 def _longest_k(product: Product, array: Array, m: float, n: float) -> float:
     """Return a bound on the tile along k: where every longer one does not fit (byte rounding left aside)."""
     free = array.capacity_bytes * 8
@@ -174,15 +175,19 @@ def _longest_k(product: Product, array: Array, m: float, n: float) -> float:
     return min(product.k, np.floor(free / width))
 
 
-@compiled
+@inlined
+def _cycles(array: Array, compute: float, dram: float, fill: float) -> float:
+    memory = np.ceil(dram / array.dram_bytes_per_cycle)
+    if array.double_buffered:
+        return max(compute + np.ceil(fill / array.dram_bytes_per_cycle), memory)
+    return compute + memory
+
+
+@inlined
 def _cost(product: Product, array: Array, objective: int, fill: float, m: Side, n: Side, k: Side) -> Cost:
     compute = _compute_cycles(product, array, m, n, k)
     dram = product.batch * _traffic(product, m.tiles, n.tiles, k.tiles)[0]
-    memory = np.ceil(dram / array.dram_bytes_per_cycle)
-    if array.double_buffered:
-        cycles = max(compute + np.ceil(fill / array.dram_bytes_per_cycle), memory)
-    else:
-        cycles = compute + memory
+    cycles = _cycles(array, compute, dram, fill)
     energy = (
         product.batch * product.m * product.n * product.k * array.mac_pj
         + _scratchpad_bytes(product, m, n, dram) * array.scratchpad_pj_per_byte
@@ -198,7 +203,7 @@ def _cost(product: Product, array: Array, objective: int, fill: float, m: Side, 
     return Cost(value, compute, dram, energy, cycles)
 
 
-@compiled
+@inlined
 def _before(one: Cost, other: Cost) -> bool:
     if one.objective != other.objective:
         return one.objective < other.objective
@@ -209,6 +214,20 @@ def _before(one: Cost, other: Cost) -> bool:
     if one.energy_pj != other.energy_pj:
         return one.energy_pj < other.energy_pj
     return one.cycles < other.cycles
+
+
+@inlined
+def _promises(
+    product: Product, array: Array, objective: int, fill: float, m: Side, n: Side, k: Side, best: Cost
+) -> bool:
+    """Return whether these numbers, which no mapping of a branch is below, cost less than the best mapping."""
+    if objective == LATENCY:  # nearly always decided here, without the energy
+        compute = _compute_cycles(product, array, m, n, k)
+        dram = product.batch * _traffic(product, m.tiles, n.tiles, k.tiles)[0]
+        cycles = _cycles(array, compute, dram, fill)
+        if cycles != best.cycles:
+            return cycles < best.cycles
+    return _before(_cost(product, array, objective, fill, m, n, k), best)
 
 
 @compiled
@@ -222,6 +241,20 @@ def _first_within(table: Any, limit: float) -> int:
         else:
             low = middle + 1
     return low
+
+
+@inlined
+def _longest_filling(
+    array: Array, objective: int, best: Cost, compute: float, per_unit: float, fixed: float
+) -> float:
+    """Return a bound on a tile: where the fill of every longer one costs more latency than the best mapping has.
+
+    The fill is `per_unit` bits for every unit of the tile and `fixed` bits more (byte rounding left aside), the
+    computation takes `compute` cycles at least. No bound where the fill does not matter so directly.
+    """
+    if objective != LATENCY or not array.double_buffered or best.cycles == np.inf or per_unit == 0:
+        return np.inf
+    return ((best.cycles - compute) * array.dram_bytes_per_cycle * 8 - fixed) / per_unit + 1
 
 
 @compiled
@@ -261,34 +294,45 @@ def search(
     bound = _cost(product, array, objective, _fill_bytes(product, 1.0, 1.0, 1.0), any_m, any_n, any_k)
     whole_rows = product.whole_rows != 0
     narrowest = product.n if whole_rows else 1.0
+    least = _compute_cycles(product, array, any_m, any_n, any_k)
     for i in range(_first_fitting_m(product, array, ms, narrowest), ms.shape[0]):
         if not _before(bound, best):
             break
         m_tile = ms[i, 0]
+        a_and_c = product.a_bits + narrowest * product.c_bits
+        if m_tile > _longest_filling(array, objective, best, least, a_and_c, narrowest * product.b_bits):
+            continue
         fill = _fill_bytes(product, 1.0, narrowest, 1.0)
-        rest = _cost(product, array, objective, fill, _least(ms, i, ms[i, 1]), any_n, any_k)
-        if not _before(rest, best):
+        if not _promises(product, array, objective, fill, _least(ms, i, ms[i, 1]), any_n, any_k, best):
             break
         m = _entry(ms, i)
         fill = _fill_bytes(product, m_tile, narrowest, 1.0)
-        if not _before(_cost(product, array, objective, fill, m, any_n, any_k), best):
+        if not _promises(product, array, objective, fill, m, any_n, any_k, best):
             continue
         first_n = 0 if whole_rows else _first_fitting_n(product, array, ns, m_tile)
+        least_m = _compute_cycles(product, array, m, any_n, any_k)
         for j in range(first_n, 1 if whole_rows else ns.shape[0]):
             n_tile = ns[j, 0]
+            b_and_c = product.b_bits + m_tile * product.c_bits
+            if n_tile > _longest_filling(array, objective, best, least_m, b_and_c, m_tile * product.a_bits):
+                continue
             fill = _fill_bytes(product, m_tile, narrowest, 1.0)
-            if not _before(_cost(product, array, objective, fill, m, _least(ns, j, ns[j, 1]), any_k), best):
+            if not _promises(product, array, objective, fill, m, _least(ns, j, ns[j, 1]), any_k, best):
                 break
             n = _entry(ns, j)
             k_limit = _longest_k(product, array, m_tile, n_tile)
             fewest = np.ceil(product.k / k_limit)
             fill = _fill_bytes(product, m_tile, n_tile, 1.0)
-            if not _before(_cost(product, array, objective, fill, m, n, _least(ks, 0, fewest)), best):
+            if not _promises(product, array, objective, fill, m, n, _least(ks, 0, fewest), best):
                 continue
+            least_n = _compute_cycles(product, array, m, n, any_k)
+            a_and_b = m_tile * product.a_bits + n_tile * product.b_bits
+            c_fill = m_tile * n_tile * product.c_bits
+            k_limit = min(k_limit, _longest_filling(array, objective, best, least_n, a_and_b, c_fill))
             for l in range(_first_within(ks, k_limit), ks.shape[0]):  # noqa: E741 - the third index
                 if not _fits(product, array, m_tile, n_tile, ks[l, 0]):
                     continue
-                if not _before(_cost(product, array, objective, fill, m, n, _least(ks, l, ks[l, 1])), best):
+                if not _promises(product, array, objective, fill, m, n, _least(ks, l, ks[l, 1]), best):
                     break
                 whole = _fill_bytes(product, m_tile, n_tile, ks[l, 0])
                 cost = _cost(product, array, objective, whole, m, n, _entry(ks, l))
@@ -328,7 +372,7 @@ def search_all(
 
     Parameters
     ----------
-    products : float64 [products, 16], rows as in `Product`.
+    products : float64 [products, 17], rows as in `Product`.
     arrays : float64 [arrays, products, 12], rows as in `Array`.
     entries, begins : as `tiles.tile_tables` returns them.
     tables : int64 [arrays, products, 3], the tables of m, n and k.
@@ -344,7 +388,7 @@ def search_all(
             row = products[p]
             product = Product(
                 row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7],
-                row[8], row[9], row[10], row[11], row[12], row[13], row[14], row[15],
+                row[8], row[9], row[10], row[11], row[12], row[13], row[14], row[15], row[16],
             )  # fmt: skip
             row = arrays[d, p]
             array = Array(

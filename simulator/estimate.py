@@ -1,0 +1,156 @@
+"""The closed-form estimate: prepare the graph, plan every node, add up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from siliform.arch.accelerator import Accelerator
+from siliform.arch.program import Product, Program
+from siliform.graph_ir.errors import UserError
+from siliform.graph_ir.graph import Graph
+from siliform.graph_ir.passes.assign_formats import assign_formats, parse_bits
+from siliform.graph_ir.passes.fusion import fuse
+from siliform.simulator.bound import bound_report
+from siliform.simulator.costs import EnergyLaw
+from siliform.simulator.legalise import legalise
+from siliform.simulator.planner import Plan, Resources, plan_item
+from siliform.simulator.report import Part, Report
+from siliform.simulator.summary import kind_of, op_label, report_of
+from siliform.simulator.workload import Item, Workload, workload
+
+OBJECTIVES = ("latency", "energy", "edp")
+LAWS = ("model", "bound")
+
+
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """Every item of a workload with its plan."""
+
+    workload: Workload
+    plans: tuple[tuple[Item, Plan], ...]
+
+
+def prepared(graph: Graph, bits: str) -> Graph:
+    """The graph with the formats of `bits` assigned and epilogues fused; made once per graph and bits."""
+    return graph.derived(_prepare, bits)
+
+
+def _prepare(graph: Graph, bits: str) -> Graph:
+    assigned = graph if bits == "traced" else assign_formats(graph, parse_bits(bits))
+    return fuse(assigned)
+
+
+def chosen_bits(accelerator: Accelerator, bits: str | None) -> str:
+    """The formats asked for, or the design's native ones."""
+    return bits or accelerator.native_bits or "traced"
+
+
+def plan_graph(graph: Graph, accelerator: Accelerator, *, bits: str | None, objective: str) -> Planned:
+    """Place and map every node; identical items are mapped once.
+
+    Raises
+    ------
+    UserError : an op that no unit accepts, a scratchpad too small, unknown bits or objective.
+    """
+    _check("--objective", objective, OBJECTIVES)
+    ready = prepared(graph, chosen_bits(accelerator, bits))
+    legal = legalise(ready, accelerator)
+    work = legal.derived(workload)
+    memory = accelerator.scratchpad
+    part = memory.bytes * memory.resident_percent // 100
+    resources = Resources(
+        accelerator=accelerator,
+        objective=objective,
+        tile_bytes=memory.bytes - work.resident_bytes(part),
+        resident_part_bytes=part,
+        energy=EnergyLaw(accelerator),
+    )
+    plans: dict[str, Plan] = {}
+    for key, items in work.unique_items.items():
+        plans[key] = _located(partial(plan_item, items[0], resources), items[0])
+    return Planned(work, tuple((item, plans[item.key]) for item in work.items))
+
+
+def _located(plan: Any, item: Item) -> Plan:
+    """Run a planner; a user's mistake that does not say where gets the node's source line."""
+    try:
+        found: Plan = plan()
+        return found
+    except UserError as error:
+        node = item.node
+        place = node.source or node.module or f"value {node.outputs[0]}"
+        if place in error.where:
+            raise
+        raise UserError(
+            asked=f"{node.op.name} {node.outputs[0].type}: {error.asked}",
+            found=error.found,
+            where=f"{place} ({error.where})",
+            next_step=error.next_step,
+        ) from error
+
+
+def compile_graph(
+    graph: Graph, accelerator: Accelerator, *, bits: str | None = None, objective: str = "latency"
+) -> Program:
+    """The mapper's result as a Program; see `siliform.compile`."""
+    planned = plan_graph(graph, accelerator, bits=bits, objective=objective)
+    return Program(accelerator.name, graph.name, tuple(plan.block(item) for item, plan in planned.plans))
+
+
+def estimate(
+    graph: Graph,
+    accelerator: Accelerator,
+    *,
+    bits: str | None = None,
+    law: str = "model",
+    objective: str = "latency",
+) -> Report:
+    """Cost a graph on a design; see `siliform.estimate`."""
+    _check("--law", law, LAWS)
+    used = chosen_bits(accelerator, bits)
+    if law == "bound":
+        _check("--objective", objective, OBJECTIVES)
+        return bound_report(legalise(prepared(graph, used), accelerator), accelerator, used)
+    planned = plan_graph(graph, accelerator, bits=bits, objective=objective)
+    parts = tuple(_part(item, plan, accelerator) for item, plan in planned.plans)
+    return report_of(planned.workload.graph, accelerator, parts, law=law, objective=objective, bits=used)
+
+
+def _check(option: str, given: str, allowed: tuple[str, ...]) -> None:
+    if given not in allowed:
+        raise UserError(
+            asked=f"{option} {given}",
+            found="no such choice",
+            where="the command line or the call",
+            next_step=f"use one of: {', '.join(allowed)}",
+        )
+
+
+def _part(item: Item, plan: Plan, accelerator: Accelerator) -> Part:
+    node, cost = item.node, plan.cost
+    macs = node.macs
+    formats = [stage.formats for stage in plan.stages if isinstance(stage, Product)]
+    peak = accelerator.peak_macs_per_cycle(*formats[0]) if formats else 0
+    return Part(
+        name=node.name,
+        module=node.module,
+        op=op_label(node),
+        kind=kind_of(node),
+        unit=cost.unit,
+        source=node.source,
+        cycles=cost.cycles,
+        compute_cycles=cost.compute_cycles,
+        memory_cycles=cost.memory_cycles,
+        macs=macs,
+        macs_dense=node.macs_dense,
+        dram_bytes=cost.dram_bytes,
+        scratchpad_bytes=cost.scratchpad_bytes,
+        energy_j=cost.energy_j,
+        energy_by_cause_j=cost.energy_by_cause_j,
+        utilization=macs / (peak * cost.cycles) if peak and cost.cycles else 0.0,
+        bottleneck=cost.bottleneck,
+        macs_per_dram_byte=macs / cost.dram_bytes if cost.dram_bytes else None,
+        mapping=cost.mapping,
+    )

@@ -1,0 +1,195 @@
+"""What one item asks of the units: products, scalar work, movement and bytes, names left out.
+
+A fused node counts as the nodes of its body: one anchor (a product or an attention) and the
+scalar work around it, whose intermediates never leave the chip's buffers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from siliform.graph_ir.graph import Graph, Node, Value
+from siliform.graph_ir.space import Contraction, Space
+from siliform.simulator.workload import Item
+
+
+@dataclass(frozen=True)
+class ScalarWork:
+    """One pass of scalar operations over the data, in one format."""
+
+    counts: Mapping[str, int]
+    format: str
+
+
+@dataclass(frozen=True)
+class ProductWork:
+    """One matrix product: its M, N, K form and the outer operands (None: made inside) it reads."""
+
+    contraction: Contraction
+    formats: tuple[str, str]
+    operands: tuple[int | None, int | None]
+    node: Node
+
+
+@dataclass(frozen=True)
+class Work:
+    """All that an item asks.
+
+    Attributes
+    ----------
+    products : matrix products in order; two for attention.
+    scalars : passes of scalar work in order.
+    attention_scalars : those between the two products of an attention.
+    moved_bytes : bytes read and written by copies, beyond what the products and scalars touch.
+    attention : the attention node, if there is one; `attention_operands` are its outer operands.
+    read_bits : stored bits read of each outer operand in one pass.
+    write_bits : stored bits written of each result.
+    row_bytes : bytes that a reduction over a row must hold to read its operand only once.
+    row_passes : how often the operand is read otherwise.
+    """
+
+    products: tuple[ProductWork, ...]
+    scalars: tuple[ScalarWork, ...]
+    attention_scalars: tuple[ScalarWork, ...]
+    moved_bytes: int
+    attention: Node | None
+    attention_operands: tuple[int | None, ...]
+    read_bits: tuple[Fraction, ...]
+    write_bits: tuple[Fraction, ...]
+    row_bytes: int
+    row_passes: int
+
+
+def work_of(item: Item) -> Work:
+    """Flatten an item into what its units must do."""
+    body = item.node.attributes.get("body") if item.node.op.name == "fused" else None
+    if isinstance(body, Graph):
+        nodes: tuple[Node, ...] = body.nodes
+        outer = {v.name: i for i, v in enumerate(body.given)}
+    else:
+        nodes = (item.node,)
+        outer = {v.name: i for i, v in reversed(list(enumerate(item.node.inputs))) if v is not None}
+    return _Flattening(item, nodes, outer).work()
+
+
+class _Flattening:
+    """Walks the nodes of an item once."""
+
+    def __init__(self, item: Item, nodes: tuple[Node, ...], outer: Mapping[str, int]) -> None:
+        self.item = item
+        self.nodes = nodes
+        self.home = dict(outer)  # outer operand that a value is, or is a view of
+        self.products: list[ProductWork] = []
+        self.scalars: list[ScalarWork] = []
+        self.attention_scalars: list[ScalarWork] = []
+        self.moved_bytes = 0
+        self.attention: Node | None = None
+        self.attention_operands: tuple[int | None, ...] = ()
+        self.read_bits = [Fraction(0)] * len(item.reads)
+        self.row_bytes, self.row_passes = 0, 1
+
+    def work(self) -> Work:
+        for node in self.nodes:
+            if node.op.movement == "view":
+                if node.operands and node.operands[0].name in self.home:
+                    for value in node.outputs:
+                        self.home[value.name] = self.home[node.operands[0].name]
+                continue
+            self._read(node)
+            if node.op.kind == "attention":
+                self.attention = node
+                self.attention_operands = tuple(self._outer(v) for v in node.inputs)
+            for space in node.spaces:
+                self._space(node, space)
+            self._rows(node)
+        return Work(
+            tuple(self.products),
+            tuple(self.scalars),
+            tuple(self.attention_scalars),
+            self.moved_bytes,
+            self.attention,
+            self.attention_operands,
+            tuple(self.read_bits),
+            tuple(self._written(o.value) for o in self.item.writes),
+            self.row_bytes,
+            self.row_passes,
+        )
+
+    def _outer(self, value: Value | None) -> int | None:
+        return None if value is None else self.home.get(value.name)
+
+    def _read(self, node: Node) -> None:
+        """Count what the node reads of outer operands: what its accesses touch, at most everything."""
+        first = node.spaces[0] if node.spaces else None
+        exact = first is not None and not first.body and len(first.reads) == len(node.operands)
+        for place, value in enumerate(node.operands):
+            index = self._outer(value)
+            if index is None:
+                continue
+            bits = Fraction(value.type.bits)
+            if exact and first is not None and value.type.elements:
+                touched = min(first.reads[place].elements(first.extents), value.type.elements)
+                bits = bits * touched / value.type.elements
+            held = self.item.reads[index]
+            whole = Fraction(held.value.type.bits) if held is not None else bits
+            self.read_bits[index] = min(max(self.read_bits[index], bits), whole)
+
+    def _written(self, value: Value) -> Fraction:
+        """An append writes only its new rows; everything else writes its result."""
+        node = self.item.node
+        if node.op.movement == "append":
+            return Fraction(node.operands[1].type.bits)
+        return Fraction(value.type.bits)
+
+    def _space(self, node: Node, space: Space) -> None:
+        contraction = space.contraction()
+        if contraction is not None:
+            if node is self.attention and self.products:
+                pair: tuple[Value | None, ...] = (None, node.inputs[2])
+            else:
+                pair = node.inputs[:2]
+            formats = product_formats_of(node, first=not self.products)
+            self.products.append(ProductWork(contraction, formats, (self._outer(pair[0]), self._outer(pair[1])), node))
+        elif space.body:
+            counts = {name: space.count(name) for name in space.body}
+            inside = self.attention_scalars if node is self.attention else self.scalars
+            inside.append(ScalarWork(counts, scalar_format(node)))
+        else:
+            bits = max((v.type.format.bits for v in (*node.outputs, *node.operands)), default=8)
+            elements = sum(a.elements(space.extents) for a in (*space.reads, *space.writes))
+            self.moved_bytes += -(-elements * bits // 8)
+
+    def _rows(self, node: Node) -> None:
+        """A reduction read several times must hold a row, or come back for it."""
+        spaces = [s for s in node.spaces if s.body and s.contraction() is None]
+        if node.op.kind not in ("normalisation", "softmax") or not spaces or not node.operands:
+            return
+        x = node.operands[0].type
+        rows = max(x.elements // max(s.points // max(_kept_points(s), 1) for s in spaces), 1)
+        self.row_bytes = max(self.row_bytes, -(-x.bits // (8 * rows)))
+        full = [s for s in spaces if s.points >= x.elements]
+        self.row_passes = max(self.row_passes, len(full))
+
+
+def _kept_points(space: Space) -> int:
+    """Elements of the first result of a space."""
+    return space.writes[0].elements(space.extents) if space.writes else 1
+
+
+def product_formats_of(node: Node, first: bool) -> tuple[str, str]:
+    """Element formats of the two operands of a product; an attention's probabilities take V's."""
+    values = node.operands
+    if node.op.kind == "attention" and not first:
+        name = values[2].type.format.element.name
+        return name, name
+    names = [v.type.format.element.name for v in values[:2]]
+    return names[0], names[-1]
+
+
+def scalar_format(node: Node) -> str:
+    """The format in which a node's scalar work is done: its widest float, else its widest integer."""
+    types = [v.type.format.element for v in (*node.outputs, *node.operands)]
+    floats = [f for f in types if f.kind == "float"] or types
+    return max(floats, key=lambda f: f.bits).name
