@@ -23,7 +23,8 @@ PIP   := $(BIN)/python -m pip install --disable-pip-version-check --retries 2 $(
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-setup: $(READY) ## make the virtual environment, or bring it up to date (2.7 GB the first time)
+setup: $(READY) ## make the virtual environment, or bring it up to date (1.7 GB the first time)
+	@echo "$(VENV) is ready"
 
 test: lint ## lint, check types, run every test: what a change must pass
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --durations=15
@@ -73,7 +74,7 @@ $(BIN)/python:
 
 # torch comes first, by the exact pin: a later package that asks for any torch then finds it there.
 $(READY): pyproject.toml $(PINS) | $(BIN)/python
-	@echo "== installing into $(VENV): some 2.7 GB and two to four minutes the first time"
+	@echo "== installing into $(VENV): the first time, a few minutes and 1.7 GB (more with a torch for CUDA)"
 	@{ $(PIP) torch setuptools && $(PIP) --no-build-isolation -e '.[dev]'; } || { \
 	  echo "asked: the packages of pyproject.toml$(PINS:%=, pinned by %)"; \
 	  echo "found: pip failed; its last lines above say which package"; \
