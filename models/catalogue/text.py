@@ -262,7 +262,8 @@ _MAMBA = ModelSpec(
     },
     sequence=2048,
     parameters=129_135_360,
-    source="arXiv 2312.00752, table 12 (125M row: 24 layers of 768); vocabulary padded to 50280",
+    source="arXiv 2312.00752, appendix E.2: width 768, two Mamba blocks for each of 12 layers; "
+    "vocabulary of the released checkpoint",
     shrunk={"vocabulary": 101, "width": 32, "layers": 2, "inner": 64, "states": 4, "step_rank": 2},
 )
 

@@ -12,10 +12,10 @@ from siliform.graph_ir.errors import UserError, nearest
 #: Auto classes in the order in which one is chosen for a configuration that names no class: the
 #: task that a published model of its kind is best known for comes first.
 AUTO_CLASSES = (
+    "AutoModelForImageTextToText",
     "AutoModelForCausalLM",
     "AutoModelForSeq2SeqLM",
     "AutoModelForSpeechSeq2Seq",
-    "AutoModelForImageTextToText",
     "AutoModelForImageClassification",
     "AutoModelForAudioClassification",
     "AutoModel",
@@ -24,13 +24,16 @@ AUTO_CLASSES = (
 #: Model types whose encoders the library also lists among causal decoders: asked for by a bare
 #: configuration, they are taken as the encoders that they were published as.
 ENCODERS = frozenset(
-    [
+    (
         "albert",
         "bert",
         "big_bird",
         "camembert",
         "convbert",
         "data2vec-text",
+        "deberta",
+        "deberta-v2",
+        "distilbert",
         "electra",
         "ernie",
         "esm",
@@ -49,10 +52,7 @@ ENCODERS = frozenset(
         "xlm-roberta",
         "xlm-roberta-xl",
         "xmod",
-        "distilbert",
-        "deberta",
-        "deberta-v2",
-    ]
+    )
 )
 
 
@@ -122,9 +122,7 @@ def head_of(config: Any, architectures: list[str] | None, where: str) -> str:
             where=where,
             next_step="remove 'architectures' to take the class that the type is best known for",
         )
-    if config.model_type in ENCODERS:
-        return "AutoModel"
-    for name in AUTO_CLASSES:
+    for name in _preferred(config):
         if type(config) in getattr(transformers, name)._model_mapping:
             return name
     raise UserError(
@@ -133,6 +131,17 @@ def head_of(config: Any, architectures: list[str] | None, where: str) -> str:
         where=where,
         next_step="name its class in 'architectures'",
     )
+
+
+def _preferred(config: Any) -> tuple[str, ...]:
+    """The Auto classes in the order that suits a configuration."""
+    seq2seq = ("AutoModelForSeq2SeqLM", "AutoModelForSpeechSeq2Seq")
+    if config.is_encoder_decoder:
+        return (*seq2seq, *AUTO_CLASSES)
+    two_towers = hasattr(config, "text_config") and hasattr(config, "vision_config")
+    if config.model_type in ENCODERS:
+        return ("AutoModel",)
+    return ("AutoModelForImageTextToText", "AutoModel") if two_towers else AUTO_CLASSES
 
 
 def build(config: Any, head: str, dtype: Any) -> Any:

@@ -27,8 +27,7 @@ def prepare(spec: ModelSpec, request: Request, seed: int | None) -> Prepared:
     fixed = module.main_input_name not in ("input_ids", "input_values") or spec.sequence is None
     if fixed and not module.config.is_encoder_decoder:
         _refuse_sequence(spec, request, module)
-    length = (request.context if decode else request.sequence) or spec.sequence or 1
-    _check_positions(spec, module, length, decode)
+    length = _length(spec, request, module)
     asked = inputs.Asked(module, request, length, draw)
     given = inputs.prefill(asked)
     if not decode:
@@ -79,11 +78,18 @@ def _refuse_sequence(spec: ModelSpec, request: Request, module: Any) -> None:
     )
 
 
-def _check_positions(spec: ModelSpec, module: Any, length: int, decode: bool) -> None:
-    most = longest(module) if module.main_input_name == "input_ids" else None
-    if most is None or length + decode <= most:
-        return
-    asked = f"one new token behind {length} cached ones" if decode else f"a sequence of {length}"
+def _length(spec: ModelSpec, request: Request, module: Any) -> int:
+    """Tokens of the input, or in the cache: those asked for, else the model's own as far as its
+    table of positions goes; UserError where more are asked for than it has."""
+    decode = request.phase == "decode"
+    most = longest(module)
+    given = request.context if decode else request.sequence
+    if given is None:
+        own = spec.sequence or 1
+        return own if most is None else min(own, most - decode)
+    if most is None or given + decode <= most:
+        return given
+    asked = f"one new token behind {given} cached ones" if decode else f"a sequence of {given}"
     raise UserError(
         asked=f"{spec.name} with {asked}",
         found=f"its position table has {most} rows, so {most} tokens are the maximum",
