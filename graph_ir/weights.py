@@ -5,9 +5,7 @@ beside it. There each parameter or constant stands under its own name:
 
 - fp64, fp32, fp16, the integers of 8 bits and up, and bool in their safetensors type;
 - any other format of 8 bits and up as its codes, in U8 or U16 (bf16, fp8);
-- a format narrower than a byte as its codes packed without gaps into U8: element i, in C order,
-  takes bits i*b to (i+1)*b - 1, counted from the lowest bit of the first byte; the last byte is
-  filled with zeros;
+- a format narrower than a byte as its codes laid bit behind bit in U8 (`formats.pack`);
 - a scaled format as its element's codes, by the same rules, and its scales under ``<name>#scale``, in
   F32 where that is exact, else F64.
 
@@ -25,7 +23,7 @@ import numpy as np
 
 from siliform.graph_ir.arrays import held_dtype, hold, is_scaled
 from siliform.graph_ir.errors import UserError
-from siliform.graph_ir.formats import Format, Quantised
+from siliform.graph_ir.formats import Format, Quantised, pack, unpack
 from siliform.graph_ir.graph import Graph, Value
 from siliform.graph_ir.opspec import OpSpec
 
@@ -127,7 +125,7 @@ def _encode(values: np.ndarray, format: Format) -> np.ndarray:
         dtype = np.float16 if format.name == "fp16" else held_dtype(format)
         return np.require(values.astype(dtype), requirements="C")
     codes = np.require(format.encode(values), requirements="C")
-    return codes if format.bits >= 8 else pack(codes, format.bits)
+    return codes if format.bits >= 8 else pack(codes, format)
 
 
 def _decode(value: Value, stored: np.ndarray, format: Format, shape: tuple[int, ...]) -> np.ndarray:
@@ -135,21 +133,7 @@ def _decode(value: Value, stored: np.ndarray, format: Format, shape: tuple[int, 
         if tuple(stored.shape) != shape:
             raise ValueError(f"{value} is stored with shape {list(stored.shape)}; its type is {value.type}")
         return stored if format.name in _NATIVE else format.decode(stored)
-    if stored.size != -(-value.type.elements * format.bits // 8):
-        raise ValueError(f"{value} is stored in {stored.size} bytes; its type is {value.type}")
-    return format.decode(unpack(stored, format.bits, value.type.elements).reshape(shape))
-
-
-def pack(codes: np.ndarray, bits: int) -> np.ndarray:
-    """Codes of `bits` < 8 bits without gaps in bytes, lowest bits first."""
-    flat = codes.reshape(-1, 1).astype(np.uint8)
-    return np.packbits(np.unpackbits(flat, axis=1, count=bits, bitorder="little"), bitorder="little")
-
-
-def unpack(packed: np.ndarray, bits: int, count: int) -> np.ndarray:
-    """The first `count` codes in what `pack` made."""
-    flat = np.unpackbits(packed, count=count * bits, bitorder="little").reshape(count, bits)
-    return np.packbits(flat, axis=1, bitorder="little").reshape(count)
+    return format.decode(unpack(stored, format, shape))
 
 
 def _text_path(path: str | Path) -> Path:
