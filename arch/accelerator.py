@@ -137,7 +137,7 @@ class Accelerator:
         """The design's own figure, or the reason why none exists, before the technology's."""
         if quantity in self._published:
             return self._published[quantity]
-        if "energy" in self._published and quantity not in ("area_mm2",):
+        if "energy" in self._published and quantity != "area_mm2":
             return unknown(modelled.unit, self._published["energy"].source)
         return modelled
 
@@ -149,17 +149,9 @@ class Accelerator:
         """One scalar operation in an element format."""
         return self._figure("scalar_energy_pj", self.technology.scalar_energy_pj(scalar_op, format_name))
 
-    def sram_energy_pj_per_byte(self, memory: str = "scratchpad") -> Sourced:
-        """Reading or writing one byte of an on-chip memory, by name."""
-        held = dict(self.memories())
-        if memory not in held:
-            raise UserError(
-                asked=f"the memory {memory!r} of {self.name}",
-                found=f"memories {', '.join(held)}",
-                where=f"design {self.name}",
-                next_step=f"use one of {', '.join(held)}",
-            )
-        modelled = self.technology.sram_energy_pj_per_byte(held[memory].bytes)
+    def sram_energy_pj_per_byte(self, memory: Scratchpad | Registers) -> Sourced:
+        """Reading or writing one byte of one of the design's on-chip memories."""
+        modelled = self.technology.sram_energy_pj_per_byte(memory.bytes)
         return self._figure("sram_energy_pj_per_byte", modelled)
 
     @property

@@ -55,7 +55,7 @@ def load_design(name_or_path: str | Path, overrides: Mapping[str, Any] | None = 
                 asked=f"the design {str(name_or_path)!r}",
                 found="no design of that name, and no path that ends in .toml",
                 where="arch/designs",
-                next_step=f"use one of the nearest: {nearest(str(name_or_path), design_names())}; or a file.toml",
+                next_step=f"use one of the nearest: {nearest(str(name_or_path), design_names())}",
             )
     try:
         text = path.read_text()
@@ -193,7 +193,7 @@ def _accelerator(table: dict[str, Any]) -> Accelerator:
             raise Fault(("memories",), f"no memory {name!r}", f"a table [memories.{name}]")
     links = tuple(_make(Link, t, ("links", n), name=n) for n, t in _tables(table, "links").items())
     top = {key: table[key] for key in parameters_of(Accelerator) if key in table}
-    return _make(  # type: ignore[no-any-return]
+    return _make(
         Accelerator,
         top,
         (),
@@ -281,8 +281,10 @@ def _override_path(key: str, table: dict[str, Any]) -> tuple[str, ...]:
     """The path in the table that an override key names; UserError with what there is otherwise."""
     first, dot, rest = key.partition(".")
     holders = _holders(table)
+    path: tuple[str, ...] = ()
+    holder: type = Accelerator
     if not dot:
-        path, holder, rest = (), Accelerator, first
+        rest = first
     elif first in holders:
         path, holder = holders[first]
     else:

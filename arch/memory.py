@@ -39,7 +39,7 @@ class Scratchpad:
         check_parameters(self, self.kind)
         if self.bytes < self.banks * self.word_bytes:
             raise UserError(
-                asked=f"{self.bytes} bytes of {self.kind} in {self.banks} banks of {self.word_bytes}-byte words",
+                asked=f"{self.bytes} bytes of {self.kind} in {self.banks} banks of {self.word_bytes} bytes a word",
                 found="not one word for each bank",
                 where=f"{self.kind}.bytes",
                 next_step=f"give at least {self.banks * self.word_bytes} bytes, or fewer banks",

@@ -66,7 +66,7 @@ def _annotation(hint: Any, about: Parameter) -> Any:
     limits: dict[str, Any] = {} if hint in (str, bool) else {"ge": about.low, "le": about.high}
     if not about.quantity:
         return Annotated[hint, Field(strict=True, **limits)]
-    schema = {"anyOf": [{"type": "number"}, {"type": "string"}], "x-quantity": about.quantity}
+    schema: Any = {"anyOf": [{"type": "number"}, {"type": "string"}], "x-quantity": about.quantity}
     return Annotated[
         hint,
         Field(strict=True, json_schema_extra=schema, **limits),

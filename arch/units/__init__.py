@@ -7,9 +7,12 @@ from types import MappingProxyType
 
 from siliform.arch.unit import Unit
 from siliform.arch.units.array import SystolicArray
+from siliform.arch.units.cuda import CudaCores
 from siliform.arch.units.dma import Dma
 from siliform.arch.units.gather import GatherEngine
+from siliform.arch.units.launch import Launch
 from siliform.arch.units.special import SpecialUnit
+from siliform.arch.units.tensor import TensorCores
 from siliform.arch.units.vector import VectorUnit
 
 
@@ -25,4 +28,4 @@ def _catalogue(*units: type[Unit]) -> Mapping[str, type[Unit]]:
 
 
 #: Every unit by kind, the word a design uses for it.
-UNITS = _catalogue(SystolicArray, VectorUnit, SpecialUnit, GatherEngine, Dma)
+UNITS = _catalogue(SystolicArray, VectorUnit, SpecialUnit, GatherEngine, Dma, TensorCores, CudaCores, Launch)

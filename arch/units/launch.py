@@ -1,0 +1,45 @@
+"""The time that starting a kernel costs, as a unit of its own: every kernel pays it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, ClassVar
+
+from siliform.arch.parameter import parameter
+from siliform.arch.sourced import Sourced
+from siliform.arch.unit import Unit
+from siliform.graph_ir.space import Space
+
+if TYPE_CHECKING:
+    from siliform.arch.technology import Technology
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch(Unit):
+    """What lies between the end of one kernel and the start of the next."""
+
+    kind: ClassVar[str] = "launch"
+
+    seconds: float = parameter("time per kernel", quantity="seconds", low=0.0, high=1.0)
+
+    def launch_cycles(self, launches: int, clock_hz: int) -> int:
+        """Cycles of the clock that `launches` kernels spend being launched, rounded up once."""
+        return ceil(launches * self.seconds * clock_hz)
+
+    def refusal(self, op_name: str, spaces: Sequence[Space], formats: Sequence[str]) -> str | None:
+        """Refuses everything: it computes nothing."""
+        return f"{self.name} only launches kernels"
+
+    def cycles(self, space: Space) -> int:
+        """It computes no space."""
+        raise ValueError(f"{self.name} only launches kernels")
+
+    def area_um2(self, technology: Technology) -> Sourced:
+        """None of its own."""
+        return Sourced(0.0, "um2", "a launch is time, not silicon")
+
+    def leakage_watts(self, technology: Technology) -> Sourced:
+        """None of its own."""
+        return Sourced(0.0, "W", "a launch is time, not silicon")
