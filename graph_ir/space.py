@@ -163,14 +163,21 @@ class Space:
         cls,
         accesses: str,
         body: Mapping[str, int],
+        sizes: Mapping[str, int] | None = None,
         *,
         kept: int | None = None,
         density_source: str = "exact",
         **extents: int,
     ) -> Space:
-        """Parse ``"reads -> writes"``: operands split by commas, axes by blanks, sums by ``+``."""
+        """Parse ``"reads -> writes"``: operands split by commas, axes by blanks, sums by ``+``.
+
+        A strided or padded axis is written ``2*o+k-1<224``: stride 2, padding 1, 224 elements. The
+        extent of every dim comes from `sizes` or from a keyword.
+        """
         left, _, right = accesses.partition("->")
-        return cls(extents, _parse(left), _parse(right), dict(body), kept, density_source)
+        return cls(
+            {**(sizes or {}), **extents}, _parse(left), _parse(right), dict(body), kept, density_source
+        )
 
     @classmethod
     def elementwise(cls, shape: tuple[int, ...], body: Mapping[str, int], operands: int = 1) -> Space:

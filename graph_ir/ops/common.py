@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce, wraps
+from math import prod
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from siliform.graph_ir.arrays import held_dtype
-from siliform.graph_ir.formats import Format, format_named
+from siliform.graph_ir.formats import Format, Quantised, format_named
 from siliform.graph_ir.space import Access, Space
 from siliform.graph_ir.types import TensorType
 
@@ -164,3 +165,22 @@ def filled(result: TensorType, body: Mapping[str, int]) -> Space:
 def moved(elements: int) -> Space:
     """So many elements read and written, with no arithmetic."""
     return Space.over("i -> i", {}, i=elements)
+
+
+def levels_and_scale(x: Any) -> tuple[np.ndarray, float]:
+    """The exact levels of a tensor and the one scale of them all.
+
+    A plain tensor is its own levels, with scale one. A tensor with several scales has no such form:
+    its real values come back, with scale one, and are accumulated as floats.
+    """
+    if not isinstance(x, Quantised):
+        return np.asarray(x), 1.0
+    if np.size(x.scale) == 1:
+        return x.levels, float(np.reshape(x.scale, ()))
+    return x.dequantise(), 1.0
+
+
+def scaled_back(product: np.ndarray, *scales: float) -> np.ndarray:
+    """An exact product of levels times its operands' scales; untouched where every scale is one."""
+    factor = prod(scales)
+    return product if factor == 1 else (product * factor).astype(np.float32)

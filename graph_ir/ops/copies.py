@@ -99,7 +99,7 @@ def _pad(
     widths = [(max(b, 0), max(a, 0)) for b, a in zip(before, after, strict=True)]
     if mode == "constant":
         return np.pad(known[cut], widths, constant_values=value)
-    return np.pad(known[cut], widths, mode=_MODES[mode])  # type: ignore[call-overload, no-any-return]
+    return np.pad(known[cut], widths, mode=_MODES[mode])  # type: ignore[call-overload]
 
 
 def _pad_shape(

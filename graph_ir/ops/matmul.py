@@ -40,7 +40,7 @@ def _spaces(a: TensorType, b: TensorType) -> list[Space]:
         return " ".join([*own, last])
 
     accesses = f"{indexed(a, 'm k')}, {indexed(b, 'k n')} -> {' '.join([*axes, 'm n'])}"
-    return [Space.over(accesses, {"mac": 1}, **extents)]
+    return [Space.over(accesses, {"mac": 1}, extents)]
 
 
 matmul = OpSpec("matmul", "matmul", _reference, _shape, _spaces, source="numpy.matmul")

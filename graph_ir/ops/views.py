@@ -144,7 +144,7 @@ slice = _view("slice", _slice, _slice_shape, "torch.ops.aten.slice")
 def _select(x: np.ndarray, *, axis: int = 0, index: int) -> np.ndarray:
     """The part of x at one index of `axis`, which goes away."""
     known = np.asarray(x)
-    return np.asarray(known[(*[slice_of(None)] * axis_of(axis, known.ndim), index)])
+    return np.asarray(np.moveaxis(known, axis, 0)[index])
 
 
 def _select_shape(x: TensorType, *, axis: int = 0, index: int) -> TensorType:
