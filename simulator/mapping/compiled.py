@@ -1,4 +1,4 @@
-"""Compile a numeric kernel once and keep it on disk where that is possible."""
+"""Compile numeric kernels, and keep them on disk where that is possible."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numba
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """Compile `function` with numba; keep the machine code between processes if any cache folder is writable.
+    """Compile `function`; keep the machine code between processes if any cache folder is writable.
 
     Numba writes beside the source, or else into the user's cache folder. On a read-only installation run by a
     user without a home it refuses with a RuntimeError; the kernel is then compiled anew in each process.
@@ -23,3 +23,8 @@ def compiled(function: Callable[..., Any]) -> Any:
         if "no locator available" not in str(refusal):
             raise
         return numba.njit(error_model="numpy")(function)
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile `function` into each of its callers, for the few lines that a search runs millions of times."""
+    return numba.njit(error_model="numpy", forceinline=True)(function)

@@ -44,8 +44,8 @@ class GemmProblem:
         sums.
     b_shared : all products of the batch use the same B (a layer's weights): the batch is more rows of A.
     full_rows : tiles span all of n, for an epilogue that needs whole rows.
-    a_dram_bits, b_dram_bits : bits moved per element where they differ from those held: a convolution reads each
-        input once and unfolds it on chip, scales travel with their elements. None: as held.
+    a_dram_bits, b_dram_bits : bits moved per element where they differ from those held: a convolution reads
+        each input once and unfolds it on chip, scales travel with their elements. None: as held.
     beside_cycles : work on other units that runs beside the array, such as an epilogue: the slower counts.
     """
 

@@ -176,18 +176,19 @@ def _longest_k(product: Product, array: Array, m: float, n: float) -> float:
 
 
 @inlined
-def _cycles(array: Array, compute: float, dram: float, fill: float) -> float:
+def _cycles(product: Product, array: Array, compute: float, dram: float, fill: float) -> float:
+    busy = max(compute, product.beside_cycles)
     memory = np.ceil(dram / array.dram_bytes_per_cycle)
     if array.double_buffered:
-        return max(compute + np.ceil(fill / array.dram_bytes_per_cycle), memory)
-    return compute + memory
+        return max(busy + np.ceil(fill / array.dram_bytes_per_cycle), memory)
+    return busy + memory
 
 
 @inlined
 def _cost(product: Product, array: Array, objective: int, fill: float, m: Side, n: Side, k: Side) -> Cost:
     compute = _compute_cycles(product, array, m, n, k)
     dram = product.batch * _traffic(product, m.tiles, n.tiles, k.tiles)[0]
-    cycles = _cycles(array, compute, dram, fill)
+    cycles = _cycles(product, array, compute, dram, fill)
     energy = (
         product.batch * product.m * product.n * product.k * array.mac_pj
         + _scratchpad_bytes(product, m, n, dram) * array.scratchpad_pj_per_byte
@@ -220,11 +221,12 @@ def _before(one: Cost, other: Cost) -> bool:
 def _promises(
     product: Product, array: Array, objective: int, fill: float, m: Side, n: Side, k: Side, best: Cost
 ) -> bool:
-    """Return whether these numbers, which no mapping of a branch is below, cost less than the best mapping."""
+    """Return whether these numbers, which no mapping of a branch is below, cost less than the best
+    mapping."""
     if objective == LATENCY:  # nearly always decided here, without the energy
         compute = _compute_cycles(product, array, m, n, k)
         dram = product.batch * _traffic(product, m.tiles, n.tiles, k.tiles)[0]
-        cycles = _cycles(array, compute, dram, fill)
+        cycles = _cycles(product, array, compute, dram, fill)
         if cycles != best.cycles:
             return cycles < best.cycles
     return _before(_cost(product, array, objective, fill, m, n, k), best)
@@ -245,16 +247,18 @@ def _first_within(table: Any, limit: float) -> int:
 
 @inlined
 def _longest_filling(
-    array: Array, objective: int, best: Cost, compute: float, per_unit: float, fixed: float
+    product: Product, array: Array, objective: int, best: Cost, compute: float, per_unit: float, fixed: float
 ) -> float:
-    """Return a bound on a tile: where the fill of every longer one costs more latency than the best mapping has.
+    """Return a bound on a tile: where the fill of every longer one costs more latency than the best mapping
+    has.
 
-    The fill is `per_unit` bits for every unit of the tile and `fixed` bits more (byte rounding left aside), the
-    computation takes `compute` cycles at least. No bound where the fill does not matter so directly.
+    The fill is `per_unit` bits for every unit of the tile and `fixed` bits more (byte rounding left aside),
+    the computation takes `compute` cycles at least. No bound where the fill does not matter so directly.
     """
     if objective != LATENCY or not array.double_buffered or best.cycles == np.inf or per_unit == 0:
         return np.inf
-    return ((best.cycles - compute) * array.dram_bytes_per_cycle * 8 - fixed) / per_unit + 1
+    busy = max(compute, product.beside_cycles)
+    return ((best.cycles - busy) * array.dram_bytes_per_cycle * 8 - fixed) / per_unit + 1
 
 
 @compiled
@@ -300,7 +304,9 @@ def search(
             break
         m_tile = ms[i, 0]
         a_and_c = product.a_bits + narrowest * product.c_bits
-        if m_tile > _longest_filling(array, objective, best, least, a_and_c, narrowest * product.b_bits):
+        if m_tile > _longest_filling(
+            product, array, objective, best, least, a_and_c, narrowest * product.b_bits
+        ):
             continue
         fill = _fill_bytes(product, 1.0, narrowest, 1.0)
         if not _promises(product, array, objective, fill, _least(ms, i, ms[i, 1]), any_n, any_k, best):
@@ -314,7 +320,9 @@ def search(
         for j in range(first_n, 1 if whole_rows else ns.shape[0]):
             n_tile = ns[j, 0]
             b_and_c = product.b_bits + m_tile * product.c_bits
-            if n_tile > _longest_filling(array, objective, best, least_m, b_and_c, m_tile * product.a_bits):
+            if n_tile > _longest_filling(
+                product, array, objective, best, least_m, b_and_c, m_tile * product.a_bits
+            ):
                 continue
             fill = _fill_bytes(product, m_tile, narrowest, 1.0)
             if not _promises(product, array, objective, fill, m, _least(ns, j, ns[j, 1]), any_k, best):
@@ -328,8 +336,8 @@ def search(
             least_n = _compute_cycles(product, array, m, n, any_k)
             a_and_b = m_tile * product.a_bits + n_tile * product.b_bits
             c_fill = m_tile * n_tile * product.c_bits
-            k_limit = min(k_limit, _longest_filling(array, objective, best, least_n, a_and_b, c_fill))
-            for l in range(_first_within(ks, k_limit), ks.shape[0]):  # noqa: E741 - the third index
+            fillable = _longest_filling(product, array, objective, best, least_n, a_and_b, c_fill)
+            for l in range(_first_within(ks, min(k_limit, fillable)), ks.shape[0]):  # noqa: E741 - the third index
                 if not _fits(product, array, m_tile, n_tile, ks[l, 0]):
                     continue
                 if not _promises(product, array, objective, fill, m, n, _least(ks, l, ks[l, 1]), best):

@@ -42,7 +42,7 @@ def tile_tables(lengths: Any, sides: Any, kinds: Any) -> Any:
 
     Returns
     -------
-    float64 [entries, 8], all whole numbers; tiles descend within a table. The columns are the tile, the count,
+    float64 [entries, 8], all whole numbers; tiles descend in a table. The columns are the tile, the count,
     the visits (folds of a FOLDED dimension, else the count), busy and last_busy (0 on a FOLDED one), and the
     least visits, busy and last_busy of this entry and all after it. Then int64 [tables + 1], the beginnings.
     """

@@ -1,7 +1,7 @@
 """The mapper against a naive loop nest: every tile size, all six orders, explicit buffers, on small products.
 
-The oracle shares no arithmetic with the mapper. It walks the tiles, keeps one tile of each operand, counts the
-elements that move, and runs the folds through a timeline.
+The oracle shares no arithmetic with the mapper. It walks the tiles, keeps one tile of each operand, counts
+the elements that move, and runs the folds through a timeline.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ ORDERS = np.array(
 
 @numba.njit
 def run_folds(x, y, z, first, dataflow, overlap, rows, columns, state, moved):
-    """Run one tile of x by y by z. state: start and length of the last fold, or -1; moved: A, B, sums accessed."""
+    """Run one tile of x by y by z.
+
+    state: start and length of the last fold, or -1; moved: elements of A, B and sums accessed.
+    """
     skew = rows + columns - 2
     if dataflow == 0:
         folded, fold_side, other, other_side, streamed = z, rows, y, columns, x
@@ -59,28 +62,30 @@ def run_folds(x, y, z, first, dataflow, overlap, rows, columns, state, moved):
                 state[0] += rows + streamed + skew
             elif overlap == 2:
                 state[0] += streamed
-            elif state[1] < 0:  # first fold: weights must be there; sums drain only at the end
+            elif state[1] < 0:  # first fold: its weights must be there; sums drain only at the end
                 state[0] = 0 if dataflow == 1 else rows
                 state[1] = streamed
-            else:  # the next fold starts when the stream before it is through and its weights (drain) are ready
+            else:  # the stream before it is through, and its weights are there (the sums drained)
                 state[0] += max(state[1], rows)
                 state[1] = streamed
 
 
 @numba.njit
-def simulate(batch, size, tile, order, dataflow, overlap, rows, columns):
-    """Return elements moved: A in, B in, C out, sums out, sums in, A, B, sums accessed; and the compute cycles."""
+def simulate(batch, size, tile, nest, dataflow, overlap, rows, columns):
+    """Return elements moved (A in, B in, C out, sums out, sums in), accessed (A, B, sums), and compute
+    cycles."""
     dram = np.zeros(5, np.int64)
     moved = np.zeros(3, np.int64)
     state = np.array([0, -1])
     counts = np.array([(size[d] + tile[d] - 1) // tile[d] for d in range(3)])
     at = np.zeros(3, np.int64)
+    first, second, third = nest
     for _ in range(batch):
         a_held, b_held, c_held = (-1, -1), (-1, -1), (-1, -1)
         visits = np.zeros((counts[0], counts[1]), np.int64)
-        for at[order[0]] in range(counts[order[0]]):
-            for at[order[1]] in range(counts[order[1]]):
-                for at[order[2]] in range(counts[order[2]]):
+        for at[first] in range(counts[first]):  # noqa: B020 - fills `at`
+            for at[second] in range(counts[second]):  # noqa: B020 - fills `at`
+                for at[third] in range(counts[third]):  # noqa: B020 - fills `at`
                     m, n, k = at[0], at[1], at[2]
                     x, y, z = min(tile[0], size[0] - m * tile[0]), min(tile[1], size[1] - n * tile[1]), 0
                     z = min(tile[2], size[2] - k * tile[2])
@@ -96,7 +101,7 @@ def simulate(batch, size, tile, order, dataflow, overlap, rows, columns):
                         c_held = (m, n)
                     run_folds(x, y, z, visits[m, n] == 0, dataflow, overlap, rows, columns, state, moved)
                     visits[m, n] += 1
-                    leaves = next_differs(at, order, counts)
+                    leaves = next_differs(at, nest, counts)
                     if leaves:
                         dram[2 if visits[m, n] == counts[2] else 3] += x * y
     cycles = state[0]
@@ -115,10 +120,8 @@ def next_differs(at, order, counts):
         if at[d] + 1 < counts[d]:  # this loop steps, those inside start again
             if d != 2:
                 return True
-            for inner in range(level + 1, 3):
-                if order[inner] != 2 and counts[order[inner]] > 1:
-                    return True
-            return False
+            restarts = order[level + 1 :]
+            return bool(((restarts != 2) & (counts[restarts] > 1)).any())
     return True
 
 
@@ -155,16 +158,18 @@ def oracle_cost(problem, resources, tile, order, objective):
         batch, sides(problem), np.array(tile), order, DATAFLOWS.index(resources.dataflow),
         OVERLAPS.index(resources.overlap), resources.rows, resources.columns,
     )  # fmt: skip
-    a_in, b_in = whole_bytes(dram[0], m * k, problem.a_bits), whole_bytes(dram[1], k * n, problem.b_bits)
+    a_in = whole_bytes(dram[0], m * k, problem.a_dram_bits or problem.a_bits)
+    b_in = whole_bytes(dram[1], k * n, problem.b_dram_bits or problem.b_bits)
     c_out = whole_bytes(dram[2], m * n, problem.c_bits)
     spilled = whole_bytes(dram[3] + dram[4], m * n, problem.accumulator_bits)
     traffic = int(away_a * a_in + away_b * b_in + away_c * c_out + spilled)
     memory = math.ceil(traffic / resources.dram_bytes_per_cycle)
+    busy = max(compute, problem.beside_cycles)
     if resources.double_buffered:
         fill = a_tile + b_tile + away_c * math.ceil(x * y * problem.c_bits / 8)
-        cycles = max(compute + math.ceil(fill / resources.dram_bytes_per_cycle), memory)
+        cycles = max(busy + math.ceil(fill / resources.dram_bytes_per_cycle), memory)
     else:
-        cycles = compute + memory
+        cycles = busy + memory
     accessed = whole_bytes(moved[0], m * k, problem.a_bits) + whole_bytes(moved[1], k * n, problem.b_bits)
     accessed += (0 if away_c else c_out) + traffic
     accumulated = whole_bytes(moved[2], m * n, problem.accumulator_bits)
@@ -191,6 +196,8 @@ def random_case(rng, largest):
         accumulator_bits=(24, 32)[rng.integers(2)],
         a_resident=rng.random() < 0.2, b_resident=rng.random() < 0.2, c_resident=rng.random() < 0.2,
         b_shared=rng.random() < 0.3, full_rows=rng.random() < 0.15,
+        a_dram_bits=3.5 if rng.random() < 0.2 else None, b_dram_bits=12 if rng.random() < 0.2 else None,
+        beside_cycles=int(rng.integers(2 * m * n * k)) if rng.random() < 0.2 else 0,
     )  # fmt: skip
     everything = (m * k * problem.a_bits + k * n * problem.b_bits + m * n * problem.accumulator_bits) / 8
     resources = ArrayResources(
