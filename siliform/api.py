@@ -22,6 +22,8 @@ def trace(
     batch: int = 1,
     phase: str = "prefill",
     context: int | None = None,
+    image: int | None = None,
+    seed: int | None = None,
     name: str = "",
 ) -> Graph:
     """Trace a PyTorch module, or a model by name, to a Graph.
@@ -33,6 +35,8 @@ def trace(
     inputs, kwargs : example inputs of a module; not for text.
     seq, batch, phase, context : tokens of the sequence, sequences, "prefill" or "decode", and
         tokens already cached (decode only); for text.
+    image : side of a square input image in pixels; for text.
+    seed : for random weights, which the graph then holds; without it text gives shapes only.
     name : name of the graph of a module; its class name otherwise.
 
     Raises

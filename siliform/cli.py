@@ -45,6 +45,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on std
 Seq = Annotated[int | None, typer.Option("--seq", help="Tokens of the sequence (prefill).")]
 Batch = Annotated[int, typer.Option("--batch", help="Sequences side by side.")]
 Phase = Annotated[str, typer.Option("--phase", help="prefill, or decode: one new token.")]
+Image = Annotated[int | None, typer.Option("--image", help="Side of a square input image in pixels.")]
 Context = Annotated[int | None, typer.Option("--context", help="Tokens already cached (decode).")]
 
 
@@ -55,11 +56,14 @@ def _print_json(content: Any) -> None:
 @app.command()
 def estimate(
     model: ModelName,
-    design: Annotated[str, typer.Option("--design", help="A design's name (see `siliform designs`) or a TOML file.")],
+    design: Annotated[
+        str, typer.Option("--design", help="A design's name (see `siliform designs`) or a TOML file.")
+    ],
     seq: Seq = None,
     batch: Batch = 1,
     phase: Phase = "prefill",
     context: Context = None,
+    image: Image = None,
     bits: Annotated[
         str | None,
         typer.Option(
@@ -74,14 +78,19 @@ def estimate(
     ] = "latency",
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", help="UNIT.PARAMETER=VALUE, repeatable: --set array.rows=16 --set clock='1.2 GHz'."),
+        typer.Option(
+            "--set", help="UNIT.PARAMETER=VALUE, repeatable: --set array.rows=16 --set clock='1.2 GHz'."
+        ),
     ] = None,
     depth: Annotated[int, typer.Option("--depth", help="Module depth of the table's groups.")] = 3,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the parts as CSV.")] = None,
     pictures: Annotated[
-        Path | None, typer.Option("--pictures", help="Write roofline and breakdown pictures into this folder.")
+        Path | None,
+        typer.Option("--pictures", help="Write roofline and breakdown pictures into this folder."),
     ] = None,
-    program: Annotated[Path | None, typer.Option("--program", help="Write the compiled Program as JSON.")] = None,
+    program: Annotated[
+        Path | None, typer.Option("--program", help="Write the compiled Program as JSON.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Latency, energy, area and traffic of a model on a design, closed form, best mapping.
@@ -95,7 +104,7 @@ def estimate(
     import siliform as sf
 
     accelerator = sf.accelerator(design, **dict(_override(text) for text in overrides or []))
-    graph = sf.trace(model, seq=seq, batch=batch, phase=phase, context=context)
+    graph = sf.trace(model, seq=seq, batch=batch, phase=phase, context=context, image=image)
     report = sf.estimate(graph, accelerator, bits=bits, law=law, objective=objective)
     if csv:
         report.to_csv(csv)
@@ -133,7 +142,10 @@ def trace(
     batch: Batch = 1,
     phase: Phase = "prefill",
     context: Context = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Write the graph here (text, weights beside it).")] = None,
+    image: Image = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write the graph here (text, weights beside it).")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Trace a model to its graph and print or save it.
@@ -144,7 +156,7 @@ def trace(
     """
     import siliform as sf
 
-    graph = sf.trace(model, seq=seq, batch=batch, phase=phase, context=context)
+    graph = sf.trace(model, seq=seq, batch=batch, phase=phase, context=context, image=image)
     if out:
         from siliform.graph_ir.weights import save_graph
 
@@ -160,7 +172,9 @@ def trace(
 @app.command()
 def designs(
     name: Annotated[str | None, typer.Argument(help="Show one design whole.")] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="UNIT.PARAMETER=VALUE, repeatable.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="UNIT.PARAMETER=VALUE, repeatable.")
+    ] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of a design file.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -82,12 +82,12 @@ class EnergyLaw:
     @cached_property
     def scratchpad_pj_per_byte(self) -> float | None:
         """Energy of one byte to or from the scratchpad."""
-        return self.accelerator.sram_energy_pj_per_byte().value
+        return self.accelerator.sram_energy_pj_per_byte(self.accelerator.scratchpad).value
 
     @cached_property
     def accumulator_pj_per_byte(self) -> float | None:
         """Energy of one byte of partial sums."""
-        memory = "scratchpad" if self.accelerator.accumulator is None else "accumulator"
+        memory = self.accelerator.accumulator or self.accelerator.scratchpad
         return self.accelerator.sram_energy_pj_per_byte(memory).value
 
     def by_cause(
@@ -104,10 +104,17 @@ class EnergyLaw:
         chip = self.accelerator
         terms = [(chip.mac_energy_pj(*formats), count) for formats, count in products]
         terms += [
-            (chip.scalar_energy_pj(op, form), count) for counts, form in scalars for op, count in counts.items()
+            (chip.scalar_energy_pj(op, form), count)
+            for counts, form in scalars
+            for op, count in counts.items()
         ]
         compute = _weighted(terms)
-        rates = (self.scratchpad_pj_per_byte, self.accumulator_pj_per_byte, self.dram_pj_per_byte, self.static_pj_per_cycle)
+        rates = (
+            self.scratchpad_pj_per_byte,
+            self.accumulator_pj_per_byte,
+            self.dram_pj_per_byte,
+            self.static_pj_per_cycle,
+        )
         if compute is None or any(rate is None for rate in rates):
             return None
         scratchpad, accumulator, dram, static = (rate or 0.0 for rate in rates)

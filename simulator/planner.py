@@ -83,9 +83,7 @@ class Plan:
     def block(self, item: Item) -> Block:
         """The Block of one of the items that share this plan."""
         accesses = [
-            Access(
-                _operand(item.reads[i]).value.name, "read", _memory(i in self.resident_reads), dims, bits
-            )
+            Access(_operand(item.reads[i]).value.name, "read", _memory(i in self.resident_reads), dims, bits)
             for i, dims, bits in self.reads
         ]
         accesses += [
@@ -151,7 +149,7 @@ def scalar_stages(item: Item, work: Work, units: Sequence[Unit]) -> tuple[tuple[
         for op, count in scalar.counts.items():
             share.setdefault(scalar_unit(units, op, scalar.format).name, {})[op] = count
         cycles += max(
-            sum(named(units, name).scalar_cycles(op, count) for op, count in counts.items())
+            sum(unit_named(units, name).scalar_cycles(op, count) for op, count in counts.items())
             for name, counts in share.items()
         )
         stages += [Scalars(name, counts, scalar.format) for name, counts in share.items()]
@@ -175,7 +173,7 @@ def scalar_unit(units: Sequence[Unit], op: str, format_name: str) -> Unit:
     )
 
 
-def named(units: Sequence[Unit], name: str) -> Unit:
+def unit_named(units: Sequence[Unit], name: str) -> Unit:
     """The unit of that name."""
     return next(u for u in units if u.name == name)
 
@@ -189,14 +187,16 @@ def _mover(units: Sequence[Unit], moved_bytes: int) -> tuple[Unit, int]:
             where="the design's units",
             next_step="add a gather unit or a dma to the design",
         )
-    timed = [(u, int(u.move_cycles(moved_bytes))) for u in movers]  # type: ignore[attr-defined]
+    timed = [(u, int(u.move_cycles(moved_bytes))) for u in movers]
     return min(timed, key=lambda pair: pair[1])
 
 
 def _plan_streaming(item: Item, work: Work, resources: Resources) -> Plan:
     """Elementwise, reductions, norms, copies: operands stream through once, or once a pass if no row fits."""
     stages, compute = scalar_stages(item, work, resources.accelerator.units)
-    passes = work.row_passes if work.row_bytes > resources.tile_bytes // (2 if resources.overlapped else 1) else 1
+    passes = (
+        work.row_passes if work.row_bytes > resources.tile_bytes // (2 if resources.overlapped else 1) else 1
+    )
     extent = max([o.value.type.elements for o in item.writes] + [1])
     reads = []
     for index, bits in enumerate(work.read_bits):
@@ -223,9 +223,7 @@ def _streamed(
     """Finish a plan whose operands pass once: traffic, time and energy."""
     resident_reads = frozenset(i for i, *_ in reads if resources.resident(item.reads[i]))
     resident_writes = frozenset(i for i, *_ in writes if resources.resident(item.writes[i]))
-    moved = _through(loops, reads, writes)
-    dram = sum(size for key, size in moved.items() if not _stays(key, resident_reads, resident_writes))
-    on_chip = sum(moved.values())
+    dram, on_chip = scratch_traffic(loops, reads, writes, resident_reads, resident_writes)
     fill = transfer_cycles(ceil(dram * first_share), resources.dram_bytes_per_cycle) if dram else 0
     memory = transfer_cycles(dram, resources.dram_bytes_per_cycle)
     cycles = elapsed_cycles(compute, memory, fill, 0, resources.overlapped)
@@ -244,17 +242,24 @@ def _streamed(
     return Plan(loops, reads, writes, stages, resident_reads, resident_writes, buffers, 0, cost)
 
 
-def _through(loops: Any, reads: Any, writes: Any) -> dict[tuple[str, int], int]:
-    moved: dict[tuple[str, int], int] = {}
+def scratch_traffic(
+    loops: tuple[Loop, ...],
+    reads: Sequence[tuple[int, tuple[str, ...], Fraction]],
+    writes: Sequence[tuple[int, tuple[str, ...], Fraction, int]],
+    resident_reads: frozenset[int],
+    resident_writes: frozenset[int],
+) -> tuple[int, int]:
+    """Bytes through DRAM, and bytes through the scratchpad's unit side, of planned accesses."""
+    dram = on_chip = 0
     for index, dims, bits in reads:
-        moved["read", index] = Access("", "read", "", dims, bits).total_bytes(loops)
+        size = Access("", "read", "", dims, bits).total_bytes(loops)
+        on_chip += size
+        dram += 0 if index in resident_reads else size
     for index, dims, bits, spill in writes:
-        moved["write", index] = Access("", "write", "", dims, bits, spill).total_bytes(loops)
-    return moved
-
-
-def _stays(key: tuple[str, int], reads: frozenset[int], writes: frozenset[int]) -> bool:
-    return key[1] in (reads if key[0] == "read" else writes)
+        size = Access("", "write", "", dims, bits, spill).total_bytes(loops)
+        on_chip += size
+        dram += 0 if index in resident_writes else size
+    return dram, on_chip
 
 
 def _plan_product(item: Item, work: Work, resources: Resources) -> Plan:
@@ -330,7 +335,11 @@ def _product_on_array(item: Item, work: Work, resources: Resources, unit: Unit) 
     if form.batch > 1:
         loops = (Loop("batch", form.batch, 1), *loops)
     lead = ("batch",) if form.batch > 1 else ()
-    reads = [(i, (*lead, *dims), bits) for i, dims, bits in ((a, ("m", "k"), a_bits), (b, ("k", "n"), b_bits)) if i is not None]
+    reads = [
+        (i, (*lead, *dims), bits)
+        for i, dims, bits in ((a, ("m", "k"), a_bits), (b, ("k", "n"), b_bits))
+        if i is not None
+    ]
     reads += [(i, (*lead, "m", "n"), work.read_bits[i] / results) for i in others]
     writes = tuple(
         (i, (*lead, "m", "n"), bits / results, unit.accumulator_bits if i == 0 else 0)
@@ -414,6 +423,7 @@ def _product_on_lanes(item: Item, work: Work, resources: Resources, unit: Unit) 
     if 2 * row_bytes > capacity:
         raise NoMapping(
             asked=f"a product of {form.m} x {form.n} x {form.k} on {unit.name}",
+            tile=(1, 1, form.k),
             memory="scratchpad",
             needed_bytes=2 * row_bytes,
             capacity_bytes=resources.tile_bytes,

@@ -126,7 +126,9 @@ def _provenance(accelerator: Accelerator, law: str, parts: tuple[Part, ...]) -> 
         "area_mm2": _area_origin(accelerator),
     }
     if any(p.scratchpad_bytes is None for p in parts):
-        found["scratchpad_bytes"] = Origin("absent", "the law of this design or bound does not count on-chip bytes")
+        found["scratchpad_bytes"] = Origin(
+            "absent", "the law of this design or bound does not count on-chip bytes"
+        )
     return found
 
 
@@ -137,12 +139,18 @@ def _energy_origin(accelerator: Accelerator, law: str, parts: tuple[Part, ...]) 
         sources = (
             accelerator.mac_energy_pj("int8").source,
             accelerator.dram_energy_pj_per_byte.source,
-            accelerator.sram_energy_pj_per_byte().source,
+            accelerator.sram_energy_pj_per_byte(accelerator.scratchpad).source,
         )
         return Origin("law", "; ".join(dict.fromkeys(sources)), ENERGY_UNCERTAINTY)
-    unknown = (accelerator.mac_energy_pj("int8"), accelerator.dram_energy_pj_per_byte, accelerator.leakage_watts)
+    unknown = (
+        accelerator.mac_energy_pj("int8"),
+        accelerator.dram_energy_pj_per_byte,
+        accelerator.leakage_watts,
+    )
     reasons = [figure.source for figure in unknown if figure.value is None]
-    return Origin("absent", reasons[0] if reasons else "a scalar operation of this graph has no sourced energy")
+    return Origin(
+        "absent", reasons[0] if reasons else "a scalar operation of this graph has no sourced energy"
+    )
 
 
 def _area_origin(accelerator: Accelerator) -> Origin:

@@ -1,0 +1,111 @@
+"""What there is: models, designs and schemas, as tables or JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def list_designs(as_json: bool) -> None:
+    """Every design of the project with its size, rate and area."""
+    from siliform.arch.design import design_names, load_design
+
+    rows = []
+    for name in design_names():
+        chip = load_design(name)
+        rows.append(
+            {
+                "name": name,
+                "description": chip.description,
+                "clock_hz": chip.clock_hz,
+                "native_bits": chip.native_bits,
+                "peak_macs_per_second": peak_macs_per_second(chip),
+                "scratchpad_bytes": chip.scratchpad.bytes,
+                "dram_bytes_per_second": chip.dram.bandwidth_bytes_per_second,
+                "area_mm2": chip.area_mm2.value,
+                "units": {u.name: u.kind for u in chip.units},
+            }
+        )
+    if as_json:
+        _json({"designs": rows})
+        return
+    _table(
+        ("design", "peak MAC/s", "on-chip", "DRAM", "area", "native", "what it is"),
+        [
+            (
+                str(r["name"]),
+                _engineering(r["peak_macs_per_second"], ""),
+                f"{r['scratchpad_bytes'] / 2**20:g} MiB",
+                _engineering(r["dram_bytes_per_second"], "B/s"),
+                "n/a" if r["area_mm2"] is None else f"{r['area_mm2']:.3g} mm²",
+                str(r["native_bits"]),
+                str(r["description"]),
+            )
+            for r in rows
+        ],
+    )
+
+
+def peak_macs_per_second(chip: Any) -> float:
+    """Peak rate on the design's native formats."""
+    formats = {f for u in chip.units for f in getattr(u, "formats", ()) if u.peak_macs_per_cycle(f, f)}
+    native = chip.native_bits if chip.native_bits in formats else next(iter(sorted(formats)), "int8")
+    return float(chip.peak_macs_per_cycle(native) * chip.clock_hz)
+
+
+def show_design(name: str, overrides: Mapping[str, Any], as_json: bool) -> None:
+    """One design whole: its TOML, with overrides applied, or its parameters as JSON."""
+    from siliform.arch.design import load_design
+
+    chip = load_design(name, overrides)
+    if as_json:
+        _json({"name": chip.name, "toml": chip.to_toml()})
+    else:
+        sys.stdout.write(chip.to_toml())
+
+
+def list_models(as_json: bool) -> None:
+    """Every built-in model."""
+    from siliform.models import catalogue_rows
+
+    rows = catalogue_rows()
+    if as_json:
+        _json({"models": rows})
+        return
+    columns = tuple(rows[0]) if rows else ()
+    _table(columns, [tuple(str(r[c]) for c in columns) for r in rows])
+
+
+def design_schema() -> Any:
+    """The JSON Schema of a design file."""
+    return json.loads((Path(__file__).parent / "arch/designs/schema.json").read_text())
+
+
+def report_schema() -> Any:
+    """The JSON Schema of the report that ``estimate --json`` prints."""
+    return json.loads((Path(__file__).parent / "simulator/report.schema.json").read_text())
+
+
+def _engineering(value: Any, unit: str) -> str:
+    from siliform.simulator.tables import engineering
+
+    return engineering(value, unit)
+
+
+def _json(content: Any) -> None:
+    sys.stdout.write(json.dumps(content, allow_nan=False) + "\n")
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=column in columns[:1])
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
