@@ -29,6 +29,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
+from itertools import product
 from math import ceil, prod
 from typing import Any, Literal
 
@@ -47,7 +48,9 @@ class Loop:
 
     def __post_init__(self) -> None:
         if not 1 <= self.tile <= self.extent:
-            raise ValueError(f"loop {self.dim}: a tile of {self.tile} does not fit an extent of {self.extent}")
+            raise ValueError(
+                f"loop {self.dim}: a tile of {self.tile} does not fit an extent of {self.extent}"
+            )
 
     @property
     def count(self) -> int:
@@ -235,7 +238,9 @@ class Program:
         """Read the written form back; ValueError where it is not one."""
         content = json.loads(text)
         if content.get("format") != FORMAT or content.get("version") != VERSION:
-            raise ValueError(f"expected {FORMAT} version {VERSION}, found {content.get('format')} {content.get('version')}")
+            raise ValueError(
+                f"expected {FORMAT} version {VERSION}, found {content.get('format')} {content.get('version')}"
+            )
         return cls(content["design"], content["graph"], tuple(_block(b) for b in content["blocks"]))
 
 
@@ -279,7 +284,7 @@ def _unrolled(block: Block, memory: str, first: int, start: tuple[int, ...]) -> 
 
     visits: dict[tuple[int, Any], int] = {}
     resource = block.stages[0].unit if block.stages else memory
-    for step in _indices(block.loops):
+    for step in product(*(range(loop.count) for loop in block.loops)):
         tile = tuple((p.dim, i * p.tile, p.size(i)) for p, i in zip(block.loops, step, strict=True))
         size = {dim: extent for dim, _, extent in tile}
         loads: list[int] = []
@@ -293,7 +298,7 @@ def _unrolled(block: Block, memory: str, first: int, start: tuple[int, ...]) -> 
                     yield _departure(emit, whole_bytes, access, which, held[which], memory, computed[-1])
                 revisits = visits.get((which, key), 0)
                 visits[(which, key)] = revisits + 1
-                final = visits[(which, key)] == _visits(access, block.loops)
+                final = visits[(which, key)] == access.passes(block.loops)
                 held[which] = (key, points, final)
                 if not revisits or not access.spill_bits:
                     continue
@@ -313,17 +318,9 @@ def _unrolled(block: Block, memory: str, first: int, start: tuple[int, ...]) -> 
             yield _departure(emit, whole_bytes, access, which, held[which], memory, computed[-1])
 
 
-def _departure(emit: Any, whole_bytes: Any, access: Access, which: int, held: Any, memory: str, after: int) -> Task:
+def _departure(
+    emit: Any, whole_bytes: Any, access: Access, which: int, held: Any, memory: str, after: int
+) -> Task:
     key, points, final = held
     bits = access.bits if final or not access.spill_bits else Fraction(access.spill_bits)
     return emit("store", memory, access.value, key, whole_bytes(which, bits * points), (after,))
-
-
-def _visits(access: Access, loops: tuple[Loop, ...]) -> int:
-    return access.passes(loops)
-
-
-def _indices(loops: tuple[Loop, ...]) -> Iterator[tuple[int, ...]]:
-    from itertools import product
-
-    return product(*(range(loop.count) for loop in loops))
