@@ -1,0 +1,105 @@
+"""torch.export, and what its failures mean for the user."""
+
+from __future__ import annotations
+
+import re
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+
+from siliform.graph_ir.errors import UserError
+from siliform.models.tracing.source import source_line
+
+
+def exported(
+    module: torch.nn.Module, inputs: tuple[Any, ...], kwargs: Mapping[str, Any], name: str
+) -> ExportedProgram:
+    """The module as a functional torch.fx graph with fixed shapes.
+
+    Raises
+    ------
+    UserError : when the forward pass does not run on these inputs, or its flow depends on data.
+    """
+    with _in_eval_mode(module), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            program = torch.export.export(module, inputs, dict(kwargs), strict=False)
+            if _writes_in_place(program):
+                program = program.run_decompositions({})
+        except Exception as error:
+            raise _explained(error, name) from error
+    return program
+
+
+@contextmanager
+def _in_eval_mode(module: torch.nn.Module) -> Iterator[None]:
+    training = [m for m in module.modules() if m.training]
+    for m in training:
+        m.training = False
+    try:
+        yield
+    finally:
+        for m in training:
+            m.training = True
+
+
+def _writes_in_place(program: ExportedProgram) -> bool:
+    """Whether an operator changes its operand, so that the graph must first be made functional."""
+    graphs = [m.graph for m in program.graph_module.modules() if isinstance(m, torch.fx.GraphModule)]
+    return any(
+        node.target._schema.is_mutable
+        for graph in graphs
+        for node in graph.nodes
+        if isinstance(node.target, torch._ops.OpOverload)
+    )
+
+
+def _explained(error: Exception, name: str) -> UserError:
+    found = _first_lines(str(error)) or type(error).__name__
+    where = _place(error)
+    data_dependent = re.search(
+        r"data-dependent|GuardOnDataDependent|unbacked|DynamicOutputShape|aten\.nonzero",
+        found + type(error).__name__,
+    )
+    if data_dependent:
+        next_step = (
+            "make the flow independent of data: torch.where instead of if, a fixed number of steps, sizes from "
+            "shapes; or wrap the step as an op: an OpSpec in graph_ir/ops called as torch.ops.siliform.<name>"
+        )
+    elif "not a known type" in found or "pytree" in found:
+        next_step = (
+            "return tensors, tuples, lists or dicts of them: for a Hugging Face model, pass use_cache=False"
+        )
+    else:
+        next_step = (
+            "run module(*inputs) in plain PyTorch first: what fails there fails here with the same words"
+        )
+    return UserError(asked=f"a trace of {name!r}", found=found, where=where, next_step=next_step)
+
+
+def _first_lines(text: str, limit: int = 400) -> str:
+    kept = []
+    for line in text.strip().splitlines():
+        if line.startswith(
+            ("The following call", "For more information", "Stack trace", "User Stack", "Potential")
+        ):
+            break
+        if line.strip():
+            kept.append(line.strip())
+    return " ".join(kept)[:limit]
+
+
+def _place(error: Exception) -> str:
+    """The innermost frame of the user's own or the model's file."""
+    stated = re.findall(r'File "[^"]+", line \d+', str(error))
+    raised = [f'File "{f.filename}", line {f.lineno}' for f in traceback.extract_tb(error.__traceback__)]
+    for frames in (stated, raised):
+        place = source_line("\n".join(frames))
+        if place and "/torch/" not in place:
+            return place
+    return "torch.export"
