@@ -266,61 +266,93 @@ def _unrolled(block: Block, memory: str, first: int, start: tuple[int, ...]) -> 
     A load waits until the compute that used its buffer `buffers` tiles ago is done; a compute waits
     for its loads and its predecessor; a store waits for the compute that finished its tile.
     """
-    index, computed, held = first, [], {}
-    moved = [a for a in block.accesses if a.memory == memory]
-    done_bits: dict[int, Fraction] = {}
-
-    def emit(kind: Any, resource: str, value: str, tile: Any, size: int, after: tuple[int, ...]) -> Task:
-        nonlocal index
-        task = Task(index, block.name, kind, resource, value, tile, size, tuple(sorted(set(after))))
-        index += 1
-        return task
-
-    def whole_bytes(which: int, bits: Fraction) -> int:
-        """Bytes of a tile such that the running total is the total's own rounding."""
-        before = done_bits.get(which, Fraction(0))
-        done_bits[which] = before + bits
-        return ceil(done_bits[which] / 8) - ceil(before / 8)
-
-    visits: dict[tuple[int, Any], int] = {}
-    resource = block.stages[0].unit if block.stages else memory
+    nest = _Nest(block, memory, first, start)
     for step in product(*(range(loop.count) for loop in block.loops)):
         tile = tuple((p.dim, i * p.tile, p.size(i)) for p, i in zip(block.loops, step, strict=True))
+        yield from nest.tile(tile)
+    yield from nest.departures()
+
+
+_Tile = tuple[tuple[str, int, int], ...]
+
+
+class _Nest:
+    """A loop nest being unrolled: which tiles are held, and which computes are behind."""
+
+    def __init__(self, block: Block, memory: str, first: int, start: tuple[int, ...]) -> None:
+        self.block, self.memory, self.index, self.start = block, memory, first, start
+        self.moved = [a for a in block.accesses if a.memory == memory]
+        self.computed: list[int] = []
+        self.held: dict[int, tuple[_Tile, int, bool]] = {}  # by access: tile, points, complete
+        self.visits: dict[tuple[int, _Tile], int] = {}
+        self.sent_bits: dict[int, Fraction] = {}
+
+    def tile(self, tile: _Tile) -> Iterator[Task]:
+        """What changes hands for one tile, and its compute."""
         size = {dim: extent for dim, _, extent in tile}
         loads: list[int] = []
-        for which, access in enumerate(moved):
+        for which, access in enumerate(self.moved):
             key = tuple(t for t in tile if t[0] in access.dims)
-            if held.get(which, (None, 0))[0] == key:
+            if which in self.held and self.held[which][0] == key:
                 continue
             points = prod(size[dim] for dim in access.dims)
+            bits: Fraction | None = access.bits
             if access.direction == "write":
-                if which in held:
-                    yield _departure(emit, whole_bytes, access, which, held[which], memory, computed[-1])
-                revisits = visits.get((which, key), 0)
-                visits[(which, key)] = revisits + 1
-                final = visits[(which, key)] == access.passes(block.loops)
-                held[which] = (key, points, final)
-                if not revisits or not access.spill_bits:
-                    continue
-                bits = Fraction(access.spill_bits) * points
-            else:
-                held[which] = (key, points, True)
-                bits = access.bits * points
-            free = computed[-block.buffers :][:1] if len(computed) >= block.buffers else []
-            task = emit("load", memory, access.value, key, whole_bytes(which, bits), (*free, *start))
-            loads.append(task.index)
-            yield task
-        task = emit("compute", resource, "", tile, 0, (*loads, *computed[-1:], *(() if computed else start)))
-        computed.append(task.index)
+                if which in self.held:
+                    yield self._store(which)
+                bits = Fraction(access.spill_bits) if self._revisited(which, key, access) else None
+            complete = self.visits.get((which, key), 1) == access.passes(self.block.loops)
+            self.held[which] = (key, points, complete or access.direction == "read")
+            if bits:
+                free = (
+                    self.computed[-self.block.buffers] if len(self.computed) >= self.block.buffers else None
+                )
+                after = (*self.start, *(() if free is None else (free,)))
+                task = self._task(
+                    "load", self.memory, access.value, key, self._bytes(which, bits * points), after
+                )
+                loads.append(task.index)
+                yield task
+        after = (*loads, *(self.computed[-1:] or self.start))
+        unit = self.block.stages[0].unit if self.block.stages else self.memory
+        task = self._task("compute", unit, "", tile, 0, after)
+        self.computed.append(task.index)
         yield task
-    for which, access in enumerate(moved):
-        if access.direction == "write" and which in held:
-            yield _departure(emit, whole_bytes, access, which, held[which], memory, computed[-1])
 
+    def departures(self) -> Iterator[Task]:
+        """The last tile of every result."""
+        for which, access in enumerate(self.moved):
+            if access.direction == "write" and which in self.held:
+                yield self._store(which)
 
-def _departure(
-    emit: Any, whole_bytes: Any, access: Access, which: int, held: Any, memory: str, after: int
-) -> Task:
-    key, points, final = held
-    bits = access.bits if final or not access.spill_bits else Fraction(access.spill_bits)
-    return emit("store", memory, access.value, key, whole_bytes(which, bits * points), (after,))
+    def _revisited(self, which: int, key: _Tile, access: Access) -> bool:
+        """Count a visit to a result tile; whether partial sums must come back for it."""
+        before = self.visits.get((which, key), 0)
+        self.visits[which, key] = before + 1
+        return before > 0 and access.spill_bits > 0
+
+    def _store(self, which: int) -> Task:
+        access = self.moved[which]
+        key, points, complete = self.held[which]
+        bits = access.bits if complete or not access.spill_bits else Fraction(access.spill_bits)
+        size = self._bytes(which, bits * points)
+        return self._task("store", self.memory, access.value, key, size, (self.computed[-1],))
+
+    def _bytes(self, which: int, bits: Fraction) -> int:
+        """Whole bytes of a transfer, such that the running total is rounded as the total is."""
+        before = self.sent_bits.get(which, Fraction(0))
+        self.sent_bits[which] = before + bits
+        return ceil(self.sent_bits[which] / 8) - ceil(before / 8)
+
+    def _task(
+        self,
+        kind: Literal["load", "compute", "store"],
+        resource: str,
+        value: str,
+        tile: _Tile,
+        size: int,
+        after: tuple[int, ...],
+    ) -> Task:
+        task = Task(self.index, self.block.name, kind, resource, value, tile, size, tuple(sorted(set(after))))
+        self.index += 1
+        return task

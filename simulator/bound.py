@@ -20,7 +20,7 @@ from siliform.graph_ir.graph import Graph
 from siliform.simulator.legalise import units_for
 from siliform.simulator.planner import scalar_unit
 from siliform.simulator.report import Part, Report
-from siliform.simulator.summary import kind_of, op_label, report_of
+from siliform.simulator.summary import kind_of, op_label, peak_macs_per_cycle, report_of
 from siliform.simulator.work import Work, work_of
 from siliform.simulator.workload import Item, workload
 
@@ -95,13 +95,15 @@ def _demand(work: Work, dram_bytes: int, accelerator: Accelerator) -> dict[str, 
     return demand
 
 
-def _part(item: Item, demand: Mapping[str, Fraction], cycles: int, dram: int, accelerator: Accelerator) -> Part:
+def _part(
+    item: Item, demand: Mapping[str, Fraction], cycles: int, dram: int, accelerator: Accelerator
+) -> Part:
     node = item.node
     computing = {name: need for name, need in demand.items() if name != DRAM}
     compute = max(computing.values(), default=Fraction(0))
     macs = node.macs
     formats = [p.formats for p in work_of(item).products]
-    peak = accelerator.peak_macs_per_cycle(*formats[0]) if formats else 0
+    peak = peak_macs_per_cycle(accelerator, formats[0]) if formats else 0.0
     return Part(
         name=node.name,
         module=node.module,

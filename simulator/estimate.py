@@ -17,7 +17,7 @@ from siliform.simulator.costs import EnergyLaw
 from siliform.simulator.legalise import legalise
 from siliform.simulator.planner import Plan, Resources, plan_item
 from siliform.simulator.report import Part, Report
-from siliform.simulator.summary import kind_of, op_label, report_of
+from siliform.simulator.summary import kind_of, op_label, peak_macs_per_cycle, report_of
 from siliform.simulator.workload import Item, Workload, workload
 
 OBJECTIVES = ("latency", "energy", "edp")
@@ -132,7 +132,7 @@ def _part(item: Item, plan: Plan, accelerator: Accelerator) -> Part:
     node, cost = item.node, plan.cost
     macs = node.macs
     formats = [stage.formats for stage in plan.stages if isinstance(stage, Product)]
-    peak = accelerator.peak_macs_per_cycle(*formats[0]) if formats else 0
+    peak = peak_macs_per_cycle(accelerator, formats[0]) if formats else 0.0
     return Part(
         name=node.name,
         module=node.module,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from siliform.arch.accelerator import Accelerator
+from siliform.arch.units.lanes import Lanes
 from siliform.graph_ir.graph import Graph, Node
 from siliform.simulator.report import Origin, Part, Report
 from siliform.simulator.work import product_formats_of
@@ -68,7 +69,7 @@ def report_of(
 ) -> Report:
     """Totals around the parts."""
     pairs = {pair for node in graph.nodes for pair in graph_formats(node)} or {("int8", "int8")}
-    peak = max(accelerator.peak_macs_per_cycle(*pair) for pair in pairs)
+    peak = max(peak_macs_per_cycle(accelerator, pair) for pair in pairs)
     published = dict(accelerator.published).get("area_mm2")
     areas: Mapping[str, float | None]
     if published is not None:
@@ -94,6 +95,17 @@ def report_of(
         area_parts_mm2=areas,
         provenance=_provenance(accelerator, law, parts),
     )
+
+
+def peak_macs_per_cycle(accelerator: Accelerator, formats: tuple[str, str]) -> float:
+    """Peak rate on operands of these formats: of the matrix units, else of lanes that multiply and add."""
+    matrix = accelerator.peak_macs_per_cycle(*formats)
+    if matrix:
+        return float(matrix)
+    lanes = [
+        u for u in accelerator.units if isinstance(u, Lanes) and u.scalar_refusal("mac", formats[0]) is None
+    ]
+    return max((u.lanes / u.ops["mac"] for u in lanes), default=0.0)
 
 
 def graph_formats(node: Node) -> list[tuple[str, str]]:

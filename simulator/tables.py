@@ -8,6 +8,9 @@ from typing import Any
 
 from siliform.simulator.report import Part, Report
 
+#: Width of a table written to a file or a pipe.
+WIDE_COLUMNS = 130
+
 
 def engineering(value: float | None, unit: str) -> str:
     """Three digits and an SI prefix: ``engineering(0.00234, "s") == "2.34 ms"``; "n/a" for None."""
@@ -26,6 +29,8 @@ def print_report(report: Report, depth: int = 3, console: Any = None) -> None:
     from rich.table import Table
 
     console = console or Console()
+    if not console.is_terminal:
+        console = Console(file=console.file, width=WIDE_COLUMNS)
     console.print(_headline(report))
     table = Table(title=f"{report.model} on {report.design}, by module", title_justify="left")
     for name in ("module", "nodes"):
@@ -74,7 +79,11 @@ def _folded(groups: dict[str, list[Part]]) -> dict[str, list[Part]]:
         folded.setdefault(pattern, []).extend(parts)
         seen.setdefault(pattern, set()).add(name)
     return {
-        (pattern.replace("*", f"({len(seen[pattern])})", 1) if len(seen[pattern]) > 1 else min(seen[pattern])): parts
+        (
+            pattern.replace("*", f"({len(seen[pattern])})", 1)
+            if len(seen[pattern]) > 1
+            else min(seen[pattern])
+        ): parts
         for pattern, parts in folded.items()
     }
 

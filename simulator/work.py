@@ -151,15 +151,26 @@ class _Flattening:
             else:
                 pair = node.inputs[:2]
             formats = product_formats_of(node, first=not self.products)
-            self.products.append(ProductWork(contraction, formats, (self._outer(pair[0]), self._outer(pair[1])), node))
+            self.products.append(
+                ProductWork(contraction, formats, (self._outer(pair[0]), self._outer(pair[1])), node)
+            )
         elif space.body:
             counts = {name: space.count(name) for name in space.body}
             inside = self.attention_scalars if node is self.attention else self.scalars
             inside.append(ScalarWork(counts, scalar_format(node)))
-        else:
+        elif not self.strided_store(node):
             bits = max((v.type.format.bits for v in (*node.outputs, *node.operands)), default=8)
             elements = sum(a.elements(space.extents) for a in (*space.reads, *space.writes))
             self.moved_bytes += -(-elements * bits // 8)
+
+    def strided_store(self, node: Node) -> bool:
+        """Whether a copy only lays out what another node of the same body just made.
+
+        Declared rule: such a copy costs nothing of its own, because results leave the chip's
+        buffers through the DMA, which stores with strides.
+        """
+        made = {v.name for other in self.nodes for v in other.outputs}
+        return node.op.name == "contiguous" and any(v.name in made for v in node.operands)
 
     def _rows(self, node: Node) -> None:
         """A reduction read several times must hold a row, or come back for it."""
