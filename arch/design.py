@@ -172,17 +172,15 @@ def _make(holder: type, table: Any, path: tuple[str, ...], **fixed: Any) -> Any:
 
 
 def _accelerator(table: dict[str, Any]) -> Accelerator:
-    from siliform.arch.schema import MEMORIES, Fault
+    from siliform.arch.schema import MEMORIES, REQUIRED, Fault
 
     known = ("name", "description", *parameters_of(Accelerator), *SECTIONS)
     for key in table:
         if key not in known:
             raise Fault((key,), f"the unknown key {key!r}", f"one of the nearest: {nearest(key, known)}")
-    for key in ("name", "units", "memories"):
+    for key in REQUIRED:
         if key not in table:
-            raise Fault(
-                (), f"no key {key!r}", f"a design with {', '.join(('name', 'clock_hz', 'units', 'memories'))}"
-            )
+            raise Fault((), f"no key {key!r}", f"all of {', '.join(REQUIRED)}")
     memories = {}
     for name, memory in _tables(table, "memories").items():
         if name not in MEMORIES:
@@ -199,7 +197,7 @@ def _accelerator(table: dict[str, Any]) -> Accelerator:
         (),
         name=_text(table, "name"),
         description=_text(table, "description"),
-        technology=_make(Technology, table.get("technology", {}), ("technology",)),
+        technology=_make(Technology, table["technology"], ("technology",)),
         units=tuple(_unit(name, unit) for name, unit in _tables(table, "units").items()),
         links=links,
         published=tuple(_published(n, t) for n, t in _tables(table, "published").items()),
@@ -343,7 +341,7 @@ def _holder_type(path: tuple[str, ...], table: dict[str, Any]) -> type:
 def _word(text: str, hint: Any) -> Any:
     if get_origin(hint) is None:
         return parse_word(text, hint)
-    if re.fullmatch(r"[A-Za-z0-9_]+(,[A-Za-z0-9_]+)*", text):
+    if re.fullmatch(r"[A-Za-z0-9_@:]+(,[A-Za-z0-9_@:]+)*", text):
         return text.split(",")
     try:
         return tomllib.loads(f"value = {text}")["value"]

@@ -39,7 +39,7 @@ class Scratchpad:
         check_parameters(self, self.kind)
         if self.bytes < self.banks * self.word_bytes:
             raise UserError(
-                asked=f"{self.bytes} bytes of {self.kind} in {self.banks} banks of {self.word_bytes} bytes a word",
+                asked=f"a {self.kind} of {self.bytes} bytes in {self.banks} banks of {self.word_bytes}",
                 found="not one word for each bank",
                 where=f"{self.kind}.bytes",
                 next_step=f"give at least {self.banks * self.word_bytes} bytes, or fewer banks",
@@ -122,7 +122,9 @@ class Link:
     bandwidth_bytes_per_second: int = parameter(
         "peak bandwidth in one direction", quantity="bytes per second", low=1, high=10**15
     )
-    latency_seconds: float = parameter("time of an empty message", default=0.0, quantity="seconds", low=0.0)
+    latency_seconds: float = parameter(
+        "time of an empty message", default=0.0, quantity="seconds", low=0.0, high=10.0
+    )
 
     def __post_init__(self) -> None:
         check_parameters(self, self.name)

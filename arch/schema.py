@@ -28,7 +28,11 @@ MEMORIES: Mapping[str, type] = {
     "registers": Registers,
     "dram": Dram,
 }
-SCHEMA_ID = "https://siliform.dev/schemas/design-1.json"
+SCHEMA_ID = "urn:siliform:design:1"
+
+
+#: Top-level keys without which there is no design.
+REQUIRED = ("name", "clock_hz", "technology", "units", "memories")
 
 
 class Fault(Exception):
@@ -160,7 +164,7 @@ def json_schema() -> dict[str, Any]:
         "title": "Siliform accelerator design, version 1",
         "type": "object",
         "properties": properties,
-        "required": ["name", "clock_hz", "units", "memories"],
+        "required": list(REQUIRED),
         "additionalProperties": False,
         "$defs": units | {name: _section(memory) for name, memory in MEMORIES.items()},
     }

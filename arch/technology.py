@@ -48,7 +48,7 @@ NAND2_LEAKAGE_NW = 17.393360  # NangateOpenCellLibrary typical (1.1 V, 25 C), NA
 class Technology:
     """A CMOS node at its nominal supply."""
 
-    node_nm: int = parameter("process node in nanometres", default=45, low=5, high=45)
+    node_nm: int = parameter("process node in nanometres", low=5, high=45)
 
     def __post_init__(self) -> None:
         check_parameters(self, "technology")
@@ -122,8 +122,13 @@ class Technology:
         if first == second and ("mul", first) in energies_pj():
             known = energies_pj()["mul", first]
             return self._energy(known.value or 0.0, known.source)
-        widths = (_multiplier_bits(first), _multiplier_bits(second))
         kinds = {format_named(f).kind for f in (first, second)}
+        if "log2" in kinds:
+            other = first if format_named(second).kind == "log2" else second
+            shift = "int8" if format_named(other).kind == "float" else other  # an exponent has about 8 bits
+            rule = f"assumption: a product with a power of two is an addition in {shift}"
+            return self.add_energy_pj(shift).times(1.0, rule)
+        widths = (_multiplier_bits(first), _multiplier_bits(second))
         anchor, side = ("fp16", 11) if "float" in kinds else ("int8", 8)
         if "float" in kinds and max(widths) > 11:
             anchor, side = "fp32", 24
@@ -267,7 +272,7 @@ class Technology:
 
 
 def _multiplier_bits(format_name: str) -> int:
-    """Bits of the significand that a multiplier sees; log2 formats multiply by adding exponents."""
+    """Bits of the significand that a multiplier sees."""
     if format_name in SIGNIFICAND_BITS:
         return SIGNIFICAND_BITS[format_name]
     return format_named(format_name).bits

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from siliform.arch.parameter import Parameter, check_parameters, parameters_of
 from siliform.arch.sourced import Sourced
+from siliform.graph_ir.errors import UserError
+from siliform.graph_ir.formats import FORMATS, format_named
 from siliform.graph_ir.space import Space
 
 if TYPE_CHECKING:
@@ -70,6 +72,34 @@ class Unit(ABC):
     @abstractmethod
     def leakage_watts(self, technology: Technology) -> Sourced:
         """Power of the unit when nothing switches."""
+
+
+def check_formats(unit: str, formats: Sequence[str]) -> None:
+    """Refuse an empty list of formats and names that are no element format."""
+    if not formats:
+        raise UserError(
+            asked=f"the unit {unit}",
+            found="no number format",
+            where=f"{unit}.formats",
+            next_step=f"give at least one of {', '.join(FORMATS)}",
+        )
+    for name in formats:
+        try:
+            element = format_named(name).element.name
+        except UserError as error:
+            raise UserError(
+                asked=f"{unit} on {name!r}",
+                found=error.found,
+                where=f"{unit}.formats",
+                next_step=error.next_step,
+            ) from error
+        if element != name:
+            raise UserError(
+                asked=f"{unit} on {name!r}",
+                found="a scaled format: units see elements, scales are applied behind them",
+                where=f"{unit}.formats",
+                next_step=f"give {element}",
+            )
 
 
 def format_refusal(unit: str, accepted: Sequence[str], formats: Sequence[str]) -> str | None:

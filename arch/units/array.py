@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from siliform.arch.law import Count, ceil_div, checked_product, checked_sum, maximum, ragged_sum_ceil, where
 from siliform.arch.parameter import parameter
 from siliform.arch.sourced import Sourced
-from siliform.arch.unit import Unit, format_refusal
+from siliform.arch.unit import Unit, check_formats, format_refusal
 from siliform.graph_ir.formats import format_named
 from siliform.graph_ir.space import Space
 
@@ -157,6 +157,10 @@ class SystolicArray(Unit):
     )
     formats: tuple[str, ...] = parameter("element formats either operand may have", default=("int8",))
     accumulator_bits: int = parameter("width of a partial sum", default=32, low=1, high=64)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_formats(self.name, self.formats)
 
     def refusal(self, op_name: str, spaces: Sequence[Space], formats: Sequence[str]) -> str | None:
         """Accepts what is a product of two operands, in formats that its cells multiply."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from siliform.arch.law import Count, ceil_div, checked_product, where
 from siliform.arch.parameter import parameter
 from siliform.arch.sourced import Sourced
-from siliform.arch.unit import Unit, format_refusal
+from siliform.arch.unit import Unit, check_formats, format_refusal
 from siliform.graph_ir.errors import UserError, nearest
 from siliform.graph_ir.formats import format_named
 from siliform.graph_ir.space import SCALAR_OPS, Space
@@ -43,6 +43,7 @@ class Lanes(Unit):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_formats(self.name, self.formats)
         strange = [op for op in self.ops if op not in SCALAR_OPS]
         if strange:
             raise UserError(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from siliform.arch.law import Count, ceil_div, checked_product, minimum, where
 from siliform.arch.parameter import parameter
 from siliform.arch.sourced import Sourced, unknown
-from siliform.arch.unit import Unit, element_of
+from siliform.arch.unit import Unit, check_formats, element_of
 from siliform.graph_ir.formats import format_named
 from siliform.graph_ir.space import Space
 
@@ -61,6 +61,15 @@ class TensorCores(Unit):
     efficiency_percent: int = parameter(
         "share of the peak that a large product reaches", default=80, low=1, high=100
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_formats(self.name, self.formats)
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Element formats that have a rate."""
+        return tuple(self.macs_per_cycle)
 
     def _rate(self, first: str, second: str) -> int | None:
         """Rate of one multiprocessor on these operands; None where it has none.
