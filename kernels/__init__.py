@@ -5,4 +5,4 @@ if not __name__.startswith("siliform."):
     # name, and takes a package without a version for absent. Run from the checkout, the probe finds
     # this folder: an error here would make every transformers model unusable, so this room offers
     # nothing under its bare name (no version, no submodules) instead of refusing.
-    __path__: list[str] = []
+    __path__ = []
