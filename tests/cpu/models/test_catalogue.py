@@ -78,7 +78,9 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generator_al
     before = torch.random.get_rng_state()
     first, second, other = (prepare(spec, seed=seed) for seed in (5, 5, 6))
     assert torch.equal(torch.random.get_rng_state(), before)
-    weights = [torch.cat([p.flatten() for p in ready.module.parameters()]) for ready in (first, second, other)]
+    weights = [
+        torch.cat([p.flatten() for p in ready.module.parameters()]) for ready in (first, second, other)
+    ]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
     assert torch.equal(first.kwargs["input_ids"], second.kwargs["input_ids"])
@@ -108,7 +110,13 @@ def test_an_unknown_name_is_told_with_the_nearest():
 
 @pytest.mark.parametrize(
     ("name", "longest"),
-    [("bert-base", 512), ("distilbert-base", 512), ("roberta-base", 512), ("gpt2", 1024), ("bart-base", 1024)],
+    [
+        ("bert-base", 512),
+        ("distilbert-base", 512),
+        ("roberta-base", 512),
+        ("gpt2", 1024),
+        ("bart-base", 1024),
+    ],
 )
 def test_a_sequence_beyond_the_position_table_names_the_maximum(name, longest):
     assert prepare(name, Request(sequence=longest)).kwargs["input_ids"].shape == (1, longest)

@@ -25,7 +25,9 @@ def split(ready):
     """(arrays of the inputs, arrays of the states) in the order of the module's parameters."""
     bound = inspect.signature(ready.module.forward).bind(*ready.inputs, **ready.kwargs).arguments
     states = [t.numpy() for name in ready.states for t in tensors(bound[name])]
-    return [t.numpy() for name, held in bound.items() if name not in ready.states for t in tensors(held)], states
+    return [
+        t.numpy() for name, held in bound.items() if name not in ready.states for t in tensors(held)
+    ], states
 
 
 def check(spec, request):

@@ -30,8 +30,7 @@ SHALLOW = {
 }
 FIRST = {spec.family: spec for spec in reversed(MODELS.values())}
 CASES = [(family, "prefill") for family in SHALLOW] + [
-    (family, "decode")
-    for family in ("gpt2", "llama", "yi", "qwen2", "mixtral", "t5", "bart", "mamba")
+    (family, "decode") for family in ("gpt2", "llama", "yi", "qwen2", "mixtral", "t5", "bart", "mamba")
 ]
 
 
