@@ -126,7 +126,8 @@ class _Flattening:
         exact = first is not None and not first.body and len(first.reads) == len(node.operands)
         for place, value in enumerate(node.operands):
             index = self._outer(value)
-            if index is None:
+            in_place = node.op.movement == "append" and place == 0  # the cache stays where it is
+            if index is None or in_place:
                 continue
             bits = Fraction(value.type.bits)
             if exact and first is not None and value.type.elements:
