@@ -102,7 +102,8 @@ class _Origin:
     def of(self, path: tuple[str, ...]) -> str:
         if path in self.overridden:
             return f"--set {self.overridden[path]}"
-        return f"{self.where}:{line_of(self.text, path)} ({'.'.join(path)})"
+        key = f" ({'.'.join(path)})" if path else ""
+        return f"{self.where}:{line_of(self.text, path)}{key}"
 
 
 def line_of(text: str, path: tuple[str, ...]) -> int:

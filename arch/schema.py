@@ -8,6 +8,7 @@ and is itself imported only when a design is read or the schema asked for.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Literal, get_origin, get_type_hints
@@ -91,7 +92,9 @@ def checked(holder: type, table: Any, path: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _fault(error: ValidationError, holder: type, path: tuple[str, ...]) -> Fault:
-    first = error.errors()[0]
+    # A misspelt key is both unknown and missing: the spelling is what to tell.
+    mistakes = error.errors()
+    first = next((m for m in mistakes if m["type"] == "extra_forbidden"), mistakes[0])
     key = str(first["loc"][0])
     declared = parameters_of(holder)
     if first["type"] == "extra_forbidden":
@@ -107,7 +110,7 @@ def _fault(error: ValidationError, holder: type, path: tuple[str, ...]) -> Fault
 
 def _legal(holder: type, key: str) -> str:
     """What a key may be: its type and range, in words."""
-    if key == "type":
+    if key not in parameters_of(holder):
         return "one of " + ", ".join(UNITS)
     about = parameters_of(holder)[key]
     hint = get_type_hints(holder)[key]
@@ -177,3 +180,7 @@ def _section(holder: type) -> dict[str, Any]:
             for key in ("type", "minimum", "maximum"):
                 about.pop(key, None)
     return schema
+
+
+if __name__ == "__main__":
+    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
