@@ -3,7 +3,8 @@
 =============================  =====================================================
 fp64                           float64
 fp32                           float32
-a narrower float, log2         float32, already rounded to the format
+a narrower float, log2         float32, already rounded to the format (float64 for log2_8, whose
+                               least value, 2^-255, float32 does not have)
 integers                       the smallest NumPy integer with the format's range
 binary, ternary                int8, the exact levels
 bool                           bool
@@ -36,7 +37,8 @@ def held_dtype(format: Format) -> np.dtype:
         return np.dtype(f"{sign}int{next(b for b in (8, 16, 32, 64) if b >= format.bits)}")
     if format.kind in _LEVELS:
         return np.dtype(np.int8)
-    return np.dtype(np.float64 if format.bits > 32 else np.float32)
+    is_wide = format.bits > 32 or 0 < format.min < np.finfo(np.float32).smallest_subnormal
+    return np.dtype(np.float64 if is_wide else np.float32)
 
 
 def hold(values: Any, format: Format) -> Any:

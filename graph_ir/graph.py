@@ -200,10 +200,17 @@ class Graph:
                 )
         return drawn
 
+    def is_same_as(self, other: Graph) -> bool:
+        """Whether both read the same: equal text. Data is not compared."""
+        return str(self) == str(other)
+
     def __str__(self) -> str:
         from siliform.graph_ir.text import print_graph
 
         return print_graph(self)
+
+    def __repr__(self) -> str:
+        return f"<graph {self.name!r} of {len(self.nodes)} nodes>"
 
 
 class Builder:

@@ -27,6 +27,7 @@ import numpy as np
 
 from siliform.graph_ir.arrays import held_dtype, hold, is_scaled
 from siliform.graph_ir.errors import UserError
+from siliform.graph_ir.formats import quantise
 from siliform.graph_ir.graph import Graph, Node, Value
 
 Observer = Callable[[Value, Any], None]
@@ -200,8 +201,6 @@ def _operand_roles(graph: Graph) -> dict[str, str]:
 def _random(value: Value, role: str, seed: int) -> Any:
     format = value.type.format
     if is_scaled(format):
-        from siliform.graph_ir.formats import quantise
-
         return quantise(_normal(value, role, seed), format)
     if format.kind in ("integer", "boolean"):
         return np.zeros(value.type.shape, held_dtype(format))
@@ -211,6 +210,8 @@ def _random(value: Value, role: str, seed: int) -> Any:
 def _normal(value: Value, role: str, seed: int) -> np.ndarray:
     draw = np.random.default_rng([seed, zlib.crc32(value.name.encode())])
     normal = draw.standard_normal(value.type.shape, dtype=np.float32)
+    if value.type.format.element.min >= 0:
+        normal = np.abs(normal)
     if "var" in role:
         return np.float32(0.5) + np.abs(normal)
     if role == "normalisation.weight":

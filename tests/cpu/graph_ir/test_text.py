@@ -108,7 +108,14 @@ def test_an_attribute_without_text_form_is_refused():
         ("[4,8]", "[4,-8]", 2, 21, "'-8' where an extent of zero or more is expected", ""),
         ("[4,8]", "", 3, 3, "'state' where '[' and the shape is expected", ""),
         ("(%x, %encoder.0.w)", "(%x)", 7, 21, "linear with 1 operands where linear(x, weight, bias?)", ""),
-        (" @ ", " {a = 3} @ ", 7, 47, "'a', though linear has no attributes, where '}' is expected", ""),
+        (
+            " @ ",
+            " {a = 3} @ ",
+            7,
+            47,
+            "the unknown name 'a' where the name of an attribute of linear",
+            "numerics",
+        ),
         (
             ' @ "encoder.0"',
             " @ encoder",
