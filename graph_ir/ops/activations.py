@@ -22,6 +22,7 @@ from siliform.graph_ir.ops.unary import erf, erf_of, exp, log1p, neg, reciprocal
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Space
 from siliform.graph_ir.types import TensorType
+from siliform.graph_ir.variants import GELU
 
 
 def _activation(
@@ -131,6 +132,7 @@ gelu = OpSpec(
     _gelu_shape,
     _gelu_spaces,
     _gelu_expansion,
+    variants=GELU,
     source="torch.nn.functional.gelu; Hendrycks and Gimpel, arXiv 1606.08415",
 )
 

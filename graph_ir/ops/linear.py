@@ -8,6 +8,7 @@ from siliform.graph_ir.arithmetic import contract, product_type
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Space
 from siliform.graph_ir.types import TensorType
+from siliform.graph_ir.variants import LINEAR
 
 
 def _reference(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
@@ -32,4 +33,6 @@ def _spaces(x: TensorType, weight: TensorType, bias: TensorType | None = None) -
     return [product] if bias is None else [product, added]
 
 
-linear = OpSpec("linear", "matmul", _reference, _shape, _spaces, source="torch.nn.functional.linear")
+linear = OpSpec(
+    "linear", "matmul", _reference, _shape, _spaces, variants=LINEAR, source="torch.nn.functional.linear"
+)

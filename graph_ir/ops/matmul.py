@@ -8,6 +8,7 @@ from siliform.graph_ir.arithmetic import contract, product_type
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Space
 from siliform.graph_ir.types import TensorType
+from siliform.graph_ir.variants import MATMUL
 
 
 def _reference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -43,4 +44,4 @@ def _spaces(a: TensorType, b: TensorType) -> list[Space]:
     return [Space.over(accesses, {"mac": 1}, extents)]
 
 
-matmul = OpSpec("matmul", "matmul", _reference, _shape, _spaces, source="numpy.matmul")
+matmul = OpSpec("matmul", "matmul", _reference, _shape, _spaces, variants=MATMUL, source="numpy.matmul")

@@ -21,6 +21,7 @@ from siliform.graph_ir.ops.views import reshape
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Space
 from siliform.graph_ir.types import TensorType
+from siliform.graph_ir.variants import LAYER_NORM, RMS_NORM
 
 
 def _affine(
@@ -174,6 +175,7 @@ layer_norm = OpSpec(
     _layer_norm_shape,
     _layer_norm_spaces,
     _layer_norm_expansion,
+    variants=LAYER_NORM,
     source="torch.nn.functional.layer_norm; Ba, Kiros and Hinton, arXiv 1607.06450",
 )
 
@@ -184,6 +186,7 @@ rms_norm = OpSpec(
     _rms_norm_shape,
     _rms_norm_spaces,
     _rms_norm_expansion,
+    variants=RMS_NORM,
     source="torch.nn.functional.rms_norm; Zhang and Sennrich, arXiv 1910.07467",
 )
 

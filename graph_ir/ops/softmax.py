@@ -18,6 +18,7 @@ from siliform.graph_ir.ops.unary import exp, reciprocal
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Space
 from siliform.graph_ir.types import TensorType
+from siliform.graph_ir.variants import SOFTMAX
 
 
 def shifted_exponentials(x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -93,6 +94,7 @@ softmax = OpSpec(
     _shape,
     _softmax_spaces,
     _softmax_expansion,
+    variants=SOFTMAX,
     source="torch.nn.functional.softmax",
 )
 

@@ -1,0 +1,30 @@
+"""Numeric variants: ops as hardware computes them, bit for bit.
+
+Each table holds the variants of one op by name, ready to be its ``variants``; a node chooses one by
+the attribute ``numerics``. Their references take the op's own arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from siliform.graph_ir.opspec import Variant
+from siliform.graph_ir.variants.gelu import GELU_VARIANTS
+from siliform.graph_ir.variants.norms import LAYER_NORM_VARIANTS, RMS_NORM_VARIANTS
+from siliform.graph_ir.variants.products import LINEAR_VARIANTS, MATMUL_VARIANTS
+from siliform.graph_ir.variants.softmax import SOFTMAX_VARIANTS
+
+
+def _by_name(variants: tuple[Variant, ...]) -> Mapping[str, Variant]:
+    return MappingProxyType({v.name: v for v in variants})
+
+
+SOFTMAX = _by_name(SOFTMAX_VARIANTS)
+GELU = _by_name(GELU_VARIANTS)
+LAYER_NORM = _by_name(LAYER_NORM_VARIANTS)
+RMS_NORM = _by_name(RMS_NORM_VARIANTS)
+LINEAR = _by_name(LINEAR_VARIANTS)
+MATMUL = _by_name(MATMUL_VARIANTS)
+
+__all__ = ["GELU", "LAYER_NORM", "LINEAR", "MATMUL", "RMS_NORM", "SOFTMAX"]
