@@ -129,7 +129,7 @@ def search_population(
     tables, entries, begins = _tile_tables(lengths, *_on_array(arrays), tile)
     costs = np.full((*shape, 5), np.inf)
     tiles = np.zeros((*shape, 4))
-    rows = _array_rows(arrays, len(problems))
+    rows = array_rows(arrays, len(problems))
     search_all(products, rows, entries, begins, tables, OBJECTIVES.index(objective), costs, tiles)
     return SearchOutcome(costs, tiles)
 
@@ -154,7 +154,7 @@ def _product_row(problem: GemmProblem) -> list[float]:
     ]  # fmt: skip
 
 
-def _array_rows(arrays: ArrayPopulation, problems: int) -> np.ndarray:
+def array_rows(arrays: ArrayPopulation, problems: int) -> np.ndarray:
     """Return float64 [arrays, problems, 12], the fields of `search.Array`."""
     skew = 2 * np.asarray(arrays.rows) + arrays.columns - 2
     overlap = np.asarray(arrays.overlap)
