@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -226,7 +226,7 @@ class Builder:
         self.name = name
         self._given: dict[str, list[Value]] = {k: [] for k in ("inputs", "states", "parameters", "constants")}
         self._nodes: list[Node] = []
-        self._names: set[str] = set()
+        self._names = FreshNames()
         self._data: dict[str, Any] = {}
         self._module = ""
         self._source = ""
@@ -301,10 +301,28 @@ class Builder:
         return value
 
     def _fresh(self, name: str) -> str:
-        if not name:
-            name = str(len(self._names))
-        unique, serial = name, 1
-        while unique in self._names:
-            unique, serial = f"{name}_{serial}", serial + 1
-        self._names.add(unique)
-        return unique
+        return self._names(name or str(len(self._names)))
+
+
+class FreshNames:
+    """Hands out names, none of them twice.
+
+    A name that is taken gets the first free number behind it: ``x``, ``x_1``, ``x_2``.
+    """
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
+        self._serials: dict[str, int] = {}
+
+    def __call__(self, stem: str) -> str:
+        """A name that begins with `stem` and was not given before."""
+        name, serial = stem, self._serials.get(stem, 0)
+        while name in self._taken:
+            serial += 1
+            name = f"{stem}_{serial}"
+        self._serials[stem] = serial
+        self._taken.add(name)
+        return name
+
+    def __len__(self) -> int:
+        return len(self._taken)

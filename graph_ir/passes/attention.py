@@ -21,10 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from siliform.graph_ir.graph import Graph, Node, Value
+from siliform.graph_ir.graph import FreshNames, Graph, Node, Value
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.passes.masks import Content, content
-from siliform.graph_ir.passes.rewrite import FreshNames
 from siliform.graph_ir.passes.scores import Mask, Reader, Scores
 
 
@@ -57,7 +56,7 @@ class _Recogniser:
         self.ops = OPS
         self.attention: OpSpec = OPS["attention"]
         self.reader = Reader(graph)
-        self.fresh = FreshNames(graph)
+        self.fresh = FreshNames(graph.values)
         self.nodes: list[Node] = []
         self.at: Node | None = None
         self.contents: dict[tuple[str, int, int], Content | None] = {}

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from siliform.graph_ir.arrays import is_scaled
-from siliform.graph_ir.graph import Graph, Node, Value
+from siliform.graph_ir.graph import FreshNames, Graph, Node, Value
 from siliform.graph_ir.interpret import run_node
-from siliform.graph_ir.passes.rewrite import FreshNames, rewired, rewired_outputs
+from siliform.graph_ir.passes.rewrite import rewired, rewired_outputs
 
 #: The largest result that is folded: a causal mask of 4096 by 4096.
 LIMIT_ELEMENTS = 2**24
@@ -36,7 +36,7 @@ def constant_folding(graph: Graph, limit_elements: int = LIMIT_ELEMENTS) -> Grap
         return graph
     outputs = rewired_outputs(graph, folded.renamed)
     demanded = {v.name for node in folded.kept for v in node.operands} | {v.name for v in outputs}
-    emitted = _Emitted(FreshNames(graph), folded)
+    emitted = _Emitted(FreshNames(graph.values), folded)
     for name, node in reversed(folded.producers.items()):
         if name in demanded and name not in emitted.done:
             demanded |= emitted.emit(node, demanded)
@@ -124,7 +124,7 @@ class _Emitted:
     def _store(self, node: Node, value: Value, array: Any) -> None:
         if not _is_uniform(value, array):
             self.constants.append(value)
-            self.data[value.name] = np.require(array, requirements="C").reshape(value.type.shape)
+            self.data[value.name] = array if is_scaled(value.type.format) else _compact(array)
             return
         from siliform.graph_ir.ops import op_named
 
@@ -139,6 +139,11 @@ class _Emitted:
             self.nodes.append(repeated)
         number = {"value": np.asarray(array).flat[0].item(), "format": value.type.format.name}
         self.nodes.append(Node(op_named("constant"), (), (scalar,), number, node.module, node.source))
+
+
+def _compact(array: np.ndarray) -> np.ndarray:
+    """The array in memory of its own, no part of a larger one."""
+    return np.array(array, order="C")
 
 
 def _enlarges(node: Node) -> bool:

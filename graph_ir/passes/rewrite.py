@@ -18,18 +18,3 @@ def rewired(node: Node, renamed: Mapping[str, Value]) -> Node:
 def rewired_outputs(graph: Graph, renamed: Mapping[str, Value]) -> tuple[Value, ...]:
     """The graph's results with some replaced, by name."""
     return tuple(renamed.get(v.name, v) for v in graph.outputs)
-
-
-class FreshNames:
-    """Names that a graph does not use yet."""
-
-    def __init__(self, graph: Graph) -> None:
-        self._taken = set(graph.values)
-
-    def __call__(self, stem: str) -> str:
-        """`stem`, or `stem` with the first number behind it that is free."""
-        name, serial = stem, 1
-        while name in self._taken:
-            name, serial = f"{stem}_{serial}", serial + 1
-        self._taken.add(name)
-        return name
