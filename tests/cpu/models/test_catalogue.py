@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from siliform.graph_ir.errors import UserError
 from siliform.models import MODELS, Request, model_named, prepare
 
@@ -76,14 +77,12 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generator_al
 
     spec = model_named("gpt2").tiny()
     before = torch.random.get_rng_state()
-    first, second, other = (prepare(spec, seed=seed) for seed in (5, 5, 6))
+    ready = [prepare(spec, seed=seed) for seed in (5, 5, 6)]
     assert torch.equal(torch.random.get_rng_state(), before)
-    weights = [
-        torch.cat([p.flatten() for p in ready.module.parameters()]) for ready in (first, second, other)
-    ]
+    weights = [torch.cat([p.flatten() for p in r.module.parameters()]) for r in ready]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
-    assert torch.equal(first.kwargs["input_ids"], second.kwargs["input_ids"])
+    assert torch.equal(ready[0].kwargs["input_ids"], ready[1].kwargs["input_ids"])
 
 
 def test_the_published_format_is_the_modules():

@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 import pytest
 import torch
+
 from siliform.graph_ir.interpret import interpret
 from siliform.models import MODELS, Request, build_graph, prepare
 

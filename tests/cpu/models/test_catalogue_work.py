@@ -4,9 +4,10 @@ from contextlib import ExitStack
 
 import pytest
 import torch
-from siliform.models import MODELS, Request, build_graph, model_named, prepare
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
+
+from siliform.models import MODELS, Request, build_graph, model_named, prepare
 
 #: Full width, two layers deep: fast to trace, and every shape is the real one.
 SHALLOW = {

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from siliform.graph_ir.errors import UserError
 from siliform.models import Request, build_graph
 

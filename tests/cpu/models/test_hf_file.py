@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from siliform.graph_ir.errors import UserError
 from siliform.models import Request, prepare, spec_named
 

@@ -1,6 +1,7 @@
 """What may be asked of a model, and what a refusal says."""
 
 import pytest
+
 from siliform.graph_ir.errors import UserError
 from siliform.models import Request
 

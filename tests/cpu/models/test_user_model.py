@@ -4,6 +4,7 @@ import sys
 import textwrap
 
 import pytest
+
 from siliform.graph_ir.errors import UserError
 from siliform.models import Request, build_graph
 from siliform.models.user import prepare_user
@@ -74,7 +75,7 @@ def test_nothing_is_left_behind(file):
     modules, path = set(sys.modules), list(sys.path)
     prepare_user(f"py:{file}:make")
     left = set(sys.modules) - modules
-    assert not [name for name in left if "layers" == name or "siliform_user" in name]
+    assert not [name for name in left if name == "layers" or "siliform_user" in name]
     assert sys.path == path
 
 
