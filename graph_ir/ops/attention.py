@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from siliform.graph_ir.arithmetic import contract
-from siliform.graph_ir.ops.common import float_of, levels_and_scale, promoted, scaled_back
+from siliform.graph_ir.ops.common import float_of, promoted, rearranged, wide
 from siliform.graph_ir.ops.softmax import shifted_exponentials
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Access, Space
@@ -147,19 +147,24 @@ def _reference(
     seen = Pattern(pattern, window, block, density, q.shape[-2], k.shape[-2])
     if pattern == "declared" and mask is None and density != 1:
         raise ValueError(f"attention of density {density} without the mask that says which pairs")
-    (queries, q_scale), (keys, k_scale), (values, v_scale) = map(levels_and_scale, (q, k, v))
     heads, groups = q.shape[-3], k.shape[-3]
     grouped = (*q.shape[:-3], groups, heads // groups, *q.shape[-2:])
-    raw = contract("...grqc,...gsc->...grqs", queries.reshape(grouped), keys)
-    factor = (1 / sqrt(q.shape[-1]) if scale is None else scale) * float(q_scale) * float(k_scale)
-    scores = (raw * np.float64(factor)).reshape(*q.shape[:-1], k.shape[-2])
+    raw = contract("...grqc,...gsc->...grqs", rearranged(q, lambda x: x.reshape(grouped)), k)
+    factor = 1 / sqrt(q.shape[-1]) if scale is None else scale
+    scores = (wide(raw) * factor).reshape(*q.shape[:-1], k.shape[-2])
     scores = _masked(scores, seen.allowed())
     scores = _masked(scores, mask)
     _, grown, total = shifted_exponentials(scores, -1)
     weights = np.divide(grown, total, out=np.zeros_like(grown), where=total > 0)
     weights = weights.reshape(*grouped[:-1], k.shape[-2])
-    result = contract("...grqs,...gsd->...grqd", weights, values).reshape(*q.shape[:-1], v.shape[-1])
-    return scaled_back(result, v_scale)
+    result = contract("...grqs,...gsd->...grqd", weights, v).reshape(*q.shape[:-1], v.shape[-1])
+    return result.astype(_result_dtype(q, k, v), copy=False)
+
+
+def _result_dtype(*operands: Any) -> np.dtype:
+    """float64 where a float64 array takes part, else float32."""
+    doubles = any(getattr(o, "dtype", None) == np.dtype(np.float64) for o in operands)
+    return np.dtype(np.float64 if doubles else np.float32)
 
 
 def _masked(scores: np.ndarray, mask: np.ndarray | None) -> np.ndarray:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce, wraps
-from math import prod
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from siliform.graph_ir.arrays import held_dtype
-from siliform.graph_ir.formats import Format, Quantised, format_named
+from siliform.graph_ir.formats import Format, Quantised, Scaled, format_named
 from siliform.graph_ir.space import Access, Space
 from siliform.graph_ir.types import TensorType
 
@@ -167,20 +166,30 @@ def moved(elements: int) -> Space:
     return Space.over("i -> i", {}, i=elements)
 
 
-def levels_and_scale(x: Any) -> tuple[np.ndarray, float]:
-    """The exact levels of a tensor and the one scale of them all.
+def rearranged(x: Any, change: Callable[[np.ndarray], np.ndarray]) -> Any:
+    """`change`, which only moves elements, of a tensor.
 
-    A plain tensor is its own levels, with scale one. A tensor with several scales has no such form:
-    its real values come back, with scale one, and are accumulated as floats.
+    Of a `Quantised` one it moves the levels where one scale holds for all of them; with more scales
+    it moves the real values, which are accumulated as floats from there on.
     """
     if not isinstance(x, Quantised):
-        return np.asarray(x), 1.0
-    if np.size(x.scale) == 1:
-        return x.levels, float(np.reshape(x.scale, ()))
-    return x.dequantise(), 1.0
+        return change(np.asarray(x))
+    if np.size(x.scale) == 1 and isinstance(x.format, Scaled) and x.format.granularity == "tensor":
+        return Quantised(change(x.levels), x.scale, x.format)
+    return change(x.dequantise())
 
 
-def scaled_back(product: np.ndarray, *scales: float) -> np.ndarray:
-    """An exact product of levels times its operands' scales; untouched where every scale is one."""
-    factor = prod(scales)
-    return product if factor == 1 else (product * factor).astype(np.float32)
+def channels_of(x: Any, channels: slice) -> Any:
+    """The elements of a tensor at `channels` of its second axis."""
+    return rearranged(x, lambda every: every[:, channels])
+
+
+def rows_of(x: Any, rows: Any) -> Any:
+    """The elements of a tensor at `rows` of its first axis, with their scales where it is `Quantised`."""
+    if not isinstance(x, Quantised) or not isinstance(x.format, Scaled):
+        return np.asarray(x)[rows]
+    first_axis = x.format.granularity == "channel" and x.format.size == 0
+    own = first_axis or (x.format.granularity == "block" and x.ndim > 1)
+    if x.format.granularity == "block" and not own:
+        return x.dequantise()[rows]
+    return Quantised(x.levels[rows], x.scale[rows] if own else x.scale, x.format)

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from siliform.graph_ir.arithmetic import contract, product_type
+from siliform.graph_ir.formats import Quantised
 from siliform.graph_ir.graph import Builder, Value
 from siliform.graph_ir.ops.binary import add
-from siliform.graph_ir.ops.common import levels_and_scale, scaled_back
+from siliform.graph_ir.ops.common import channels_of, rearranged, rows_of
 from siliform.graph_ir.ops.matmul import matmul
 from siliform.graph_ir.ops.sliding import Sliding
 from siliform.graph_ir.ops.unfold import unfold
@@ -36,19 +37,24 @@ def _reference(
     groups: int = 1,
 ) -> np.ndarray:
     """x [N, C, ...], weight [O, C/groups, ...], bias [O] -> [N, O, ...]."""
-    (levels, x_scale), (kernel, w_scale) = levels_and_scale(x), levels_and_scale(weight)
     sliding = Sliding.of(x.shape, weight.shape[2:], stride, padding, dilation)
-    found = sliding.windows(levels)
+    found = rearranged(x, sliding.windows)
     out, taps = sliding.letters()
-    if groups == x.shape[1] and groups > 1:
-        split = kernel.reshape(groups, -1, *kernel.shape[2:])
+    if groups == x.shape[1] and groups > 1 and not isinstance(weight, Quantised):
+        split = np.reshape(weight, (groups, -1, *weight.shape[2:]))
         made = contract(f"ng{out}{taps},gu{taps}->ngu{out}", found, split)
         made = made.reshape(x.shape[0], weight.shape[0], *sliding.out)
     else:
-        parts = zip(np.split(found, groups, axis=1), np.split(kernel, groups, axis=0), strict=True)
-        each = [contract(f"nc{out}{taps},uc{taps}->nu{out}", part, own) for part, own in parts]
-        made = np.concatenate(each, axis=1)
-    made = scaled_back(made, x_scale, w_scale)
+        depth, width = weight.shape[1], weight.shape[0] // groups
+        parts = [
+            contract(
+                f"nc{out}{taps},uc{taps}->nu{out}",
+                channels_of(found, slice(g * depth, (g + 1) * depth)),
+                rows_of(weight, slice(g * width, (g + 1) * width)),
+            )
+            for g in range(groups)
+        ]
+        made = np.concatenate(parts, axis=1)
     return made if bias is None else made + np.reshape(bias, (-1, *[1] * len(sliding.out)))
 
 

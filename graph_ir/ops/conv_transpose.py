@@ -10,7 +10,7 @@ import numpy as np
 from siliform.graph_ir.arithmetic import contract, product_type
 from siliform.graph_ir.graph import Builder, Value
 from siliform.graph_ir.ops.binary import add
-from siliform.graph_ir.ops.common import levels_and_scale, per_axis, scaled_back
+from siliform.graph_ir.ops.common import channels_of, per_axis, rows_of
 from siliform.graph_ir.ops.matmul import matmul
 from siliform.graph_ir.ops.sliding import Sliding
 from siliform.graph_ir.ops.unfold import fold, folded_back
@@ -56,12 +56,18 @@ def _reference(
     groups: int = 1,
 ) -> np.ndarray:
     """x [N, C, ...], weight [C, O/groups, ...], bias [O] -> [N, O, ...]."""
-    (levels, x_scale), (kernel, w_scale) = levels_and_scale(x), levels_and_scale(weight)
     sliding = _sliding(x.shape, weight.shape[2:], stride, padding, output_padding, dilation)
     out, taps = sliding.letters()
-    parts = zip(np.split(levels, groups, axis=1), np.split(kernel, groups, axis=0), strict=True)
-    columns = [contract(f"nc{out},cu{taps}->nu{taps}{out}", part, own) for part, own in parts]
-    made = scaled_back(folded_back(np.concatenate(columns, axis=1), sliding), x_scale, w_scale)
+    depth = x.shape[1] // groups
+    columns = [
+        contract(
+            f"nc{out},cu{taps}->nu{taps}{out}",
+            channels_of(x, slice(g * depth, (g + 1) * depth)),
+            rows_of(weight, slice(g * depth, (g + 1) * depth)),
+        )
+        for g in range(groups)
+    ]
+    made = folded_back(np.concatenate(columns, axis=1), sliding)
     return made if bias is None else made + np.reshape(bias, (-1, *[1] * len(sliding.out)))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from siliform.graph_ir.arithmetic import contract, product_type
-from siliform.graph_ir.ops.common import levels_and_scale, plain, scaled_back
+from siliform.graph_ir.ops.common import plain, rearranged, rows_of
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Space
 from siliform.graph_ir.types import TensorType
@@ -24,19 +24,22 @@ def _reference(
     By "offsets", groups [E] holds the end of each expert's rows of x, which stand together; rows
     behind the last end give 0. By "index", groups [T] names each row's expert.
     """
-    (rows, x_scale), (levels, w_scale) = levels_and_scale(x), levels_and_scale(weight)
     known = np.asarray(groups).astype(np.int64)
-    expert = known if routing == "index" else np.searchsorted(known, np.arange(rows.shape[0]), side="right")
+    expert = known if routing == "index" else np.searchsorted(known, np.arange(x.shape[0]), side="right")
     parts = {
-        int(e): contract("tk,nk->tn", rows[expert == e], levels[e])
+        int(e): contract(
+            "etk,enk->etn",
+            rearranged(rows_of(x, expert == e), lambda rows: rows[None]),
+            rows_of(weight, slice(e, e + 1)),
+        )[0]
         for e in np.unique(expert)
-        if e < levels.shape[0]
+        if e < weight.shape[0]
     }
     dtype = next((part.dtype for part in parts.values()), np.dtype(np.float32))
-    made = np.zeros((rows.shape[0], levels.shape[1]), dtype=dtype)
+    made = np.zeros((x.shape[0], weight.shape[1]), dtype=dtype)
     for e, part in parts.items():
         made[expert == e] = part
-    return scaled_back(made, x_scale, w_scale)
+    return made
 
 
 def _shape(x: TensorType, weight: TensorType, groups: TensorType, *, routing: str = "offsets") -> TensorType:

@@ -253,6 +253,5 @@ index_put = OpSpec(
     _index_put,
     _index_put_shape,
     _index_put_spaces,
-    movement="copy",
     source="torch.ops.aten.index_put",
 )
