@@ -64,9 +64,9 @@ def refusal(node: Node, accelerator: Accelerator, known: dict[str, str | None] |
     key = f"{node.op.name} {[str(v.type.format) for v in (*node.operands, *node.outputs)]}"
     if known is not None and key in known:
         return known[key]
-    found = None
+    found = _attention_refusal(node, accelerator.units) if node.op.kind == "attention" else None
     products = 0
-    for space in node.spaces:
+    for space in () if found else node.spaces:
         contraction = space.contraction() is not None
         formats: Sequence[str]
         if contraction:
@@ -82,6 +82,14 @@ def refusal(node: Node, accelerator: Accelerator, known: dict[str, str | None] |
     if known is not None:
         known[key] = found
     return found
+
+
+def _attention_refusal(node: Node, units: Sequence[Unit]) -> str | None:
+    """Fused attention needs one matrix unit for both products; without it the op is expanded."""
+    pairs = [product_formats_of(node, first=True), product_formats_of(node, first=False)]
+    if any(all(unit.peak_macs_per_cycle(*pair) for pair in pairs) for unit in units):
+        return None
+    return f"no matrix unit that multiplies {' x '.join(pairs[0])}"
 
 
 def units_for(op: str, space: Space, formats: Sequence[str], units: Sequence[Unit]) -> list[tuple[Unit, ...]]:
