@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import traceback
 import warnings
@@ -14,6 +15,14 @@ from torch.export import ExportedProgram
 
 from siliform.graph_ir.errors import UserError
 from siliform.models.tracing.source import source_line
+
+#: What torch says when a Python decision, or a shape, waits for the values of a tensor.
+_DATA_DEPENDENT = re.compile(
+    r"data-dependent|DataDependent|unbacked|DynamicOutputShape|aten\.nonzero|Tensor-likes are not|item\(\)"
+)
+
+#: Lines with which torch begins advice that does not concern a user of ours.
+_ADVICE = ("The following call", "For more information", "Stack trace", "User Stack", "Potential", "To fix")
 
 
 def exported(
@@ -34,6 +43,18 @@ def exported(
         except Exception as error:
             raise _explained(error, name) from error
     return program
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """No garbage collection inside: an export makes so many objects that it is a third of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.types import TensorType
 from siliform.models.tracing.decompose import decomposed
 from siliform.models.tracing.dtypes import FORMAT_OF, REAL_PART, format_of, to_numpy, type_of
-from siliform.models.tracing.literals import Literal, evaluate
+from siliform.models.tracing.literals import Literal, evaluate, filled
 from siliform.models.tracing.source import module_path, source_line
 
 Rule = Callable[..., Any]
@@ -119,6 +119,7 @@ class Lowerer:
                 else int(number)
             )
             self._held[key] = self.apply("constant", value=number, format=name)
+            self._literals[self._held[key].name] = filled((), number, dtype)
         return self._held[key]
 
     def literal_of(self, value: Value) -> Literal | None:

@@ -14,7 +14,7 @@ from siliform.models.tracing.literals import Literal
 _ROWS = 1024
 
 #: An additive mask at or below this forbids a pair: exp of it is 0 in every format (assumption).
-_FORBIDS = -1e4
+FORBIDS = -1e4
 
 
 @dataclass(frozen=True)
@@ -129,5 +129,5 @@ def _blocks(mask: Literal, queries: int, keys: int) -> Iterator[tuple[int, torch
         if picture.dtype is torch.bool:
             yield first, picture
             continue
-        forbidden = picture <= _FORBIDS
+        forbidden = picture <= FORBIDS
         yield first, None if bool(((picture != 0) & ~forbidden).any()) else ~forbidden

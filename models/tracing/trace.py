@@ -14,7 +14,7 @@ from torch.utils import _pytree as pytree
 from siliform.graph_ir.errors import UserError, nearest
 from siliform.graph_ir.graph import Builder, Graph, Node, Value
 from siliform.models.tracing.dtypes import FORMAT_OF, to_numpy, type_of
-from siliform.models.tracing.exporting import exported
+from siliform.models.tracing.exporting import collector_paused, exported
 from siliform.models.tracing.literals import Literal
 from siliform.models.tracing.lowerer import Complex, Lowerer, Rule
 from siliform.models.tracing.lowering import RULES
@@ -38,7 +38,7 @@ def trace(
     inputs, kwargs : what the forward pass takes; only shapes and dtypes of tensors matter.
     name : of the graph; the class of the module unless given.
     states : names of parameters of ``forward`` whose tensors live across calls, such as KV caches.
-        They become the graph's states, and a concatenation behind one is an `append` in place.
+        They become the graph's states, behind which `standard_passes` appends in place.
     keep_data : hold the values of parameters and buffers, where the module has them.
     rules : further rules for operators, by name (``{"mylib.myop": rule}``); they come before ours.
 
@@ -56,14 +56,14 @@ def trace(
     """
     name = name or type(module).__name__
     arguments = _without_cache(module, inputs, dict(kwargs or {}))
-    program = exported(module, inputs, arguments, name)
-    builder = Builder(name)
-    given = _declared(
-        builder, module, program, _state_places(module, inputs, arguments, tuple(states), name), keep_data
-    )
-    lowerer = Lowerer(builder, {**RULES, **(rules or {})})
-    results = lowerer.run(program.graph_module, given)
-    return _finished(builder, lowerer, program, results)
+    with collector_paused():
+        program = exported(module, inputs, arguments, name)
+        builder = Builder(name)
+        places = _state_places(module, program, tuple(states), name)
+        given = _declared(builder, module, program, places, keep_data)
+        lowerer = Lowerer(builder, {**RULES, **(rules or {})})
+        results = lowerer.run(program.graph_module, given)
+        return _finished(builder, lowerer, program, results)
 
 
 def _without_cache(
@@ -80,64 +80,71 @@ def _without_cache(
 
 
 def _state_places(
-    module: torch.nn.Module,
-    inputs: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    states: tuple[str, ...],
-    name: str,
+    module: torch.nn.Module, program: ExportedProgram, states: tuple[str, ...], name: str
 ) -> set[int]:
     """Positions, among all leaves of the inputs, of the tensors that are states."""
-    bound = inspect.signature(module.forward).bind_partial(*inputs, **kwargs)
-    unknown = set(states) - set(bound.arguments)
-    if unknown:
-        raise UserError(
-            asked=f"a trace of {name!r} with the state {sorted(unknown)[0]!r}",
-            found=f"forward was given {', '.join(bound.arguments)}",
-            where="trace(..., states=...)",
-            next_step=f"use one of the nearest: {nearest(sorted(unknown)[0], bound.arguments)}",
-        )
+    sizes = _leaves_by_argument(module, program)
+    for state in states:
+        if state not in sizes:
+            raise UserError(
+                asked=f"a trace of {name!r} with the state {state!r}",
+                found=f"forward was given {', '.join(sizes) or 'nothing'}",
+                where="trace(..., states=...)",
+                next_step=f"use one of the nearest: {nearest(state, sizes)}",
+            )
     places: set[int] = set()
     position = 0
-    for argument, value in bound.arguments.items():
-        leaves = len(pytree.tree_leaves(value))
+    for argument, leaves in sizes.items():
         if argument in states:
             places.update(range(position, position + leaves))
         position += leaves
     return places
 
 
+def _leaves_by_argument(module: torch.nn.Module, program: ExportedProgram) -> dict[str, int]:
+    """How many leaves each argument of forward has, in the order in which torch.export lists them."""
+    positional, keyword = program.call_spec.in_spec.children()
+    names = [
+        p.name for p in inspect.signature(module.forward).parameters.values() if p.kind is not p.VAR_KEYWORD
+    ]
+    parts = positional.children()
+    sizes = {names[min(i, len(names) - 1)]: 0 for i in range(len(parts))}
+    for i, part in enumerate(parts):
+        sizes[names[min(i, len(names) - 1)]] += part.num_leaves
+    return sizes | dict(zip(keyword.context, (p.num_leaves for p in keyword.children()), strict=True))
+
+
 def _declared(
     builder: Builder, module: torch.nn.Module, program: ExportedProgram, states: set[int], keep_data: bool
 ) -> list[Any]:
     """Declares everything that the exported graph takes; what stands for each of its placeholders."""
-    first_name = {}
-    parameters = {}
-    for path, tensor in module.named_parameters(remove_duplicate=False):
-        first_name[path] = (
-            next((known for known, t in parameters.items() if t is tensor), path)
-            if id(tensor) in {id(t) for t in parameters.values()}
-            else path
-        )
-        parameters.setdefault(first_name[path], tensor)
-    values = {
-        path: builder.parameter(path, type_of(t), _data(t, keep_data)) for path, t in parameters.items()
-    }
-    fakes = {node.name: node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"}
-    used = {node.name for node in program.graph.nodes if node.op == "placeholder" and node.users}
+    parameters = _parameters(builder, module, keep_data)
+    holders = [node for node in program.graph.nodes if node.op == "placeholder"]
+    fakes = {node.name: node.meta.get("val") for node in holders}
+    used = {node.name for node in holders if node.users}
     given: list[Any] = []
     leaf = 0
     for spec in program.graph_signature.input_specs:
         if spec.kind is InputKind.PARAMETER:
-            given.append(values[first_name[str(spec.target)]])
+            given.append(parameters[str(spec.target)])
         elif spec.kind is InputKind.USER_INPUT:
             given.append(_input(builder, spec.arg, fakes, leaf in states))
             leaf += 1
-        elif spec.kind is InputKind.TOKEN:
-            given.append(None)
-        else:
-            held = spec.arg.name in used
-            given.append(_constant(builder, module, program, spec, keep_data) if held else None)
+        else:  # a buffer, a tensor written down in the forward pass, or a token
+            held = spec.kind is not InputKind.TOKEN and spec.arg.name in used
+            given.append(_constant(builder, program, spec, keep_data) if held else None)
     return given
+
+
+def _parameters(builder: Builder, module: torch.nn.Module, keep_data: bool) -> dict[str, Value]:
+    """Every parameter of the module by every name it has; tied ones are one value."""
+    values: dict[int, Value] = {}
+    named = {}
+    for path, tensor in module.named_parameters(remove_duplicate=False):
+        if id(tensor) not in values:
+            values[id(tensor)] = builder.parameter(path, type_of(tensor), _data(tensor, keep_data))
+        named[path] = values[id(tensor)]
+    return named
 
 
 def _input(builder: Builder, argument: Any, fakes: Mapping[str, Any], is_state: bool) -> Any:
@@ -156,9 +163,7 @@ def _input(builder: Builder, argument: Any, fakes: Mapping[str, Any], is_state: 
     return (builder.state if is_state else builder.input)(argument.name, type_of(fake))
 
 
-def _constant(
-    builder: Builder, module: torch.nn.Module, program: ExportedProgram, spec: Any, keep_data: bool
-) -> Any:
+def _constant(builder: Builder, program: ExportedProgram, spec: Any, keep_data: bool) -> Any:
     """A buffer becomes a constant; a tensor that the forward pass writes down is known while tracing."""
     target = str(spec.target)
     if spec.kind is InputKind.BUFFER:

@@ -13,9 +13,9 @@ from siliform.graph_ir.graph import Value
 from siliform.models.tracing.literals import Literal
 from siliform.models.tracing.lowerer import Lowerer, Rule
 from siliform.models.tracing.lowering.movement import cut, expand, reshape
-from siliform.models.tracing.masks import Seen, recognised
+from siliform.models.tracing.masks import FORBIDS, Seen, recognised
 
-#: Ops that two masks may be joined by: a pair is seen where both allow it.
+#: Ops that join two boolean masks: a pair is seen where both allow it.
 _JOINS = ("bitwise_and", "logical_and", "mul")
 
 
@@ -45,34 +45,49 @@ def _attention(
 def _divided(c: Lowerer, mask: Any, queries: int, keys: int) -> tuple[Seen, Any]:
     """The part of a mask that is a pattern, and what remains of it as an operand."""
     if not isinstance(mask, Literal):
-        known, mask = _known_part(c, mask)
+        known, rest = _known_part(c, mask)
         if known is None:
             return Seen(), mask
         seen = recognised(known, queries, keys)
-        if seen.exact:
-            return seen, mask
-        return Seen(), c.apply("bitwise_and", mask, known)
+        return (seen, rest) if seen.exact else (Seen(), mask)
     seen = recognised(mask, queries, keys)
     return (seen, None) if seen.exact else (Seen(), mask)
 
 
-def _known_part(c: Lowerer, mask: Value) -> tuple[Literal | None, Value]:
-    """A mask joined from one that is known and one that is not, taken apart; broadcasts looked through."""
+def _known_part(c: Lowerer, mask: Value) -> tuple[Literal | None, Value | None]:
+    """A mask joined from a part that is known and one that is not, taken apart.
+
+    Broadcasts and copies are looked through. Either part is None where there is none.
+    """
     origin = c.origins.get(mask.name)
-    while origin is not None and origin.op == "expand" and origin.inputs[0] is not None:
+    while origin is not None and origin.op in ("expand", "contiguous") and origin.inputs[0] is not None:
         mask = origin.inputs[0]
         origin = c.origins.get(mask.name)
-    if origin is None or origin.op not in _JOINS or mask.type.format.kind != "boolean":
-        return None, mask
-    left, right = origin.inputs
-    if left is None or right is None:
-        return None, mask
-    for known, other in ((left, right), (right, left)):
+    for known, other in _joined(c, mask):
         literal = c.literal_of(known)
         if literal is not None:
             inner, rest = _known_part(c, other)
             return (literal, rest) if inner is None else (_both(literal, inner), rest)
     return None, mask
+
+
+def _joined(c: Lowerer, mask: Value) -> list[tuple[Value, Value]]:
+    """The candidates for (known, other) of a mask that is a join of two: both ``a and b``, or
+    ``where(a, b, minus infinity)``."""
+    origin = c.origins.get(mask.name)
+    if origin is None:
+        return []
+    if origin.op in _JOINS and mask.type.format.kind == "boolean":
+        left, right = origin.inputs
+        return [] if left is None or right is None else [(left, right), (right, left)]
+    if origin.op == "where":
+        condition, bias, floor = origin.inputs
+        number = None if floor is None else c.literal_of(floor)
+        if condition is None or bias is None or number is None or bias.type.format.kind != "float":
+            return []
+        lowest = number.uniform
+        return [(condition, bias)] if lowest is not None and lowest <= FORBIDS else []
+    return []
 
 
 def _both(a: Literal, b: Literal) -> Literal:
