@@ -32,7 +32,6 @@ class GatedBlock(nn.Module):
 
 graph = sf.trace(GatedBlock(64, 4), (torch.zeros(1, 16, 64),))
 for node in graph.nodes:
-    print(
-        f"{node.op.name:12} {node.output.type!s:18} {node.macs:7d} MACs  {node.module or '-':9} {Path(node.source).name}"
-    )
+    origin = f"{node.module or '-':9} {Path(node.source).name}"
+    print(f"{node.op.name:12} {node.output.type!s:18} {node.macs:7d} MACs  {origin}")
 print(f"{graph.parameter_count} parameters; {graph.macs} MACs, {graph.macs_dense} with the mask ignored")
