@@ -171,8 +171,9 @@ class _Recogniser:
         filled = spec.complete(attributes)
         (type,) = spec.types(*(v.type for v in operands), **filled)
         made = into or Value(self.fresh(f"{self.at.name}.{op}"), type)
-        inputs: tuple[Value | None, ...] = operands
-        self.nodes.append(Node(spec, inputs, (made,), filled, self.at.module, self.at.source))
+        node = Node(spec, tuple(operands), (made,), filled, self.at.module, self.at.source)
+        self.nodes.append(node)
+        self.reader.constants.learn(node)
         return made
 
 

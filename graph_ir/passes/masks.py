@@ -103,6 +103,13 @@ class ConstantValues:
             self._known[made.name] = array
         return self._known[value.name]
 
+    def learn(self, node: Node) -> None:
+        """Take in a node that a pass adds: its results are known where its operands are."""
+        if any(self(v) is None for v in node.operands):
+            return
+        for made, array in zip(node.outputs, run_node(node, self._known), strict=True):
+            self._known[made.name] = array
+
     def scalar(self, value: Value) -> float | None:
         """The one number that a constant value holds everywhere, or None."""
         array = None if value.type.elements != 1 else self(value)

@@ -13,8 +13,9 @@ from siliform.graph_ir.passes.dead_code import dead_code
 def standard_passes(graph: Graph) -> Graph:
     """Caches in place, constants folded, attention and other composites recognised, dead nodes gone.
 
-    Fusion is a choice of the mapper and a pass of its own, `fuse`.
+    Constants are folded again behind attention, which combines masks. Fusion is a choice of the
+    mapper and a pass of its own, `fuse`.
     """
-    for a_pass in (cache_append, constant_folding, attention, composites, dead_code):
+    for a_pass in (cache_append, constant_folding, attention, constant_folding, composites, dead_code):
         graph = a_pass(graph)
     return graph

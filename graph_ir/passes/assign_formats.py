@@ -1,0 +1,281 @@
+"""Format assignment: a traced graph becomes a quantised one, by a policy.
+
+What a rule's formats do to a product (linear, matmul, grouped_matmul, conv, attention):
+
+- A **weight** (a parameter or constant) is stored in the scaled format, data quantised if there is
+  any, one scale per output channel. A view between the two is gone: the weight is stored as the
+  product reads it.
+- An **activation** gets a ``quantize`` node, one per value and format, shared by its consumers. The
+  result of the product is a plain float, and biases, norms, softmax and residuals stay wide.
+- **attention** quantises q, k and v; its reference then quantises the probabilities as well.
+- A **cache** that is appended to and read by attention is stored in the activation format with one
+  scale per token, so that old rows keep their scales when new ones are appended.
+- A **tied weight**, read by an embedding as well, is stored once, in the product's format; the
+  embedding dequantises the rows it reads. A rule for the product's module can choose a wider
+  format for both. Any other reader of a stored weight reads it through one ``dequantize`` node.
+- Where two products share a weight and rules differ, the first product's rule decides.
+
+A policy's wide format retypes every other float of 16 bits or more. A ``cast`` is put behind a node
+whose result would otherwise change its format, and one that has nothing to do any more is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from siliform.graph_ir.arrays import hold
+from siliform.graph_ir.errors import UserError
+from siliform.graph_ir.formats import Format, Quantised, Scaled, format_named, quantise
+from siliform.graph_ir.graph import Graph, Node, Value
+from siliform.graph_ir.passes.policy import Policy, Rule, is_wide, parse_bits, parse_policy
+from siliform.graph_ir.passes.rewrite import FreshNames
+from siliform.graph_ir.types import TensorType
+
+__all__ = ["Policy", "Rule", "assign_formats", "parse_bits", "parse_policy"]
+
+#: Per product, the operands that take narrow formats, and the axis of each that the result keeps as
+#: its channels, where the operand is a weight.
+_PRODUCTS: Mapping[str, Mapping[str, int]] = MappingProxyType(
+    {
+        "linear": {"x": -2, "weight": 0},
+        "matmul": {"a": -2, "b": -1},
+        "grouped_matmul": {"x": 0, "weight": 1},
+        "conv": {"x": 0, "weight": 0},
+        "conv_transpose": {"x": 0, "weight": 1},
+        "attention": {"q": -2, "k": -2, "v": -2},
+    }
+)
+
+#: Views that only rename the elements of one operand, and so can be applied to a stored weight.
+_LAYOUTS = ("permute", "reshape", "squeeze", "unsqueeze")
+
+
+def assign_formats(graph: Graph, policy: Policy) -> Graph:
+    """`graph` with the formats of `policy`; the graph itself where the policy changes nothing.
+
+    Raises
+    ------
+    UserError : where the graph holds fused nodes, or a numeric variant that a rule names is found
+        at no node.
+    """
+    if any(node.op.name == "fused" for node in graph.nodes):
+        raise UserError(
+            asked=f"other formats for graph {graph.name!r}",
+            found="fused nodes, whose bodies have fixed formats",
+            where=f"graph {graph.name!r}",
+            next_step="assign formats before fusing",
+        )
+    if policy == Policy():
+        return graph
+    rules = {node.name: rule for node in graph.nodes if (rule := policy.rule_for(node)) is not None}
+    _check_numerics(graph, policy, rules)
+    return _Assignment(graph, policy, rules).made()
+
+
+def narrow_operands(node: Node) -> dict[int, int]:
+    """Positions of a product's operands that take narrow formats, with their channel axis."""
+    axes = _PRODUCTS.get(node.op.name, {})
+    return {i: axes[o.name] for i, o in enumerate(node.op.operands) if o.name in axes}
+
+
+def _check_numerics(graph: Graph, policy: Policy, rules: Mapping[str, Rule]) -> None:
+    used = {
+        rule for node in graph.nodes if (rule := rules.get(node.name)) and rule.numerics in node.op.variants
+    }
+    for rule in policy.rules:
+        if rule.numerics is not None and rule not in used:
+            raise UserError(
+                asked=f"the numeric variant {rule.numerics!r} for op {rule.op!r}, module {rule.module!r}",
+                found=f"no node of graph {graph.name!r} that the rule decides has a variant of that name",
+                where="quantisation policy",
+                next_step="put the rule before those that match the same nodes; variants: "
+                + ", ".join(sorted({f"{n.op.name}: {v}" for n in graph.nodes for v in n.op.variants})),
+            )
+
+
+class _Assignment:
+    """One run of the pass: the new graph while it grows."""
+
+    def __init__(self, graph: Graph, policy: Policy, rules: Mapping[str, Rule]) -> None:
+        from siliform.graph_ir.ops import op_named
+
+        self.graph, self.rules = graph, rules
+        self.wide = None if policy.wide is None else format_named(policy.wide)
+        self.fresh = FreshNames(graph)
+        self.ops = {name: op_named(name) for name in ("quantize", "dequantize", "cast", "append")}
+        self.known: dict[str, Value] = {}
+        self.shared: dict[tuple[str, str], Value] = {}
+        self.nodes: list[Node] = []
+        self.dropped: set[str] = set()
+        self.data: dict[str, Any] = dict(graph.data)
+
+    def made(self) -> Graph:
+        given = {
+            "inputs": tuple(self._give(v, None) for v in self.graph.inputs),
+            "states": tuple(self._give(v, self._cache_format(v)) for v in self.graph.states),
+            "parameters": tuple(map(self._weight, self.graph.parameters)),
+            "constants": tuple(map(self._weight, self.graph.constants)),
+        }
+        for node in self.graph.nodes:
+            if node.name not in self.dropped:
+                self._node(node)
+        outputs = tuple(self.known[v.name] for v in self.graph.outputs)
+        return self.graph.with_nodes(self.nodes, outputs=outputs, data=self.data, **given)
+
+    # --- given values ---------------------------------------------------------------------------
+
+    def _give(self, value: Value, stored: Format | None) -> Value:
+        self.known[value.name] = Value(
+            value.name, value.type.with_format(stored or self._retyped(value.type))
+        )
+        return self.known[value.name]
+
+    def _retyped(self, type: TensorType) -> Format:
+        return self.wide if self.wide is not None and is_wide(type.format) else type.format
+
+    def _weight(self, value: Value) -> Value:
+        chain = self._layout_chain(value)
+        stored = self._stored_format(chain[-1].output if chain else value)
+        if stored is None:
+            made = self._give(value, None)
+            if value.name in self.data and made.type != value.type:
+                self.data[value.name] = _rounded(self.data[value.name], made.type.format)
+            return made
+        self.dropped.update(node.name for node in chain)
+        final = chain[-1].output if chain else value
+        made = Value(value.name, TensorType(final.type.shape, stored))
+        self.known[value.name] = self.known[final.name] = made
+        if value.name in self.data:
+            self.data[value.name] = _quantised(self.data[value.name], chain, stored)
+        return made
+
+    def _layout_chain(self, value: Value) -> list[Node]:
+        """Views that alone read `value`, one behind the other."""
+        chain: list[Node] = []
+        while len(readers := self.graph.consumers.get(value.name, ())) == 1:
+            if readers[0].op.name not in _LAYOUTS or value in self.graph.outputs:
+                break
+            chain.append(readers[0])
+            value = readers[0].output
+        return chain
+
+    def _stored_format(self, value: Value) -> Format | None:
+        """The scaled format in which the first product that reads a weight wants it; None for none."""
+        if not is_wide(value.type.format) or value in self.graph.outputs:
+            return None
+        for node in self.graph.consumers.get(value.name, ()):
+            for position, axis in narrow_operands(node).items():
+                rule = self.rules.get(node.name)
+                if node.inputs[position] == value and rule is not None and rule.weight is not None:
+                    return _scaled(rule.weight, f"channel{axis % value.type.rank}")
+        return None
+
+    def _cache_format(self, state: Value) -> Format | None:
+        """The scaled format of a cache that grows along an axis and that attention reads."""
+        appends = [n for n in self.graph.consumers.get(state.name, ()) if n.op is self.ops["append"]]
+        if len(appends) != 1 or not is_wide(state.type.format):
+            return None
+        axis = int(appends[0].attributes["axis"]) % state.type.rank
+        for node in self.graph.consumers.get(appends[0].name, ()):
+            rule = self.rules.get(node.name)
+            if node.op.name == "attention" and rule is not None and rule.activation is not None:
+                return _scaled(rule.activation, f"channel{axis}")
+        return None
+
+    # --- nodes ----------------------------------------------------------------------------------
+
+    def _node(self, node: Node) -> None:
+        rule = self.rules.get(node.name)
+        inputs = tuple(
+            v and self._operand(node, position, self.known[v.name], rule)
+            for position, v in enumerate(node.inputs)
+        )
+        attributes = self._attributes(node, rule)
+        if node.op is self.ops["cast"] and inputs[0] is not None and inputs[0].type == self._wanted(node):
+            self.known[node.name] = inputs[0]
+            return
+        types = node.op.types(*(v and v.type for v in inputs), **attributes)
+        outputs = tuple(Value(v.name, t) for v, t in zip(node.outputs, types, strict=True))
+        self.nodes.append(replace(node, inputs=inputs, outputs=outputs, attributes=attributes))
+        for old, new in zip(node.outputs, outputs, strict=True):
+            wanted = self._retyped(old.type)
+            settled = isinstance(new.type.format, Scaled) or not is_wide(wanted) or new.type.format == wanted
+            self.known[old.name] = new if settled else self._cast(new, wanted, node)
+
+    def _wanted(self, node: Node) -> TensorType:
+        return node.output.type.with_format(self._retyped(node.output.type))
+
+    def _attributes(self, node: Node, rule: Rule | None) -> dict[str, Any]:
+        attributes = dict(node.attributes)
+        named = attributes.get("format")
+        if self.wide is not None and isinstance(named, str) and is_wide(format_named(named)):
+            attributes["format"] = self.wide.name
+        if rule is not None and rule.numerics in node.op.variants:
+            attributes["numerics"] = rule.numerics
+        return attributes
+
+    def _operand(self, node: Node, position: int, value: Value, rule: Rule | None) -> Value:
+        """The operand as this node takes it: quantised, dequantised or untouched."""
+        scaled = isinstance(value.type.format, Scaled)
+        if node.op is self.ops["append"]:
+            cache = self.known[node.operands[0].name].type.format
+            return value if value.type.format == cache or scaled else self._quantize(value, cache, node)
+        axes = narrow_operands(node)
+        if position not in axes:
+            reads_rows = node.op.name == "embedding" and position == 1
+            keeps = reads_rows or node.op.kind == "quantisation"
+            return self._dequantize(value, node) if scaled and not keeps else value
+        if scaled or rule is None or not is_wide(value.type.format):
+            return value
+        is_weight = node.op.operands[position].name == "weight"
+        name = rule.weight if is_weight else rule.activation
+        where = f"channel{axes[position] % value.type.rank}" if is_weight else "tensor"
+        return value if name is None else self._quantize(value, _scaled(name, where), node)
+
+    def _quantize(self, value: Value, format: Format, node: Node) -> Value:
+        return self._once("quantize", value, node, format=format.name)
+
+    def _dequantize(self, value: Value, node: Node) -> Value:
+        made = self._once("dequantize", value, node)
+        wide = self.wide
+        return made if wide is None or wide == made.type.format else self._cast(made, wide, node)
+
+    def _cast(self, value: Value, format: Format, node: Node) -> Value:
+        return self._once("cast", value, node, format=format.name)
+
+    def _once(self, name: str, value: Value, node: Node, **attributes: Any) -> Value:
+        """The result of one such node per value and format, made where it is first needed."""
+        key = (value.name, f"{name} {attributes.get('format', '')}")
+        if key not in self.shared:
+            op = self.ops[name]
+            (type,) = op.types(value.type, **attributes)
+            made = Value(self.fresh(f"{value.name}_{name}"), type)
+            absent = (None,) * (len(op.operands) - 1)
+            self.nodes.append(
+                Node(op, (value, *absent), (made,), op.complete(attributes), node.module, node.source)
+            )
+            self.shared[key] = made
+        return self.shared[key]
+
+
+def _scaled(name: str, where: str) -> Format:
+    """The scaled format of a rule: as named, or the element with scales `where` they belong."""
+    known = format_named(name)
+    return known if isinstance(known, Scaled) else format_named(f"{name}@{where}")
+
+
+def _rounded(array: Any, format: Format) -> Any:
+    return array if isinstance(array, Quantised) else hold(np.asarray(array), format)
+
+
+def _quantised(array: Any, chain: list[Node], format: Format) -> Quantised:
+    """The data of a weight, laid out by its views and quantised."""
+    known = np.asarray(array)
+    for node in chain:
+        known = node.op.reference(known, **{k: v for k, v in node.attributes.items() if k != "numerics"})
+    return quantise(known, format)
