@@ -29,6 +29,13 @@ class Sourced:
             raise ValueError(f"{self.value} {self.unit} ({self.source}) is negative or not a number")
 
     @property
+    def number(self) -> float:
+        """The number; ValueError with the reason where there is none."""
+        if self.value is None:
+            raise ValueError(f"no number: {self.source}")
+        return self.value
+
+    @property
     def known(self) -> bool:
         """Whether there is a number."""
         return self.value is not None
@@ -55,4 +62,4 @@ def total(terms: Iterable[Sourced], unit: str) -> Sourced:
         if term.value is None:
             return unknown(unit, term.source)
     sources = dict.fromkeys(term.source for term in terms)
-    return Sourced(fsum(term.value or 0.0 for term in terms), unit, " + ".join(sources) or "nothing there")
+    return Sourced(fsum(term.number for term in terms), unit, " + ".join(sources) or "nothing there")

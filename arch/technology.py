@@ -101,27 +101,23 @@ class Technology:
         """One addition, subtraction, comparison or rounding."""
         known = energies_pj().get(("add", format_name))
         if known is not None:
-            return self._energy(known.value or 0.0, known.source)
+            return self._energy(known.number, known.source)
         fmt = format_named(format_name)
         if fmt.kind == "float":
             anchor = "fp16" if fmt.bits <= 16 else "fp32"
             base = energies_pj()["add", anchor]
-            pj = (base.value or 0.0) * fmt.bits / format_named(anchor).bits
+            pj = base.number * fmt.bits / format_named(anchor).bits
             return self._energy(pj, f"{base.source}; assumption: {anchor} addition times the ratio of widths")
         narrow, wide = energies_pj()["add", "int8"], energies_pj()["add", "int32"]
-        slope = ((wide.value or 0.0) - (narrow.value or 0.0)) / 24  # from 8 to 32 bits
-        pj = (
-            (narrow.value or 0.0) + slope * (fmt.bits - 8)
-            if fmt.bits >= 8
-            else (narrow.value or 0.0) * fmt.bits / 8
-        )
+        slope = (wide.number - narrow.number) / 24  # from 8 to 32 bits
+        pj = narrow.number + slope * (fmt.bits - 8) if fmt.bits >= 8 else narrow.number * fmt.bits / 8
         return self._energy(pj, f"{narrow.source}; assumption: integer addition linear in its width")
 
     def mul_energy_pj(self, first: str, second: str) -> Sourced:
         """One multiplication of operands in two element formats, by the product of significands."""
         if first == second and ("mul", first) in energies_pj():
             known = energies_pj()["mul", first]
-            return self._energy(known.value or 0.0, known.source)
+            return self._energy(known.number, known.source)
         kinds = {format_named(f).kind for f in (first, second)}
         if "log2" in kinds:
             other = first if format_named(second).kind == "log2" else second
@@ -133,7 +129,7 @@ class Technology:
         if "float" in kinds and max(widths) > 11:
             anchor, side = "fp32", 24
         base = energies_pj()["mul", anchor]
-        pj = (base.value or 0.0) * widths[0] * widths[1] / side**2
+        pj = base.number * widths[0] * widths[1] / side**2
         rule = f"assumption: {anchor} product times the ratio of significand products"
         return self._energy(pj, f"{base.source}; {rule}")
 
@@ -146,7 +142,7 @@ class Technology:
         binary = {"binary", "binary01"}
         if first in binary and second in binary:
             bit = energies_pj()["add", "int8"]
-            pj = (energies_pj()["mul", "int8"].value or 0.0) / 64 + (bit.value or 0.0) / 8
+            pj = energies_pj()["mul", "int8"].number / 64 + bit.number / 8
             return self._energy(pj, f"{bit.source}; assumption: XNOR as a 1x1 product, one full adder a bit")
         kinds = {format_named(f).kind for f in (first, second)}
         widest = max(format_named(f).bits for f in (first, second))
@@ -199,7 +195,7 @@ class Technology:
         """An adder ("add") or multiplier ("mul"), without registers."""
         known = areas_um2().get((operation, format_name))
         if known is not None:
-            return self._area(known.value or 0.0, known.source)
+            return self._area(known.number, known.source)
         fmt = format_named(format_name)
         floating = fmt.kind == "float"
         anchor = ("fp16" if fmt.bits <= 16 else "fp32") if floating else "int8"
@@ -210,12 +206,12 @@ class Technology:
         else:
             ratio = (_multiplier_bits(format_name) / _multiplier_bits(anchor)) ** 2
             rule = "the ratio of significands squared"
-        return self._area((base.value or 0.0) * ratio, f"{base.source}; assumption: {anchor} times {rule}")
+        return self._area(base.number * ratio, f"{base.source}; assumption: {anchor} times {rule}")
 
     def register_area_um2(self, bits: int) -> Sourced:
         """Flip-flops."""
         flip_flop = areas_um2()["flip-flop", "bit"]
-        return self._area((flip_flop.value or 0.0) * bits, flip_flop.source)
+        return self._area(flip_flop.number * bits, flip_flop.source)
 
     def fma_area_um2(self, format_name: str) -> Sourced:
         """A multiplier, an adder and an operand register of one format."""
@@ -232,7 +228,7 @@ class Technology:
         The int8 cell is synthesised; others are in proportion to operators and flip-flops.
         """
         nand2 = areas_um2()["nand2", "gate"]
-        int8 = PE_GATES_INT8 * (nand2.value or 0.0)
+        int8 = PE_GATES_INT8 * nand2.number
         ratio = self._cell_um2(format_name) / self._cell_um2("int8")
         source = f"{PE_GATES_INT8} gates (Yosys, int8 cell on OSU018) of {nand2.source}"
         if format_name != "int8":
@@ -247,7 +243,7 @@ class Technology:
             self.operator_area_um2("add", accumulator),
             self.register_area_um2(2 * fmt.bits + 32),
         )
-        return total(parts, "um2").value or 0.0
+        return total(parts, "um2").number
 
     def sram_area_um2(self, capacity_bytes: int) -> Sourced:
         """A memory of that capacity with one read-write port."""
@@ -257,7 +253,7 @@ class Technology:
     def logic_leakage_watts(self, area: Sourced) -> Sourced:
         """Leakage of logic of that area on this node."""
         nand2 = areas_um2()["nand2", "gate"]
-        per_um2 = NAND2_LEAKAGE_NW * 1e-9 / (nand2.value or 1.0)
+        per_um2 = NAND2_LEAKAGE_NW * 1e-9 / nand2.number
         rule = "NangateOpenCellLibrary NAND2_X1 leakage per area; assumption: the same per area on every node"
         return area.times(per_um2, rule, unit="W")
 

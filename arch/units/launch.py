@@ -1,4 +1,4 @@
-"""The time that starting a kernel costs, as a unit of its own: every kernel pays it."""
+"""The time that a kernel costs besides its work, as a unit of its own: every kernel pays it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Launch(Unit):
-    """What lies between the end of one kernel and the start of the next."""
+    """What lies between kernels, and what a kernel without work would take."""
 
     kind: ClassVar[str] = "launch"
 
-    seconds: float = parameter("time per kernel", quantity="seconds", low=0.0, high=1.0)
+    seconds: float = parameter(
+        "time between the end of one kernel and the start of the next", quantity="seconds", low=0.0, high=1.0
+    )
+    fill_seconds: float = parameter(
+        "time that a kernel takes beyond its work: start of its blocks, first loads, last stores",
+        default=0.0,
+        quantity="seconds",
+        low=0.0,
+        high=1.0,
+    )
 
     def launch_cycles(self, launches: int, clock_hz: int) -> int:
-        """Cycles of the clock that `launches` kernels spend being launched, rounded up once."""
-        return ceil(launches * self.seconds * clock_hz)
+        """Cycles of the clock that `launches` kernels take besides their work, rounded up once."""
+        return ceil(launches * (self.seconds + self.fill_seconds) * clock_hz)
 
     def refusal(self, op_name: str, spaces: Sequence[Space], formats: Sequence[str]) -> str | None:
         """Refuses everything: it computes nothing."""

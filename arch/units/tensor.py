@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from siliform.arch.law import Count, ceil_div, checked_product, minimum, where
-from siliform.arch.parameter import parameter
+from siliform.arch.parameter import Table, parameter
 from siliform.arch.sourced import Sourced, unknown
 from siliform.arch.unit import Unit, check_formats, element_of
 from siliform.graph_ir.formats import format_named
@@ -61,28 +61,31 @@ class TensorCores(Unit):
     efficiency_percent: int = parameter(
         "share of the peak that a large product reaches", default=80, low=1, high=100
     )
+    format_efficiency_percent: Mapping[str, int] = parameter(
+        "the same for element formats where it differs", default=Table({}), low=1, high=100
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_formats(self.name, self.formats)
+        check_formats(self.name, (*self.formats, *self.format_efficiency_percent))
 
     @property
     def formats(self) -> tuple[str, ...]:
         """Element formats that have a rate."""
         return tuple(self.macs_per_cycle)
 
-    def _rate(self, first: str, second: str) -> int | None:
-        """Rate of one multiprocessor on these operands; None where it has none.
+    def _widened(self, first: str, second: str) -> str | None:
+        """The format in which the cores take these operands; None where they do not.
 
-        A format without a rate of its own is widened in registers to the other operand's, where
-        that one has a rate and is wider (weight-only quantisation).
+        Of two formats with rates the slower counts. A format without a rate of its own is widened
+        in registers to the other operand's, where that one has a rate and is wider (weight-only
+        quantisation).
         """
         names = (element_of(first), element_of(second))
-        rates = [self.macs_per_cycle.get(name) for name in names]
-        if None not in rates:
-            return min(rate for rate in rates if rate is not None)
+        if all(name in self.macs_per_cycle for name in names):
+            return min(names, key=lambda name: self.macs_per_cycle[name])
         wide = max(names, key=lambda name: format_named(name).bits)
-        return self.macs_per_cycle.get(wide)
+        return wide if wide in self.macs_per_cycle else None
 
     def refusal(self, op_name: str, spaces: Sequence[Space], formats: Sequence[str]) -> str | None:
         """Accepts products of two operands at least one of which has a rate."""
@@ -90,7 +93,7 @@ class TensorCores(Unit):
             return f"{op_name} does no arithmetic, and {self.name} does nothing else"
         if any(space.contraction() is None for space in spaces):
             return f"{op_name} is no plain product of two operands, which is all that {self.name} computes"
-        if self._rate(formats[0], formats[1]) is None:
+        if self._widened(formats[0], formats[1]) is None:
             return f"{self.name} takes {', '.join(self.macs_per_cycle)}, not {formats[0]} with {formats[1]}"
         return None
 
@@ -98,16 +101,18 @@ class TensorCores(Unit):
         self, m: Count, n: Count, k: Count, formats: tuple[str, str], *, batch: Count = 1
     ) -> Count:
         """Cycles under the best of TILES and SPLITS, at the share of the peak that large products reach."""
-        rate = self._rate(*formats)
-        if rate is None:
+        taken = self._widened(*formats)
+        if taken is None:
             raise ValueError(f"{self.name} has no rate for {formats[0]} with {formats[1]}")
+        rate = self.macs_per_cycle[taken]
+        percent = self.format_efficiency_percent.get(taken, self.efficiency_percent)
         best: Count = None
         for tile in TILES:
             for split in SPLITS:
                 cycles = wave_cycles(m, n, k, self.multiprocessors, rate, tile=tile, split=split, batch=batch)
                 best = cycles if best is None else minimum(best, cycles)
         empty = checked_product(batch, m, n, k) == 0
-        return where(empty, 0, ceil_div(checked_product(best, 100), self.efficiency_percent))
+        return where(empty, 0, ceil_div(checked_product(best, 100), percent))
 
     def cycles(self, space: Space) -> int:
         """The law for the product that `space` is, in the widest format that has a rate."""
@@ -119,7 +124,8 @@ class TensorCores(Unit):
 
     def peak_macs_per_cycle(self, first: str, second: str) -> int:
         """The data sheet's peak, without the derating."""
-        return (self._rate(first, second) or 0) * self.multiprocessors
+        taken = self._widened(first, second)
+        return 0 if taken is None else self.macs_per_cycle[taken] * self.multiprocessors
 
     def area_um2(self, technology: Technology) -> Sourced:
         """Not published by unit."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
 from siliform.arch.design import design_names, load_design
 from siliform.arch.parameter import Table
+from siliform.arch.tech.fit_tensor_law import fit
 from siliform.arch.units import UNITS
 from siliform.arch.units.array import SystolicArray
 from siliform.arch.units.dma import Dma
@@ -131,6 +132,13 @@ def test_tensor_cores_know_waves_and_derating() -> None:
     assert TENSOR.product_cycles(512, 512, 512, ("fp16", "int4")) == TENSOR.product_cycles(
         512, 512, 512, ("fp16", "fp16")
     )
+    slower = replace(TENSOR, format_efficiency_percent={"int8": 40})
+    assert slower.product_cycles(512, 512, 512, ("int8", "int8")) == pytest.approx(
+        2 * TENSOR.product_cycles(512, 512, 512, ("int8", "int8")), rel=1e-2
+    )
+    assert slower.product_cycles(9, 9, 9, ("fp16", "fp16")) == TENSOR.product_cycles(
+        9, 9, 9, ("fp16", "fp16")
+    )
     one, more = (TENSOR.product_cycles(m, 4096, 4096, ("fp16", "fp16")) for m in (1, 17))
     assert one < more
     assert TENSOR.product_cycles(0, 4096, 4096, ("fp16", "fp16")) == 0
@@ -142,6 +150,7 @@ def test_tensor_cores_know_waves_and_derating() -> None:
 def test_launches_cost_time_and_no_silicon() -> None:
     assert LAUNCH.launch_cycles(3, 1_000_000_000) == 6000
     assert LAUNCH.launch_cycles(0, 1_000_000_000) == 0
+    assert replace(LAUNCH, fill_seconds=3e-6).launch_cycles(2, 1_000_000_000) == 10_000
 
 
 def test_parameters_declare_meaning_and_range() -> None:
@@ -195,3 +204,26 @@ def test_every_unit_of_every_design_has_area_and_leakage_or_a_reason(name: str) 
         for figure in (unit.area_um2(design.technology), unit.leakage_watts(design.technology)):
             assert figure.source
             assert figure.value is None or figure.value > 0 or unit.kind == "launch"
+
+
+def test_the_fit_finds_the_constants_that_made_its_table() -> None:
+    pandas = pytest.importorskip("pandas")
+    design = load_design("nvidia-h100", {"tensor.efficiency_percent": 70, "dram.efficiency_percent": 90})
+    cores = design.unit("tensor")
+    assert isinstance(cores, TensorCores)
+    rows = []
+    for m, n, k in (
+        (1, 4096, 4096),
+        (16, 8192, 8192),
+        (4096, 4096, 4096),
+        (8192, 8192, 1024),
+        (2048, 512, 8192),
+    ):
+        compute = cores.product_cycles(m, n, k, ("bf16", "bf16")) / design.clock_hz
+        memory = 2 * (m * k + k * n + m * n) / design.dram.bandwidth_bytes_per_second / 0.9
+        latency_ms = (max(compute, memory) + 2.5e-6) * 1e3
+        rows.append({"gemm_dtype": "bfloat16", "m": m, "n": n, "k": k, "latency": latency_ms})
+    error, compute_percent, memory_percent, fill = fit(design, pandas.DataFrame(rows), "bfloat16")
+    assert (compute_percent, memory_percent) == (70, 90)
+    assert fill == pytest.approx(2.5e-6)
+    assert error < 1e-3
