@@ -7,6 +7,8 @@ an error that names the op, the user's source line, the units there are and what
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from siliform.arch.accelerator import Accelerator
 from siliform.arch.unit import Unit
@@ -16,13 +18,38 @@ from siliform.graph_ir.space import Space
 from siliform.simulator.work import product_formats_of, scalar_format
 
 
+@dataclass(frozen=True)
+class Acceptance:
+    """What decides which nodes an accelerator accepts; sizes and rates do not."""
+
+    accelerator: Accelerator = field(compare=False)
+    units: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, accelerator: Accelerator) -> Acceptance:
+        """The acceptance of one accelerator."""
+        return cls(accelerator, tuple(_acceptance(unit) for unit in accelerator.units))
+
+
+def _acceptance(unit: Unit) -> Any:
+    """A unit's class, and those of its parameters that name formats or operations."""
+    named = [getattr(unit, name) for name in ("formats", "ops", "macs_per_cycle") if hasattr(unit, name)]
+    return type(unit), unit.name, tuple(tuple(sorted(value)) for value in named)
+
+
 def legalise(graph: Graph, accelerator: Accelerator) -> Graph:
-    """The same graph with refused nodes replaced by their expansions.
+    """The same graph with refused nodes replaced by their expansions, made once per kind of accelerator.
 
     Raises
     ------
     UserError : a node that no unit accepts and that has no expansion.
     """
+    legal: Graph = graph.derived(_legalised, Acceptance.of(accelerator))
+    return legal
+
+
+def _legalised(graph: Graph, acceptance: Acceptance) -> Graph:
+    accelerator = acceptance.accelerator
     nodes: list[Node] = []
     known: dict[str, str | None] = {}
     for node in graph.nodes:
