@@ -95,7 +95,7 @@ class Work(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Compared in this order up to the energy."""
+    """Compared in this order, up to the cycles."""
 
     objective: float
     busy_cycles: float
@@ -141,6 +141,8 @@ def _product_cycles(chip: Chip, m: float, n: float, k: float) -> float:
 @inlined
 def _pair(heads: Heads, chip: Chip, rows: float, keys: float, count: float, work: Work) -> Work:
     """Add `count` pairs of a tile of query rows and a tile of keys."""
+    if count == 0:
+        return work
     cycles = _product_cycles(chip, rows, keys, heads.width)
     cycles += _product_cycles(chip, rows, heads.value_width, keys)
     score_m, score_n, score_k = _visits(chip, rows, keys, heads.width)
@@ -253,7 +255,9 @@ def _before(one: Outcome, other: Outcome) -> bool:
         return one.busy_cycles < other.busy_cycles
     if one.dram_bytes != other.dram_bytes:
         return one.dram_bytes < other.dram_bytes
-    return one.energy_pj < other.energy_pj
+    if one.energy_pj != other.energy_pj:
+        return one.energy_pj < other.energy_pj
+    return one.cycles < other.cycles
 
 
 @inlined
@@ -319,15 +323,27 @@ def _keys_seen(heads: Heads, low: Any, end: Any, rows: float) -> tuple[float, fl
 
 @inlined
 def _least_array_cycles(heads: Heads, chip: Chip, rows: float) -> float:
-    """Return a lower bound on the cycles of a query tile per key that it sees: a share of a fold, if folds
-    are full."""
+    """Return a lower bound on the cycles that a query tile takes per key that it sees.
+
+    A fold over `side` keys takes at least a share 1 / side per key, and no fewer folds than one can all keys
+    take.
+    """
+    over_columns, over_rows = 1 / min(chip.columns, heads.keys), 1 / min(chip.rows, heads.keys)
+    width = heads.width + chip.serial_cycles
+    value_width = heads.value_width + chip.serial_cycles
+    streamed, per_key = rows + chip.serial_cycles, 1 + chip.serial_cycles / heads.keys
+    if chip.overlapped:
+        width, value_width = max(width, chip.rows), max(value_width, chip.rows)
+        streamed, per_key = max(rows, chip.rows), max(1.0, chip.rows / heads.keys)
     if chip.dataflow == WEIGHT_STATIONARY:
-        streamed = max(rows, chip.rows) if chip.overlapped else rows + chip.serial_cycles
-        scores = np.ceil(heads.width / chip.rows) / chip.columns
-        return (scores + np.ceil(heads.value_width / chip.columns) / chip.rows) * streamed
+        scores = np.ceil(heads.width / chip.rows) * over_columns
+        return (scores + np.ceil(heads.value_width / chip.columns) * over_rows) * streamed
     if chip.dataflow == INPUT_STATIONARY:
-        return np.ceil(rows / chip.columns) * np.ceil(heads.width / chip.rows)
-    return np.ceil(rows / chip.rows) * np.ceil(heads.value_width / chip.columns)
+        scores = np.ceil(heads.width / chip.rows) * per_key
+        return (scores + over_rows * value_width) * np.ceil(rows / chip.columns)
+    return (over_columns * width + np.ceil(heads.value_width / chip.columns) * per_key) * np.ceil(
+        rows / chip.rows
+    )
 
 
 @inlined
@@ -354,14 +370,39 @@ def _least_objective(
 
 
 @compiled
+def _known(
+    heads: Heads, chip: Chip, objective: int, low: Any, end: Any, row_tiles: Any, key_tiles: Any, chosen: Any
+) -> Outcome:
+    """Return the outcome of the tiles nearest below `chosen`, which become it; infinite where they do not
+    fit."""
+    i, j = 0, 0
+    while row_tiles[i] > chosen[0]:
+        i += 1
+    while key_tiles[j] > chosen[1]:
+        j += 1
+    rows, keys, kept = float(row_tiles[i]), float(key_tiles[j]), chosen[2]
+    chosen[0], chosen[1] = rows, keys
+    if not _fits(heads, chip, rows, keys, kept):
+        chosen[:] = 0
+        return Outcome(np.inf, np.inf, np.inf, np.inf, np.inf, 0.0, 0.0, 0.0, 0.0, 0.0)
+    last_rows = heads.rows - (np.ceil(heads.rows / rows) - 1) * rows
+    last_keys = heads.keys - (np.ceil(heads.keys / keys) - 1) * keys
+    tiling = Tiling(rows, last_rows, keys, last_keys, kept)
+    return _outcome(heads, chip, objective, tiling, _count_pairs(heads, low, end, rows, keys))
+
+
+@compiled
 def search_attention(
     heads: Heads, chip: Chip, objective: int, low: Any, end: Any, row_tiles: Any, key_tiles: Any, chosen: Any
 ) -> Outcome:
     """Return the best outcome over all tiles, and leave its rows, keys and whether keys stay in `chosen`.
 
-    `low` and `end` are int64 [positions], the range of keys that each query position sees, or empty.
+    `low` and `end` are int64 [positions], the range of keys that each query position sees, or empty. The
+    tiles in `chosen`, or the next smaller ones, are tried first (none if they are 0).
     """
     best = Outcome(np.inf, np.inf, np.inf, np.inf, np.inf, 0.0, 0.0, 0.0, 0.0, 0.0)
+    if chosen[0] > 0:
+        best = _known(heads, chip, objective, low, end, row_tiles, key_tiles, chosen)
     for row_tile in row_tiles:
         rows = float(row_tile)
         last_rows = heads.rows - (np.ceil(heads.rows / rows) - 1) * rows
@@ -416,7 +457,7 @@ def search_all_attention(
     outcomes : float64 [arrays, problems, 10], out: rows as in `Outcome`, infinite where nothing fits.
     tilings : float64 [arrays, problems, 3], out: rows and keys of a tile, and whether keys stay.
     """
-    chosen = np.zeros(3)
+    chosen = np.zeros((problems.shape[0], 3))
     for d in range(chips.shape[0]):
         for p in range(problems.shape[0]):
             h, rest = problems[p], softmax[d, p]
@@ -431,9 +472,8 @@ def search_all_attention(
             row_tiles = tile_sizes(int(heads.rows), int(chip.rows), int(chip.columns))
             key_tiles = tile_sizes(int(heads.keys), int(chip.rows), int(chip.columns))
             low, end = ranges[0, begins[p] : begins[p + 1]], ranges[1, begins[p] : begins[p + 1]]
-            chosen[:] = 0
-            best = search_attention(heads, chip, objective, low, end, row_tiles, key_tiles, chosen)
-            tilings[d, p] = chosen
+            best = search_attention(heads, chip, objective, low, end, row_tiles, key_tiles, chosen[p])
+            tilings[d, p] = chosen[p]
             result = outcomes[d, p]
             result[0], result[1], result[2], result[3] = (
                 best.objective, best.busy_cycles, best.dram_bytes, best.energy_pj,
