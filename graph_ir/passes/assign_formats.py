@@ -31,9 +31,8 @@ import numpy as np
 from siliform.graph_ir.arrays import hold
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.formats import Format, Quantised, Scaled, format_named, quantise
-from siliform.graph_ir.graph import Graph, Node, Value
+from siliform.graph_ir.graph import FreshNames, Graph, Node, Value
 from siliform.graph_ir.passes.policy import Policy, Rule, is_wide, parse_bits, parse_policy
-from siliform.graph_ir.passes.rewrite import FreshNames
 from siliform.graph_ir.types import TensorType
 
 __all__ = ["Policy", "Rule", "assign_formats", "parse_bits", "parse_policy"]
@@ -106,7 +105,7 @@ class _Assignment:
 
         self.graph, self.rules = graph, rules
         self.wide = None if policy.wide is None else format_named(policy.wide)
-        self.fresh = FreshNames(graph)
+        self.fresh = FreshNames(graph.values)
         self.ops = {name: op_named(name) for name in ("quantize", "dequantize", "cast", "append")}
         self.known: dict[str, Value] = {}
         self.shared: dict[tuple[str, str], Value] = {}

@@ -84,11 +84,12 @@ class _Recogniser:
         if soft is None or scores is None:
             return None
         q, keys = scores.product.operands
-        v, lead, frame = node.operands[1], scores.product.output.type.shape[:-2], _frame(scores)
-        broadcast = {x.type.shape[:-2] for x in (q, keys)} != {lead}
-        if frame is None or broadcast or v.type.shape[:-2] != node.operands[0].type.shape[:-2]:
+        v, frame = node.operands[1], _frame(scores)
+        if frame is None or not _is_per_head(q, keys, v, scores, node, frame):
             return None
-        q, k, v = (self._reshaped(x, (*frame, *x.type.shape[-2:])) for x in (q, self._transposed(keys), v))
+        k = self._transposed(keys)
+        if keys.type.shape[:-2] == q.type.shape[:-2]:
+            q, k, v = (self._reshaped(x, (*frame, *x.type.shape[-2:])) for x in (q, k, v))
         mask = self._mask(scores.masks, frame)
         return _Call(q, k, v, mask, self.attention.complete({"scale": scores.scale}))
 
@@ -190,11 +191,26 @@ def _frame(scores: Scores) -> tuple[int, ...] | None:
     return None
 
 
+def _is_per_head(q: Value, keys: Value, v: Value, scores: Scores, node: Node, frame: tuple[int, ...]) -> bool:
+    """Whether both products run head by head, or all heads share one key head by broadcasting."""
+    lead = scores.product.output.type.shape[:-2]
+    if q.type.shape[:-2] != lead:
+        return False
+    if keys.type.shape[:-2] == lead:
+        return v.type.shape[:-2] == node.operands[0].type.shape[:-2]
+    shared = (*lead[:-1], 1)
+    return (
+        frame == lead == node.output.type.shape[:-2] and keys.type.shape[:-2] == v.type.shape[:-2] == shared
+    )
+
+
 def _shape_under(mask: Mask, frame: tuple[int, ...]) -> tuple[int, ...] | None:
     """The shape in which a mask acts under other leading axes, or None where it cannot."""
     own, lead = mask.value.type.shape, mask.scores_shape[:-2]
     if lead == frame:
         return own
+    if own[:-2] == lead:
+        return (*frame, *own[-2:])
     common = 0
     while common < min(len(lead), len(frame)) and lead[-1 - common] == frame[-1 - common]:
         common += 1

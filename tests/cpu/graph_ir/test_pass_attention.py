@@ -188,6 +188,23 @@ def test_windows_beside_batches():
     assert node.operand_types[0] == tensor("fp32", 2, 3, 4, 6, 8)
 
 
+def test_a_bias_per_merged_head():
+    s = Spelt.out(lead=(8,))
+    slopes = s.b.parameter("slopes", tensor("fp32", 8, 1, 6))
+    scores = s.op("reshape", s.op("add", s.scores(), slopes), shape=(2, 4, 6, 6))
+    mask = s.b.input("mask", tensor("fp32", 2, 1, 6, 6))
+    scores = s.op("reshape", s.op("add", scores, mask), shape=(8, 6, 6))
+    node = recognised(s.finish(scores))
+    assert node.operand_types[0] == tensor("fp32", 2, 4, 6, 8)
+
+
+def test_one_key_head_that_all_heads_share_by_broadcasting():
+    s = Spelt.out(groups=1)
+    node = recognised(s.finish(s.op("add", s.scores(), s.mask(causal(6, 6)))))
+    assert node.inputs[:3] == (s.q, s.k, s.v)
+    assert node.attributes["pattern"] == "causal"
+
+
 def repeated(s: Spelt, x: Value, times: int) -> Value:
     """As transformers repeats keys and values: a new axis, expanded, copied and merged."""
     lead, groups, rest = x.type.shape[:-3], x.type.shape[-3], x.type.shape[-2:]
