@@ -15,7 +15,7 @@ import numpy as np
 from siliform.graph_ir.graph import Builder, Value
 from siliform.graph_ir.ops.binary import add, maximum, minimum, mul, sub, where
 from siliform.graph_ir.ops.binary import gt as greater
-from siliform.graph_ir.ops.common import float_of, in_floats, plain, pointwise, promote, promoted
+from siliform.graph_ir.ops.common import float_of, in_floats, plain, pointwise, promote, promoted, real
 from siliform.graph_ir.ops.creation import scalar
 from siliform.graph_ir.ops.unary import abs as absolute
 from siliform.graph_ir.ops.unary import erf, erf_of, exp, log1p, neg, reciprocal
@@ -43,7 +43,7 @@ def _activation(
 
 def _relu(x: np.ndarray) -> np.ndarray:
     """max(x, 0); integers stay integers."""
-    known = np.asarray(x)
+    known = real(x)
     return np.maximum(known, known.dtype.type(0))
 
 

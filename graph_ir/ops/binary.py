@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from siliform.graph_ir.formats import Format
-from siliform.graph_ir.ops.common import float_of, floating, held, plain, pointwise, promote, promoted
+from siliform.graph_ir.ops.common import float_of, floating, held, plain, pointwise, promote, promoted, real
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Space
 from siliform.graph_ir.types import TensorType, tensor
@@ -97,7 +97,7 @@ def _clamp(x: np.ndarray, low: np.ndarray | None = None, high: np.ndarray | None
     """x between `low` and `high`, either of which may be left out; shapes broadcast."""
     given = [o for o in (x, low, high) if o is not None]
     dtype = promote(*given)[0].dtype
-    made = np.asarray(x).astype(dtype, copy=False)
+    made = real(x).astype(dtype, copy=False)
     made = made if low is None else np.maximum(made, np.asarray(low).astype(dtype))
     return made if high is None else np.minimum(made, np.asarray(high).astype(dtype))
 
@@ -132,7 +132,7 @@ def _cast(x: np.ndarray, *, format: str) -> np.ndarray:
     The interpreter rounds the result to `format`; here it takes the dtype that holds it.
     """
     with np.errstate(invalid="ignore", over="ignore"):
-        return np.asarray(x).astype(held(format))
+        return real(x).astype(held(format))
 
 
 def _cast_shape(x: TensorType, *, format: str) -> TensorType:

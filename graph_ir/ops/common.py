@@ -73,22 +73,27 @@ def type_of(array: np.ndarray) -> TensorType:
     return TensorType(array.shape, format_named(_FORMAT_OF.get(array.dtype.name, array.dtype.name)))
 
 
+def real(x: Any) -> np.ndarray:
+    """The values of a tensor as an array; those of a `Quantised` one with its scales applied."""
+    return x.dequantise() if isinstance(x, Quantised) else np.asarray(x)
+
+
 def promote(*arrays: Any) -> list[np.ndarray]:
     """The arrays in the dtype that their common format is held in."""
-    known = [np.asarray(a) for a in arrays]
+    known = [real(a) for a in arrays]
     dtype = held(promoted(*map(type_of, known)))
     return [a.astype(dtype, copy=False) for a in known]
 
 
 def floating(x: Any) -> np.ndarray:
     """x as a float array: float32, or float64 where it is one already."""
-    known = np.asarray(x)
+    known = real(x)
     return known if known.dtype.kind == "f" else known.astype(np.float32)
 
 
 def wide(x: Any) -> np.ndarray:
     """x in float64, in which references accumulate before they round once."""
-    return np.asarray(x).astype(np.float64)
+    return real(x).astype(np.float64)
 
 
 def narrow(result: Any, like: Any) -> np.ndarray:
@@ -193,3 +198,35 @@ def rows_of(x: Any, rows: Any) -> Any:
     if x.format.granularity == "block" and not own:
         return x.dequantise()[rows]
     return Quantised(x.levels[rows], x.scale[rows] if own else x.scale, x.format)
+
+
+def refuse_axis_scales(name: str, x: TensorType) -> None:
+    """ValueError for a tensor whose scales belong to an axis, which a movement would leave behind."""
+    known = x.format
+    if isinstance(known, Scaled) and known.granularity != "tensor":
+        raise ValueError(f"{name} of {x}, whose scales belong to its axes; dequantize it first")
+
+
+def moving(
+    name: str, reference: Callable[..., Any], shape: Callable[..., Any]
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The reference and shape rule of an op of one tensor that only moves elements.
+
+    A tensor in a format with one scale keeps its levels and its scale.
+    """
+
+    @wraps(reference)
+    def moved_levels(x: Any, **attributes: Any) -> Any:
+        if not isinstance(x, Quantised):
+            return reference(np.asarray(x), **attributes)
+        made = reference(x.levels, **attributes)
+        if isinstance(made, tuple):
+            return tuple(Quantised(part, x.scale, x.format) for part in made)
+        return Quantised(made, x.scale, x.format)
+
+    @wraps(shape)
+    def checked(x: TensorType, **attributes: Any) -> Any:
+        refuse_axis_scales(name, x)
+        return shape(x, **attributes)
+
+    return moved_levels, checked

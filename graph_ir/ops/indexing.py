@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from siliform.graph_ir.formats import Format, format_named
 from siliform.graph_ir.graph import Builder, Value
-from siliform.graph_ir.ops.common import axis_of, moved, plain, promote
+from siliform.graph_ir.ops.common import axis_of, moved, plain, promote, real
 from siliform.graph_ir.ops.views import slice_of
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Space
@@ -26,15 +27,20 @@ def _check_indices(*indices: TensorType) -> None:
             raise ValueError(f"indices in {index.format.name}; they are integers")
 
 
+def _read(x: TensorType) -> Format:
+    """The format of what is read: that of x, or fp32 where scales are applied on the way."""
+    return x.format if x.format.element is x.format else format_named("fp32")
+
+
 def _take(x: np.ndarray, index: np.ndarray, *, axis: int = 0) -> np.ndarray:
     """x [a, n, b], index [...] of integers in [-n, n) -> [a, ..., b]; n is the extent of `axis`."""
-    return np.take(x, np.asarray(index).astype(np.int64), axis=axis)
+    return np.take(real(x), np.asarray(index).astype(np.int64), axis=axis)
 
 
 def _take_shape(x: TensorType, index: TensorType, *, axis: int = 0) -> TensorType:
     _check_indices(index)
     place = axis_of(axis, x.rank)
-    return x.with_shape(*x.shape[:place], *index.shape, *x.shape[place + 1 :])
+    return TensorType((*x.shape[:place], *index.shape, *x.shape[place + 1 :]), _read(x))
 
 
 def _take_spaces(x: TensorType, index: TensorType, *, axis: int = 0) -> list[Space]:
@@ -50,14 +56,14 @@ take = OpSpec(
 
 def _embedding(ids: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """ids [...], weight [V, E] -> [..., E]."""
-    return np.take(weight, np.asarray(ids).astype(np.int64), axis=0)
+    return np.take(real(weight), np.asarray(ids).astype(np.int64), axis=0)
 
 
 def _embedding_shape(ids: TensorType, weight: TensorType) -> TensorType:
     _check_indices(ids)
     if weight.rank != 2:
         raise ValueError(f"weight of an embedding has shape {weight.shape}; it has two axes")
-    return weight.with_shape(*ids.shape, weight.shape[1])
+    return TensorType((*ids.shape, weight.shape[1]), _read(weight))
 
 
 def _embedding_spaces(ids: TensorType, weight: TensorType) -> list[Space]:
@@ -91,7 +97,7 @@ def _along(shape: tuple[int, ...], index: np.ndarray, axis: int) -> tuple[np.nda
 
 def _gather(x: np.ndarray, index: np.ndarray, *, axis: int) -> np.ndarray:
     """Element ``[i, index[i, j, k], k]`` of x for axis 1: the shape of `index`."""
-    known, chosen = np.asarray(x), np.asarray(index).astype(np.int64)
+    known, chosen = real(x), np.asarray(index).astype(np.int64)
     return known[_along(known.shape, chosen, axis)]
 
 
@@ -102,7 +108,7 @@ def _gather_shape(x: TensorType, index: TensorType, *, axis: int) -> TensorType:
         i > own for n, (i, own) in enumerate(zip(index.shape, x.shape, strict=True)) if n != place
     ):
         raise ValueError(f"index of shape {index.shape} for {x.shape} along axis {axis}")
-    return x.with_shape(*index.shape)
+    return TensorType(index.shape, _read(x))
 
 
 def _gather_spaces(x: TensorType, index: TensorType, *, axis: int) -> list[Space]:
@@ -123,9 +129,9 @@ gather = OpSpec(
 
 def _scatter(x: np.ndarray, index: np.ndarray, source: np.ndarray, *, axis: int) -> np.ndarray:
     """x with ``source[i, j, k]`` written at ``[i, index[i, j, k], k]`` for axis 1; the last write wins."""
-    made, chosen = np.array(x), np.asarray(index).astype(np.int64)
+    made, chosen = np.array(real(x)), np.asarray(index).astype(np.int64)
     cut = tuple(map(slice_of, chosen.shape))
-    made[_along(made.shape, chosen, axis)] = np.broadcast_to(np.asarray(source), np.shape(source))[cut]
+    made[_along(made.shape, chosen, axis)] = real(source)[cut]
     return made
 
 
@@ -141,7 +147,7 @@ def _scatter_shape(x: TensorType, index: TensorType, source: TensorType, *, axis
     _gather_shape(x, index, axis=axis)
     if source.rank != index.rank or any(i > s for i, s in zip(index.shape, source.shape, strict=True)):
         raise ValueError(f"source of shape {source.shape} for an index of shape {index.shape}")
-    return x
+    return x.with_format(_read(x))
 
 
 def _scatter_spaces(x: TensorType, index: TensorType, source: TensorType, *, axis: int) -> list[Space]:
@@ -182,7 +188,7 @@ def _index_get(x: np.ndarray, *indices: np.ndarray, axes: Sequence[int]) -> np.n
 
     The broadcast shape stands in place of the axes where they are neighbours, else in front.
     """
-    known = np.asarray(x)
+    known = real(x)
     return np.asarray(known[_placed(known.ndim, indices, axes)])
 
 
@@ -195,7 +201,7 @@ def _index_get_shape(x: TensorType, *indices: TensorType, axes: Sequence[int]) -
     rest = [extent for i, extent in enumerate(x.shape) if i not in placed]
     neighbours = placed == list(range(placed[0], placed[0] + len(placed)))
     front = placed[0] if neighbours else 0
-    return x.with_shape(*rest[:front], *common, *rest[front:])
+    return TensorType((*rest[:front], *common, *rest[front:]), _read(x))
 
 
 def _index_get_spaces(x: TensorType, *indices: TensorType, axes: Sequence[int]) -> list[Space]:
@@ -221,12 +227,12 @@ def _index_put(
     x: np.ndarray, values: np.ndarray, *indices: np.ndarray, axes: Sequence[int], accumulate: bool = False
 ) -> np.ndarray:
     """x with `values` written, or added, at what `index_get` of the same indices would take."""
-    made = np.array(x)
+    made = np.array(real(x))
     place = _placed(made.ndim, indices, axes)
     if accumulate:
-        np.add.at(made, place, np.asarray(values).astype(made.dtype))
+        np.add.at(made, place, real(values).astype(made.dtype))
     else:
-        made[place] = values
+        made[place] = real(values)
     return made
 
 
@@ -236,7 +242,7 @@ def _index_put_shape(
     chosen = _index_get_shape(x, *indices, axes=axes).shape
     if np.broadcast_shapes(chosen, values.shape) != chosen:
         raise ValueError(f"values of shape {values.shape} for the chosen part of shape {chosen}")
-    return x
+    return x.with_format(_read(x))
 
 
 def _index_put_spaces(

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from siliform.graph_ir.arithmetic import contract, product_type
+from siliform.graph_ir.graph import Builder, Value
+from siliform.graph_ir.ops.binary import add
+from siliform.graph_ir.ops.matmul import matmul
+from siliform.graph_ir.ops.views import permute
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Space
 from siliform.graph_ir.types import TensorType
@@ -33,6 +39,18 @@ def _spaces(x: TensorType, weight: TensorType, bias: TensorType | None = None) -
     return [product] if bias is None else [product, added]
 
 
+def _expansion(b: Builder, x: Value, weight: Value, bias: Value | None = None) -> Any:
+    product = b(matmul, x, b(permute, weight, axes=(1, 0)))
+    return product if bias is None else b(add, product, bias)
+
+
 linear = OpSpec(
-    "linear", "matmul", _reference, _shape, _spaces, variants=LINEAR, source="torch.nn.functional.linear"
+    "linear",
+    "matmul",
+    _reference,
+    _shape,
+    _spaces,
+    _expansion,
+    variants=LINEAR,
+    source="torch.nn.functional.linear",
 )

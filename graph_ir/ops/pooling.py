@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from siliform.graph_ir.ops.common import float_of, floating, narrow, plain, wide
+from siliform.graph_ir.ops.common import float_of, floating, narrow, plain, real, wide
 from siliform.graph_ir.ops.sliding import Sliding
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Access, Space, Window
@@ -27,7 +27,7 @@ def _max_pool(
     ceil_mode: bool = False,
 ) -> np.ndarray:
     """x [N, C, ...] -> the largest of each window; stride None is the kernel's size."""
-    known = np.asarray(x)
+    known = real(x)
     sliding = Sliding.of(known.shape, kernel, stride, padding, dilation, ceil_mode)
     least = -np.inf if known.dtype.kind == "f" else np.iinfo(known.dtype).min
     found = sliding.windows(known, least)

@@ -11,7 +11,7 @@ import numpy as np
 from siliform.graph_ir.formats import Format, format_named
 from siliform.graph_ir.graph import Builder, Value
 from siliform.graph_ir.ops.binary import mul, sub
-from siliform.graph_ir.ops.common import axes_of, axis_of, float_of, narrow, plain, wide
+from siliform.graph_ir.ops.common import axes_of, axis_of, float_of, narrow, plain, real, wide
 from siliform.graph_ir.ops.creation import scalar
 from siliform.graph_ir.ops.unary import abs as absolute
 from siliform.graph_ir.ops.unary import exp, log, sqrt, square
@@ -73,7 +73,7 @@ def _reduction(
     """`function` over axes: `body` per element, `after` per result; not `of_nothing` refuses no elements."""
 
     def reference(x: np.ndarray, *, axes: Axes = None, keepdims: bool = False) -> np.ndarray:
-        known = np.asarray(x)
+        known = real(x)
         chosen = axes_of(axes, known.ndim)
         if result == "bool":
             return np.asarray(function(known.astype(bool), axis=chosen, keepdims=keepdims))
@@ -115,7 +115,7 @@ reduce_mean = _reduction(
 
 def _var(x: np.ndarray, *, axes: Axes = None, keepdims: bool = False, correction: int = 1) -> np.ndarray:
     """Variance over `axes`, divided by their count less `correction`, in two passes."""
-    known = np.asarray(x)
+    known = real(x)
     made = np.var(wide(known), axis=axes_of(axes, known.ndim), keepdims=keepdims, ddof=correction)
     return narrow(made, known)
 
@@ -237,7 +237,7 @@ logsumexp = OpSpec(
 
 def _arg(name: str, function: Callable[..., Any]) -> OpSpec:
     def reference(x: np.ndarray, *, axis: int | None = None, keepdims: bool = False) -> np.ndarray:
-        known = np.asarray(x)
+        known = real(x)
         if axis is None:
             found = function(known.reshape(-1), axis=0)
             return np.asarray(found).reshape([1] * known.ndim if keepdims else [])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from siliform.graph_ir.formats import format_named
-from siliform.graph_ir.ops.common import axis_of, float_of, narrow, plain, promoted, wide
+from siliform.graph_ir.ops.common import axis_of, float_of, narrow, plain, promoted, real, wide
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Space
 from siliform.graph_ir.types import TensorType
@@ -16,7 +16,7 @@ from siliform.graph_ir.types import TensorType
 
 def _cumulative(name: str, function: Callable[..., Any], body: Mapping[str, int]) -> OpSpec:
     def reference(x: np.ndarray, *, axis: int) -> np.ndarray:
-        known = np.asarray(x)
+        known = real(x)
         if known.dtype.kind == "f":
             return narrow(function(wide(known), axis=axis), known)
         return np.asarray(function(known.astype(np.int64), axis=axis))

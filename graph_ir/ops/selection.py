@@ -12,7 +12,7 @@ import numpy as np
 
 from siliform.graph_ir.formats import format_named
 from siliform.graph_ir.graph import Builder, Value
-from siliform.graph_ir.ops.common import axis_of, plain
+from siliform.graph_ir.ops.common import axis_of, plain, real
 from siliform.graph_ir.ops.views import slice
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Space
@@ -29,7 +29,7 @@ def _order(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
 
 def _top_k(x: np.ndarray, *, k: int, axis: int = -1, largest: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """The k largest (or smallest) elements along `axis`, best first, and their indices."""
-    known = np.asarray(x)
+    known = real(x)
     chosen = np.take(_order(known, axis, largest), np.arange(k), axis=axis)
     return np.take_along_axis(known, chosen, axis), chosen
 
@@ -68,7 +68,7 @@ top_k = OpSpec(
 
 def _sort(x: np.ndarray, *, axis: int = -1, descending: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """x in order along `axis`, and the indices that put it so."""
-    known = np.asarray(x)
+    known = real(x)
     order = _order(known, axis, descending)
     return np.take_along_axis(known, order, axis), order
 
@@ -89,7 +89,7 @@ sort = OpSpec("sort", "selection", _sort, _sort_shape, _sort_spaces, source="tor
 
 def _argsort(x: np.ndarray, *, axis: int = -1, descending: bool = False) -> np.ndarray:
     """The indices that put x in order along `axis`."""
-    return _order(np.asarray(x), axis, descending)
+    return _order(real(x), axis, descending)
 
 
 def _argsort_shape(x: TensorType, *, axis: int = -1, descending: bool = False) -> TensorType:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from siliform.graph_ir.ops.common import float_of, floating, plain, pointwise
+from siliform.graph_ir.ops.common import float_of, floating, plain, pointwise, real
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Space
 from siliform.graph_ir.types import TensorType
@@ -32,7 +32,7 @@ def _unary(
     expansion: Callable[..., Any] | None = None,
 ) -> OpSpec:
     def reference(x: np.ndarray) -> np.ndarray:
-        known = floating(x) if result == "float" else np.asarray(x)
+        known = floating(x) if result == "float" else real(x)
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             made = np.asarray(function(known))
         return made if result == "bool" else made.astype(known.dtype, copy=False)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from siliform.graph_ir.ops.common import axes_of, axis_of
+from siliform.graph_ir.ops.common import axes_of, axis_of, moving
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Space
 from siliform.graph_ir.types import TensorType
@@ -23,7 +23,8 @@ def _nothing(*operands: Any, **attributes: Any) -> list[Space]:
 
 
 def _view(name: str, reference: Callable[..., Any], shape: Callable[..., Any], source: str) -> OpSpec:
-    return OpSpec(name, "movement", reference, shape, _nothing, movement="view", tolerance=0.0, source=source)
+    moved, ruled = moving(name, reference, shape)
+    return OpSpec(name, "movement", moved, ruled, _nothing, movement="view", tolerance=0.0, source=source)
 
 
 def _reshape(x: np.ndarray, *, shape: Sequence[int]) -> np.ndarray:

@@ -8,7 +8,8 @@ Give `check_op` a spec and a few cases with small odd sizes::
         check_op(my_op, [Case((x, weight), {"stride": 2}, work={"mac": 3 * 5 * 7}, oracle=by_hand)])
 
 or run the checks one by one: `check_types`, `check_accesses`, `check_work`, `check_movement`,
-`check_execution`, `check_expansion`, `check_oracle`. Each raises AssertionError with what differs.
+`check_execution`, `check_text`, `check_oracle`, `check_expansion`. Each raises AssertionError with what
+differs.
 """
 
 from __future__ import annotations
@@ -228,6 +229,21 @@ def check_expansion(spec: OpSpec, case: Case) -> None:
         raise AssertionError(f"the expansion of {spec.name} uses {spec.name}")
 
 
+def check_text(spec: OpSpec, case: Case) -> None:
+    """A graph of this one node prints, parses back and prints the same."""
+    from siliform.graph_ir.ops import OPS
+    from siliform.graph_ir.text import parse_graph, print_graph
+
+    types, attributes = types_of(spec, case)
+    builder = Builder("one node")
+    made = builder(spec, *(t and builder.input(f"x{i}", t) for i, t in enumerate(types)), **attributes)
+    graph = builder.finish(*(made if isinstance(made, tuple) else (made,)))
+    text = print_graph(graph)
+    again = parse_graph(text, ops={**OPS, spec.name: spec})
+    assert print_graph(again) == text
+    assert again.nodes[0].op is spec
+
+
 def check_oracle(spec: OpSpec, case: Case) -> None:
     """The reference agrees with the case's oracle."""
     if case.oracle is None:
@@ -261,6 +277,7 @@ CHECKS = (
     check_accesses,
     check_work,
     check_execution,
+    check_text,
     check_oracle,
     check_expansion,
 )
