@@ -40,6 +40,8 @@ def exported(
             program = torch.export.export(module, inputs, dict(kwargs), strict=False)
             if _writes_in_place(program):
                 program = program.run_decompositions({})
+        except UserError:
+            raise
         except Exception as error:
             raise _explained(error, name) from error
     return program
@@ -83,22 +85,16 @@ def _writes_in_place(program: ExportedProgram) -> bool:
 def _explained(error: Exception, name: str) -> UserError:
     found = _first_lines(str(error)) or type(error).__name__
     where = _place(error)
-    data_dependent = re.search(
-        r"data-dependent|GuardOnDataDependent|unbacked|DynamicOutputShape|aten\.nonzero",
-        found + type(error).__name__,
-    )
-    if data_dependent:
+    if _DATA_DEPENDENT.search(f"{found} {type(error).__name__}"):
         next_step = (
-            "make the flow independent of data: torch.where instead of if, a fixed number of steps, sizes from "
-            "shapes; or wrap the step as an op: an OpSpec in graph_ir/ops called as torch.ops.siliform.<name>"
+            "make the flow independent of data: torch.where instead of if, a fixed number of steps, sizes "
+            "from shapes; or make the step an op: an OpSpec, called through siliform.kernels.bridge.torch_op"
         )
     elif "not a known type" in found or "pytree" in found:
-        next_step = (
-            "return tensors, tuples, lists or dicts of them: for a Hugging Face model, pass use_cache=False"
-        )
+        next_step = "return tensors, tuples, lists or dicts of them; a model of transformers: use_cache=False"
     else:
         next_step = (
-            "run module(*inputs) in plain PyTorch first: what fails there fails here with the same words"
+            "run module(*inputs) in plain PyTorch first: what fails there fails here in the same words"
         )
     return UserError(asked=f"a trace of {name!r}", found=found, where=where, next_step=next_step)
 

@@ -23,8 +23,8 @@ from siliform.graph_ir.graph import Builder, Value
 from siliform.graph_ir.ops import op_named
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.types import TensorType
+from siliform.kernels.dtypes import FORMAT_OF, REAL_PART, format_of, to_numpy, type_of
 from siliform.models.tracing.decompose import decomposed
-from siliform.models.tracing.dtypes import FORMAT_OF, REAL_PART, format_of, to_numpy, type_of
 from siliform.models.tracing.literals import Literal, evaluate, filled
 from siliform.models.tracing.source import module_path, source_line
 
@@ -53,13 +53,14 @@ class Lowerer:
 
     Attributes
     ----------
+    rule_for : the rule of an operator by its full name, or None.
     node : the torch.fx node being lowered; its ``meta["val"]`` gives shape, dtype and strides.
     origins : the producer of each value built so far, by value name.
     """
 
-    def __init__(self, builder: Builder, rules: Mapping[str, Rule]) -> None:
+    def __init__(self, builder: Builder, rule_for: Callable[[str], Rule | None]) -> None:
         self.builder = builder
-        self.rules = rules
+        self.rule_for = rule_for
         self.node: FxNode = None  # type: ignore[assignment]
         self.origins: dict[str, Origin] = {}
         self._held: dict[tuple[Any, ...], Value] = {}
@@ -185,12 +186,10 @@ class Lowerer:
         target = node.target
         if not isinstance(target, torch._ops.OpOverload):
             return self._lower_call(node, args, kwargs)
-        name = str(target)
-        packet = name.rpartition(".")[0]
-        rule = self.rules.get(name) or self.rules.get(packet)
         with self.builder.at(*self._place):
-            if _known(args, kwargs) and _pure(target) and f"{packet}:own" not in self.rules:
+            if _known(args, kwargs) and _pure(target):
                 return evaluate(target, args, kwargs)
+            rule = self.rule_for(str(target))
             if rule is not None:
                 return self._checked(rule(self, *args, **kwargs), node)
             parts = decomposed(node)
@@ -225,9 +224,8 @@ class Lowerer:
         fake = node.meta.get("val")
         if isinstance(result, Value) and isinstance(fake, torch.Tensor):
             if result.type.shape != tuple(fake.shape):
-                raise AssertionError(
-                    f"the rule for {node.target} gave {result.type}, torch gives {type_of(fake)} ({self._place[1]})"
-                )
+                expected = f"{result.type}, torch gives {type_of(fake)}"
+                raise AssertionError(f"the rule for {node.target} gave {expected} ({self._place[1]})")
             return self.cast(result, fake.dtype)
         if isinstance(result, (list, tuple)) and isinstance(fake, (list, tuple)):
             return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,11 +14,11 @@ from torch.utils import _pytree as pytree
 
 from siliform.graph_ir.errors import UserError, nearest
 from siliform.graph_ir.graph import Builder, Graph, Node, Value
-from siliform.models.tracing.dtypes import FORMAT_OF, to_numpy, type_of
+from siliform.kernels.dtypes import FORMAT_OF, to_numpy, type_of
 from siliform.models.tracing.exporting import collector_paused, exported
 from siliform.models.tracing.literals import Literal
 from siliform.models.tracing.lowerer import Complex, Lowerer, Rule
-from siliform.models.tracing.lowering import RULES
+from siliform.models.tracing.lowering import rule_for
 
 
 def trace(
@@ -61,7 +62,7 @@ def trace(
         builder = Builder(name)
         places = _state_places(module, program, tuple(states), name)
         given = _declared(builder, module, program, places, keep_data)
-        lowerer = Lowerer(builder, {**RULES, **(rules or {})})
+        lowerer = Lowerer(builder, partial(rule_for, further=rules))
         results = lowerer.run(program.graph_module, given)
         return _finished(builder, lowerer, program, results)
 

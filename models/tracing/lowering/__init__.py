@@ -22,8 +22,10 @@ from siliform.models.tracing.lowering import (
     normalisation,
     pooling,
     reduction,
+    sampling,
     selection,
 )
+from siliform.models.tracing.lowering.own import own_rule
 
 _FAMILIES = (
     attention,
@@ -37,6 +39,7 @@ _FAMILIES = (
     normalisation,
     pooling,
     reduction,
+    sampling,
     selection,
 )
 
@@ -53,3 +56,13 @@ def _merged() -> Mapping[str, Rule]:
 
 #: Every rule by operator.
 RULES = _merged()
+
+
+def rule_for(operator: str, further: Mapping[str, Rule] | None = None) -> Rule | None:
+    """The rule of ``namespace.name.overload``: a further one first, then the overload's or packet's."""
+    packet = operator.rpartition(".")[0]
+    for table in (further or {}, RULES):
+        found = table.get(operator) or table.get(packet)
+        if found is not None:
+            return found
+    return own_rule(operator)

@@ -20,9 +20,17 @@ _JOINS = ("bitwise_and", "logical_and", "mul")
 
 
 def _attention(
-    c: Lowerer, q: Any, k: Any, v: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False, *,
-    scale: float | None = None, enable_gqa: bool = False,
-) -> Any:  # fmt: skip
+    c: Lowerer,
+    q: Any,
+    k: Any,
+    v: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Any:
     queries, keys = c.shape(q)[-2], c.shape(k)[-2]
     seen = Seen()
     if is_causal:  # torch aligns to the first key: query i sees keys 0 to i

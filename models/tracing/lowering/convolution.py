@@ -19,9 +19,15 @@ def _each(extents: Extents, rank: int) -> tuple[int, ...]:
 
 
 def _conv(
-    c: Lowerer, x: Any, weight: Any, bias: Any = None, stride: Extents = 1, padding: Any = 0, dilation: Extents = 1,
+    c: Lowerer,
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Extents = 1,
+    padding: Any = 0,
+    dilation: Extents = 1,
     groups: int = 1,
-) -> Any:  # fmt: skip
+) -> Any:
     """Any number of spatial axes; an input without a batch axis gets one of a single sample."""
     rank = len(c.shape(weight)) - 2
     alone = len(c.shape(x)) == rank + 1
@@ -49,23 +55,46 @@ def _named_padding(
 
 
 def _transposed(
-    c: Lowerer, x: Any, weight: Any, bias: Any = None, stride: Extents = 1, padding: Extents = 0,
-    output_padding: Extents = 0, groups: int = 1, dilation: Extents = 1,
-) -> Any:  # fmt: skip
+    c: Lowerer,
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Extents = 1,
+    padding: Extents = 0,
+    output_padding: Extents = 0,
+    groups: int = 1,
+    dilation: Extents = 1,
+) -> Any:
     rank = len(c.shape(weight)) - 2
     alone = len(c.shape(x)) == rank + 1
     x = reshape(c, x, (1, *c.shape(x))) if alone else x
     made = c.apply(
-        "conv_transpose", x, weight, bias, stride=_each(stride, rank), padding=_each(padding, rank),
-        output_padding=_each(output_padding, rank), dilation=_each(dilation, rank), groups=groups,
-    )  # fmt: skip
+        "conv_transpose",
+        x,
+        weight,
+        bias,
+        stride=_each(stride, rank),
+        padding=_each(padding, rank),
+        output_padding=_each(output_padding, rank),
+        dilation=_each(dilation, rank),
+        groups=groups,
+    )
     return reshape(c, made, c.out.shape)
 
 
 def _general(
-    c: Lowerer, x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, transposed: bool,
-    output_padding: Any, groups: int, *rest: Any,
-) -> Any:  # fmt: skip
+    c: Lowerer,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    output_padding: Any,
+    groups: int,
+    *rest: Any,
+) -> Any:
     if transposed:
         return _transposed(c, x, weight, bias, stride, padding, output_padding, groups, dilation)
     return _conv(c, x, weight, bias, stride, padding, dilation, groups)
@@ -74,9 +103,15 @@ def _general(
 def _conv_tbc(c: Lowerer, x: Any, weight: Any, bias: Any, pad: int = 0) -> Any:
     """Time first: [T, B, C] and [K, C, N]."""
     turned = c.apply(
-        "conv", permute(c, x, (1, 2, 0)), permute(c, weight, (2, 1, 0)), bias,
-        stride=(1,), padding=(pad,), dilation=(1,), groups=1,
-    )  # fmt: skip
+        "conv",
+        permute(c, x, (1, 2, 0)),
+        permute(c, weight, (2, 1, 0)),
+        bias,
+        stride=(1,),
+        padding=(pad,),
+        dilation=(1,),
+        groups=1,
+    )
     return permute(c, turned, (2, 0, 1))
 
 
@@ -102,15 +137,25 @@ def _im2col(
 
 
 def _col2im(
-    c: Lowerer, x: Any, size: Sequence[int], kernel: Sequence[int], dilation: Sequence[int], padding: Sequence[int],
+    c: Lowerer,
+    x: Any,
+    size: Sequence[int],
+    kernel: Sequence[int],
+    dilation: Sequence[int],
+    padding: Sequence[int],
     stride: Sequence[int],
-) -> Any:  # fmt: skip
+) -> Any:
     """The columns of `_im2col` added back where their windows overlap."""
     x = reshape(c, x, (1, *c.shape(x))) if len(c.shape(x)) == 2 else x
     made = c.apply(
-        "fold", x, size=tuple(size), kernel=tuple(kernel), stride=tuple(stride), padding=tuple(padding),
+        "fold",
+        x,
+        size=tuple(size),
+        kernel=tuple(kernel),
+        stride=tuple(stride),
+        padding=tuple(padding),
         dilation=tuple(dilation),
-    )  # fmt: skip
+    )
     return reshape(c, made, c.out.shape)
 
 

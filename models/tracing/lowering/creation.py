@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from siliform.models.tracing.dtypes import FORMAT_OF
+from siliform.kernels.dtypes import FORMAT_OF
 from siliform.models.tracing.literals import filled
 from siliform.models.tracing.lowerer import Lowerer, Rule
 

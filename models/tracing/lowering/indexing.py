@@ -44,9 +44,7 @@ def _index_select(c: Lowerer, x: Any, dim: int, index: Any) -> Any:
 def _take_along(c: Lowerer, x: Any, index: Any, dim: int | None = None) -> Any:
     if dim is None:
         return c.apply("gather", reshape(c, x, (prod(c.shape(x)),)), index, axis=0)
-    shape = list(
-        torch.broadcast_shapes(*[s[:dim] + (1,) + s[dim:][1:] for s in (c.shape(x), c.shape(index))])
-    )
+    shape = list(torch.broadcast_shapes(*[(*s[:dim], 1, *s[dim:][1:]) for s in (c.shape(x), c.shape(index))]))
     wide, narrow = list(shape), list(shape)
     wide[dim], narrow[dim] = c.shape(x)[dim], c.shape(index)[dim]
     return c.apply("gather", expand(c, x, wide), expand(c, index, narrow), axis=dim % len(wide))

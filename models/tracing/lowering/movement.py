@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from math import prod
 from types import MappingProxyType
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 
 from siliform.graph_ir.graph import Value
-from siliform.models.tracing.dtypes import viewable
+from siliform.kernels.dtypes import viewable
 from siliform.models.tracing.literals import Literal
 from siliform.models.tracing.lowerer import Complex, Lowerer, Rule
 
@@ -189,7 +190,7 @@ def _tensor_split(c: Lowerer, x: Any, parts: int | Sequence[int], dim: int = 0) 
         each, rest = divmod(extent, parts)
         return _pieces(c, x, [each + (i < rest) for i in range(parts)], dim)
     edges = [0, *parts, extent]
-    return [cut(c, x, dim, a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    return [cut(c, x, dim, a, b) for a, b in itertools.pairwise(edges)]
 
 
 def _unbind(c: Lowerer, x: Any, dim: int = 0) -> list[Any]:

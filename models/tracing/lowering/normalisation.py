@@ -45,9 +45,17 @@ def _native_group_norm(
 
 
 def _batch_norm(
-    c: Lowerer, x: Any, weight: Any, bias: Any, mean: Any, var: Any, training: bool, momentum: float, eps: float,
+    c: Lowerer,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    mean: Any,
+    var: Any,
+    training: bool,
+    momentum: float,
+    eps: float,
     *rest: Any,
-) -> Any:  # fmt: skip
+) -> Any:
     if mean is None or training:
         raise c.refusal(
             "statistics of the batch itself", "trace the module in eval mode, with running statistics"
@@ -62,9 +70,17 @@ def _batch_norm_without_training(
 
 
 def _instance_norm(
-    c: Lowerer, x: Any, weight: Any, bias: Any, mean: Any, var: Any, use_input: bool, momentum: float, eps: float,
+    c: Lowerer,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    mean: Any,
+    var: Any,
+    use_input: bool,
+    momentum: float,
+    eps: float,
     *rest: Any,
-) -> Any:  # fmt: skip
+) -> Any:
     if use_input:
         return c.apply("instance_norm", x, weight, bias, eps=float(eps))
     return c.apply("batch_norm", x, mean, var, weight, bias, eps=float(eps))

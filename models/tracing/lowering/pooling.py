@@ -10,7 +10,7 @@ import torch
 
 from siliform.models.tracing.literals import Literal
 from siliform.models.tracing.lowerer import Lowerer, Rule
-from siliform.models.tracing.lowering.movement import concat, cut, expand, reshape
+from siliform.models.tracing.lowering.movement import concat, cut, reshape
 
 Extents = int | Sequence[int]
 
@@ -28,13 +28,23 @@ def _sampled(c: Lowerer, x: Any, rank: int) -> Any:
 
 def _max_pool(rank: int) -> Rule:
     def rule(
-        c: Lowerer, x: Any, kernel: Extents, stride: Extents = (), padding: Extents = 0, dilation: Extents = 1,
+        c: Lowerer,
+        x: Any,
+        kernel: Extents,
+        stride: Extents = (),
+        padding: Extents = 0,
+        dilation: Extents = 1,
         ceil_mode: bool = False,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         made = c.apply(
-            "max_pool", _sampled(c, x, rank), kernel=_each(kernel, rank), stride=_each(stride or kernel, rank),
-            padding=_each(padding, rank), dilation=_each(dilation, rank), ceil_mode=ceil_mode,
-        )  # fmt: skip
+            "max_pool",
+            _sampled(c, x, rank),
+            kernel=_each(kernel, rank),
+            stride=_each(stride or kernel, rank),
+            padding=_each(padding, rank),
+            dilation=_each(dilation, rank),
+            ceil_mode=ceil_mode,
+        )
         shape = c.out.shape if isinstance(c.out, torch.Tensor) else c.out[0].shape
         return reshape(c, made, shape)
 
@@ -54,15 +64,26 @@ def _max_pool_with_indices(rank: int) -> Rule:
 
 def _avg_pool(rank: int) -> Rule:
     def rule(
-        c: Lowerer, x: Any, kernel: Extents, stride: Extents = (), padding: Extents = 0, ceil_mode: bool = False,
-        count_include_pad: bool = True, divisor_override: int | None = None,
-    ) -> Any:  # fmt: skip
+        c: Lowerer,
+        x: Any,
+        kernel: Extents,
+        stride: Extents = (),
+        padding: Extents = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> Any:
         if divisor_override is not None:
             raise c.refusal(f"divisor_override={divisor_override}")
         made = c.apply(
-            "avg_pool", _sampled(c, x, rank), kernel=_each(kernel, rank), stride=_each(stride or kernel, rank),
-            padding=_each(padding, rank), ceil_mode=ceil_mode, count_padding=count_include_pad,
-        )  # fmt: skip
+            "avg_pool",
+            _sampled(c, x, rank),
+            kernel=_each(kernel, rank),
+            stride=_each(stride or kernel, rank),
+            padding=_each(padding, rank),
+            ceil_mode=ceil_mode,
+            count_padding=count_include_pad,
+        )
         return reshape(c, made, c.out.shape)
 
     return rule
@@ -99,8 +120,9 @@ def _resample(mode: str) -> Rule:
 
     def rule(c: Lowerer, x: Any, size: Any, *args: Any, **options: Any) -> Any:
         corners = bool(args[0]) if args and isinstance(args[0], bool) else False
-        given = [a for a in args if isinstance(a, (float, list, tuple))]
-        scales = given[0] if len(given) == 1 and isinstance(given[0], (list, tuple)) else given
+        scales: list[float] = [a for a in args if isinstance(a, float)]
+        for several in (a for a in args if isinstance(a, (list, tuple))):
+            scales.extend(several)
         wanted = tuple(c.out.shape[2:])
         scale = tuple(float(s) for s in scales) if len(scales) == len(wanted) else None
         return c.apply("interpolate", x, size=wanted, mode=mode, align_corners=corners, scale=scale)
@@ -118,69 +140,6 @@ def _nearest_exact(c: Lowerer, x: Any, *ignored: Any, **options: Any) -> Any:
     return x
 
 
-def _grid_sample(c: Lowerer, x: Any, grid: Any, mode: int, padding: int, align_corners: bool) -> Any:
-    """Bilinear or nearest reads at positions that the data decide: four gathers, weighted."""
-    if mode > 1 or padding > 1 or len(c.shape(x)) != 4:
-        raise c.refusal(
-            f"interpolation mode {mode}, padding mode {padding} of a tensor with {len(c.shape(x))} axes"
-        )
-    n, channels, height, width = c.shape(x)
-    _, rows, columns, _ = c.shape(grid)
-    points = rows * columns
-    flat = reshape(c, x, (n, channels, height * width))
-
-    def place(axis: int, extent: int) -> Any:
-        raw = reshape(c, c.apply("select", grid, axis=3, index=axis), (n, points))
-        if align_corners:
-            return c.apply("mul", c.apply("add", raw, 1.0), (extent - 1) / 2)
-        return c.apply("sub", c.apply("mul", c.apply("add", raw, 1.0), extent / 2), 0.5)
-
-    across, down = place(0, width), place(1, height)
-    if padding == 1:
-        across = c.apply("clamp", across, 0.0, float(width - 1))
-        down = c.apply("clamp", down, 0.0, float(height - 1))
-    total = None
-    if mode == 1:
-        corners = [(c.apply("round", across), c.apply("round", down), None)]
-    else:
-        corners = _corners(c, across, down)
-    for column, row, share in corners:
-        value = _picked(c, flat, column, row, (n, channels, height, width), points)
-        if share is not None:
-            value = c.apply("mul", value, expand(c, reshape(c, share, (n, 1, points)), (n, channels, points)))
-        total = value if total is None else c.apply("add", total, value)
-    return reshape(c, total, c.out.shape)
-
-
-def _corners(c: Lowerer, across: Any, down: Any) -> list[tuple[Any, Any, Any]]:
-    left, top = c.apply("floor", across), c.apply("floor", down)
-    right_share, bottom_share = c.apply("sub", across, left), c.apply("sub", down, top)
-    left_share, top_share = c.apply("sub", 1.0, right_share), c.apply("sub", 1.0, bottom_share)
-    right, bottom = c.apply("add", left, 1.0), c.apply("add", top, 1.0)
-    return [
-        (left, top, c.apply("mul", left_share, top_share)),
-        (right, top, c.apply("mul", right_share, top_share)),
-        (left, bottom, c.apply("mul", left_share, bottom_share)),
-        (right, bottom, c.apply("mul", right_share, bottom_share)),
-    ]
-
-
-def _picked(c: Lowerer, flat: Any, column: Any, row: Any, shape: Sequence[int], points: int) -> Any:
-    """The pixels at (column, row), zero outside the picture."""
-    n, channels, height, width = shape
-    inside = c.apply(
-        "logical_and",
-        c.apply("eq", c.apply("clamp", column, 0.0, float(width - 1)), column),
-        c.apply("eq", c.apply("clamp", row, 0.0, float(height - 1)), row),
-    )
-    held_row = c.apply("clamp", row, 0.0, float(height - 1))
-    held_column = c.apply("clamp", column, 0.0, float(width - 1))
-    place = c.cast(c.apply("add", c.apply("mul", held_row, float(width)), held_column), torch.int64)
-    index = expand(c, reshape(c, place, (n, 1, points)), (n, channels, points))
-    value = c.apply("gather", flat, index, axis=2)
-    return c.apply("where", reshape(c, inside, (n, 1, points)), value, 0.0)
-
-
 RULES: Mapping[str, Rule] = MappingProxyType(
     {f"aten.max_pool{n}d": _max_pool(n) for n in (1, 2, 3)}
     | {f"aten.max_pool{n}d_with_indices": _max_pool_with_indices(n) for n in (1, 2, 3)}
@@ -195,7 +154,5 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "aten.upsample_bilinear2d": _resample("bilinear"),
         "aten.upsample_trilinear3d": _resample("trilinear"),
         "aten.upsample_bicubic2d": _resample("bicubic"),
-        "aten.grid_sampler": _grid_sample,
-        "aten.grid_sampler_2d": _grid_sample,
     }
 )
