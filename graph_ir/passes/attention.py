@@ -7,7 +7,8 @@ Three things, in one walk over the graph:
 - keys and values that a model repeated for grouped heads are taken before the repetition, so that
   their bytes are counted once per KV head;
 - a mask that is a constant is read: all true is "full", a triangle "causal", a band causal with a
-  window or "window"; any other stays an operand, with its exact density ("declared").
+  window or "window"; any other stays an operand, with its exact density ("declared"). Beside a bias
+  or padding that is no constant, such a mask is read as well, and only the rest stays an operand.
 
 Scores come out of one rounding instead of several, so results agree within the op's tolerance and
 not bit for bit. A query whose every key is masked gives 0 where the spelt-out form averages all values.
@@ -23,7 +24,7 @@ import numpy as np
 
 from siliform.graph_ir.graph import FreshNames, Graph, Node, Value
 from siliform.graph_ir.opspec import OpSpec
-from siliform.graph_ir.passes.masks import Content, content
+from siliform.graph_ir.passes.masks import LEAVES_OUT, Content, content
 from siliform.graph_ir.passes.scores import Mask, Reader, Scores
 
 
@@ -96,13 +97,32 @@ class _Recogniser:
     def _with_pattern(self, call: _Call) -> _Call:
         if call.mask is None or call.attributes["pattern"] != "full":
             return call
-        found = self._content(call.mask, call.q.type.shape[-2], call.k.type.shape[-2])
+        lengths = call.q.type.shape[-2], call.k.type.shape[-2]
+        found, rest = self._content(call.mask, *lengths), call.mask
+        if found is None:
+            found, rest = self._split(call.mask, *lengths)
         if found is None:
             return call
         attributes = {**call.attributes, "pattern": found.pattern, "window": found.window}
-        if found.needed:
+        if found.pattern == "declared":
             attributes["density"] = found.density
-        return replace(call, mask=call.mask if found.needed else None, attributes=attributes)
+        is_whole = rest is call.mask and not found.needed
+        return replace(call, mask=None if is_whole else rest, attributes=attributes)
+
+    def _split(self, mask: Value, queries: int, keys: int) -> tuple[Content | None, Value]:
+        """What a constant part of a mask says, and the rest: a bias or padding beside a causal mask."""
+        node = self.reader.producer(self.reader.through(mask, "expand", "contiguous", "dropout"))
+        pairs: tuple[tuple[Value, Value], ...] = ()
+        if node is not None and node.op.name in ("add", "logical_and"):
+            pairs = (node.operands, node.operands[::-1])  # type: ignore[assignment]
+        elif node is not None and node.op.name == "where":
+            outside = self.reader.constants.scalar(node.operands[2])
+            pairs = ((node.operands[0], node.operands[1]),) if outside and outside <= LEAVES_OUT else ()
+        for known, rest in pairs:
+            found = self._content(known, queries, keys)
+            if found is not None and found.pattern in ("causal", "window") and not found.needed:
+                return found, rest
+        return None, mask
 
     def _content(self, mask: Value, queries: int, keys: int) -> Content | None:
         key = mask.name, queries, keys
@@ -174,7 +194,7 @@ class _Recogniser:
         made = into or Value(self.fresh(f"{self.at.name}.{op}"), type)
         node = Node(spec, tuple(operands), (made,), filled, self.at.module, self.at.source)
         self.nodes.append(node)
-        self.reader.constants.learn(node)
+        self.reader.learn(node)
         return made
 
 

@@ -22,7 +22,7 @@ class Content:
 
     Attributes
     ----------
-    pattern : "full", "causal" or "window" (which say all there is to say), or "declared".
+    pattern : "full", "causal" or "window", which say all about the points left out, or "declared".
     window : as the op `attention` counts it: keys that a query of a causal window sees, itself
         included; or twice the reach of a symmetric one, plus one. 0 where there is none.
     density : share of the points that the mask keeps.
@@ -46,8 +46,8 @@ def content(mask: np.ndarray, queries: int, keys: int) -> Content:
     density = float(np.count_nonzero(kept) / kept.size) if kept.size else 1.0
     if kept.all():
         return Content("full", 0, 1.0, needed=biased)
-    pattern, window = ("declared", 0) if biased else _pattern(kept, queries, keys)
-    return Content(pattern, window, density, needed=pattern == "declared")
+    pattern, window = _pattern(kept, queries, keys)
+    return Content(pattern, window, density, needed=biased or pattern == "declared")
 
 
 def _distinct(mask: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from siliform.graph_ir.graph import Graph, Node, Value
@@ -35,10 +34,15 @@ class Reader:
 
     def __init__(self, graph: Graph) -> None:
         self.constants = ConstantValues(graph)
-        self._producers: Mapping[str, Node] = graph.producers
+        self._producers = dict(graph.producers)
         self._uses = {name: len(nodes) for name, nodes in graph.consumers.items()}
         for value in graph.outputs:
             self._uses[value.name] = self._uses.get(value.name, 0) + 1
+
+    def learn(self, node: Node) -> None:
+        """Take in a node that a pass adds."""
+        self._producers.update((v.name, node) for v in node.outputs)
+        self.constants.learn(node)
 
     def producer(self, value: Value | None) -> Node | None:
         """The node that makes a value."""

@@ -188,6 +188,34 @@ def test_windows_beside_batches():
     assert node.operand_types[0] == tensor("fp32", 2, 3, 4, 6, 8)
 
 
+@pytest.mark.parametrize("spelt_out", [False, True])
+def test_a_causal_mask_beside_a_bias(spelt_out: bool):
+    s = Spelt.out()
+    bias = s.b.parameter("bias", tensor("fp32", 1, 4, 6, 6))
+    if spelt_out:
+        graph = s.finish(s.op("add", s.op("add", s.scores(), bias), s.mask(causal(6, 6))))
+    else:
+        both = s.op("expand", s.op("add", bias, s.mask(causal(6, 6))), shape=(2, 4, 6, 6))
+        graph = s.b.finish(s.op("attention", s.q, s.k, s.v, both))
+    node = recognised(graph)
+    assert (node.attributes["pattern"], node.inputs[3]) == ("causal", bias)
+
+
+def test_a_causal_mask_beside_padding():
+    s = Spelt.out()
+    padding = s.b.input("padding", tensor("bool", 2, 1, 1, 6))
+    first = s.b.constant("first", tensor("bool", 6), np.arange(6) < 1)
+    some = s.op("logical_or", padding, first)
+    both = s.op("logical_and", some, s.mask(causal(6, 6), boolean=True))
+    node = recognised(s.b.finish(s.op("attention", s.q, s.k, s.v, both)))
+    assert (node.attributes["pattern"], node.inputs[3]) == ("causal", some)
+    s = Spelt.out()
+    bias = s.b.parameter("bias", tensor("fp32", 6))
+    both = s.op("where", s.mask(causal(6, 6), boolean=True), bias, s.number(LEAST))
+    node = recognised(s.b.finish(s.op("attention", s.q, s.k, s.v, both)))
+    assert (node.attributes["pattern"], node.inputs[3]) == ("causal", bias)
+
+
 def test_a_bias_per_merged_head():
     s = Spelt.out(lead=(8,))
     slopes = s.b.parameter("slopes", tensor("fp32", 8, 1, 6))
@@ -319,7 +347,7 @@ def test_reading_a_mask(mask: np.ndarray, pattern: str, window: int, needed: boo
 
 def test_a_bias_is_needed_whatever_it_leaves_out():
     slope = np.where(causal(4, 4), -0.5 * np.arange(4), -np.inf)
-    assert content(slope, 4, 4).pattern == "declared"
+    assert content(slope, 4, 4).pattern == "causal"
     assert content(slope, 4, 4).needed
     assert content(np.arange(16.0).reshape(4, 4), 4, 4).pattern == "full"
     assert content(np.arange(16.0).reshape(4, 4), 4, 4).needed
