@@ -10,8 +10,9 @@ from siliform.arch.accelerator import Accelerator
 from siliform.arch.program import Product, Program
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.graph import Graph
-from siliform.graph_ir.passes.assign_formats import assign_formats, parse_bits
+from siliform.graph_ir.passes.assign_formats import assign_formats
 from siliform.graph_ir.passes.fusion import fuse
+from siliform.graph_ir.passes.policy import parse_bits
 from siliform.simulator.bound import bound_report
 from siliform.simulator.costs import EnergyLaw
 from siliform.simulator.legalise import legalise

@@ -93,7 +93,9 @@ def _stacked(axes: Any, groups: Iterable[tuple[str, list[Part]]], report: Report
     for name, colour in COLOURS.items():
         widths = [sum(p.cycles for p in parts if p.bottleneck == name) for _, parts in rows]
         if any(widths):
-            axes.barh([label for label, _ in rows], widths, left=starts, color=colour, label=f"bound by {name}")
+            axes.barh(
+                [label for label, _ in rows], widths, left=starts, color=colour, label=f"bound by {name}"
+            )
             starts = [start + width for start, width in zip(starts, widths, strict=True)]
     axes.set_xlabel(f"cycles at {report.clock_hz / 1e9:.3g} GHz")
     axes.legend(frameon=False, fontsize=8)

@@ -118,7 +118,9 @@ def _homes(graph: Graph) -> dict[str, str]:
     homes = {v.name: v.name for v in graph.given}
     for node in graph.nodes:
         for value in node.outputs:
-            source = node.operands[0].name if node.op.movement in ("view", "append") and node.operands else None
+            source = (
+                node.operands[0].name if node.op.movement in ("view", "append") and node.operands else None
+            )
             homes[value.name] = homes[source] if source is not None else value.name
     return homes
 
@@ -181,7 +183,9 @@ def body_key(body: Graph) -> Any:
     rows = []
     for node in body.nodes:
         wired = [None if v is None else place[v.name] for v in node.inputs]
-        rows.append([node.op.name, wired, _attributes_key(node.attributes), [str(v.type) for v in node.outputs]])
+        rows.append(
+            [node.op.name, wired, _attributes_key(node.attributes), [str(v.type) for v in node.outputs]]
+        )
         for value in node.outputs:
             place[value.name] = len(place)
     return [rows, [place[v.name] for v in body.outputs]]

@@ -1,0 +1,178 @@
+"""The estimate: parts sum, laws hold, unknown is never free, more hardware never hurts."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import siliform as sf
+from siliform.arch.units.array import array_cycles
+from siliform.graph_ir.graph import Builder, Graph
+from siliform.graph_ir.ops import OPS
+from siliform.graph_ir.types import tensor
+from siliform.simulator.report import Report
+
+SCHEMA = json.loads((Path(__file__).parents[3] / "simulator/report.schema.json").read_text())
+DESIGNS = (
+    "edge-32x32",
+    "edge-16x16-gemmini",
+    "server-128x128",
+    "acceltran-edge",
+    "nvidia-a100",
+    "nvidia-h100",
+)
+
+
+def product(m: int, n: int, k: int, form: str = "int8") -> Graph:
+    b = Builder(f"gemm:{m},{n},{k},{form}")
+    x = b.input("x", tensor(form, m, k))
+    return b.finish(b(OPS["linear"], x, b.parameter("w", tensor(form, n, k))))
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize("law", ["model", "bound"])
+def test_parts_sum_to_totals_and_the_json_keeps_its_schema(block: Graph, design: str, law: str) -> None:
+    report = sf.estimate(block, sf.accelerator(design), law=law)
+    told = json.loads(report.to_json())
+    jsonschema.validate(told, SCHEMA)
+    for key in ("cycles", "dram_bytes", "macs", "macs_dense"):
+        assert told[key] == sum(part[key] for part in told["parts"]), key
+    if told["energy_j"] is None:
+        assert told["provenance"]["energy_j"]["kind"] == "absent"
+        assert told["provenance"]["energy_j"]["source"]
+    else:
+        assert told["energy_j"] == math.fsum(part["energy_j"] for part in told["parts"]) > 0
+        for part in told["parts"]:
+            assert part["energy_j"] == pytest.approx(math.fsum(part["energy_by_cause_j"].values()))
+    assert 0 < told["utilization"] <= 1
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(1, 200),
+    st.integers(1, 200),
+    st.integers(1, 200),
+    st.sampled_from(["weight-stationary", "output-stationary", "input-stationary"]),
+    st.sampled_from(["none", "double-buffered", "bound"]),
+    st.sampled_from([(32, 32), (16, 8), (7, 13)]),
+)
+def test_a_product_that_fits_takes_the_closed_form(
+    m: int, n: int, k: int, flow: str, overlap: str, side
+) -> None:  # type: ignore[no-untyped-def]
+    chip = sf.accelerator(
+        "edge-32x32",
+        **{
+            "array.rows": side[0],
+            "array.columns": side[1],
+            "array.dataflow": flow,
+            "array.overlap": overlap,
+            "scratchpad.double_buffered": False,
+            "dram.bandwidth_bytes_per_second": "100 TB/s",
+        },
+    )
+    part = sf.estimate(product(m, n, k), chip, bits="traced").parts[0]
+    assert part.unit == "vector" or part.compute_cycles == array_cycles(
+        m, n, k, *side, dataflow=flow, overlap=overlap
+    )
+
+
+def test_the_program_moves_the_bytes_that_the_report_counts(block: Graph) -> None:
+    for design in DESIGNS:
+        chip = sf.accelerator(design)
+        report, program = sf.estimate(block, chip), sf.compile(block, chip)
+        assert [b.name for b in program.blocks] == [p.name for p in report.parts]
+        for made, part in zip(program.blocks, report.parts, strict=True):
+            assert made.bytes_through("dram") == part.dram_bytes, (design, made.name)
+
+
+def _latency(graph: Graph, **changes: object) -> Report:
+    return sf.estimate(graph, sf.accelerator("edge-32x32", **changes))
+
+
+def test_more_bandwidth_or_scratchpad_is_never_slower(make_block: Callable[..., Graph]) -> None:
+    graph = make_block(tokens=64, width=64)
+    slow = [
+        _latency(graph, **{"dram.bandwidth_bytes_per_second": f"{g} GB/s"}).cycles for g in (1, 4, 16, 64)
+    ]
+    assert slow == sorted(slow, reverse=True)
+    assert slow[0] > slow[-1]
+    small = [_latency(graph, **{"scratchpad.bytes": f"{s} KiB"}).cycles for s in (8, 32, 128, 512)]
+    assert small == sorted(small, reverse=True)
+    assert small[0] > small[-1]
+
+
+def test_the_bound_is_below_the_model_on_every_design(block: Graph) -> None:
+    for design in DESIGNS:
+        chip = sf.accelerator(design)
+        assert sf.estimate(block, chip, law="bound").cycles <= sf.estimate(block, chip).cycles
+
+
+def test_traffic_is_at_least_compulsory_and_residency_saves_some(block: Graph) -> None:
+    given_bytes = block.weight_bytes + sum(v.type.bytes for v in (*block.inputs, *block.outputs))
+    chip = {"array.formats": ["fp32"]}
+    away = sf.estimate(
+        block, sf.accelerator("edge-32x32", **chip, **{"scratchpad.resident_percent": 0}), bits="traced"
+    )
+    kept = sf.estimate(block, sf.accelerator("edge-32x32", **chip), bits="traced")
+    assert given_bytes <= kept.dram_bytes < away.dram_bytes
+
+
+def test_a_causal_mask_halves_what_is_costed(make_block: Callable[..., Graph]) -> None:
+    full, causal = make_block(pattern="full"), make_block(pattern="causal")
+    assert causal.macs_dense == full.macs_dense == full.macs
+    assert full.macs - causal.macs == 2 * 2 * 16 * (16 * 15 // 2)  # products, heads, width, pairs left out
+
+
+def test_objectives_are_each_best_at_their_own(make_block: Callable[..., Graph]) -> None:
+    graph, chip = (
+        make_block(tokens=128, width=128),
+        sf.accelerator("edge-32x32", **{"scratchpad.bytes": "32 KiB"}),
+    )
+    found = {o: sf.estimate(graph, chip, objective=o) for o in ("latency", "energy", "edp")}
+    assert found["latency"].cycles == min(r.cycles for r in found.values())
+    assert found["energy"].energy_j == min(r.energy_j or 0 for r in found.values())
+
+
+def test_the_same_report_prints_the_same_text(make_block: Callable[..., Graph]) -> None:
+    texts = {sf.estimate(make_block(), sf.accelerator("edge-32x32")).to_json() for _ in range(2)}
+    assert len(texts) == 1
+
+
+def test_an_op_without_a_unit_is_an_error_that_names_it() -> None:
+    b = Builder("odd")
+    x = b.input("x", tensor("fp32", 4, 4))
+    with b.at("head", "mine.py:7"):
+        graph = b.finish(b(OPS["sin"], x))
+    chip = sf.accelerator("edge-32x32", **{"special.ops": {"exp": 1}})
+    with pytest.raises(sf.UserError) as error:
+        sf.estimate(graph, chip, bits="traced")
+    assert error.value.asked == "sin(fp32[4,4]) on edge-32x32"
+    assert error.value.where == "mine.py:7"
+    assert "not sin" in error.value.found
+    assert "the units are array (array), vector (vector), special (special)" in error.value.next_step
+
+
+def test_a_scratchpad_too_small_for_any_tile_says_how_much_is_needed(
+    make_block: Callable[..., Graph],
+) -> None:
+    tiny = {"scratchpad.bytes": 64, "scratchpad.banks": 1, "accumulator.bytes": 64, "accumulator.banks": 1}
+    with pytest.raises(sf.UserError) as error:
+        sf.estimate(make_block(tokens=256, width=256), sf.accelerator("edge-16x16-gemmini", **tiny))
+    assert "bytes" in error.value.found
+    assert "block.py" in error.value.where
+    assert "at least" in error.value.next_step
+
+
+@pytest.mark.parametrize(("option", "value"), [("law", "guess"), ("objective", "speed")])
+def test_an_unknown_choice_is_an_error_with_the_choices(block: Graph, option: str, value: str) -> None:
+    with pytest.raises(sf.UserError) as error:
+        sf.estimate(block, sf.accelerator("edge-32x32"), **{option: value})  # type: ignore[arg-type]
+    assert error.value.asked == f"--{option} {value}"
+    assert "use one of: " in error.value.next_step
