@@ -40,8 +40,9 @@ class Mixer(nn.Module):
         signal = functional.silu(self.conv(signal.transpose(1, 2))[..., : x.shape[1]])  # [B, D, T]
         step, b, c = self._selected(signal.transpose(1, 2))
         decay = -torch.exp(self.log_decay)
-        scanned = selective_scan(signal, step.transpose(1, 2), decay, b.transpose(1, 2), c.transpose(1, 2))
-        scanned = scanned + signal * self.skip.unsqueeze(-1)
+        scanned = selective_scan(
+            signal, step.transpose(1, 2), decay, b.transpose(1, 2), c.transpose(1, 2), self.skip
+        )
         return self.out_proj(scanned.transpose(1, 2) * functional.silu(gate))
 
     def advance(

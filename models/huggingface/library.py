@@ -144,11 +144,22 @@ def _preferred(config: Any) -> tuple[str, ...]:
     return ("AutoModelForImageTextToText", "AutoModel") if two_towers else AUTO_CLASSES
 
 
-def build(config: Any, head: str, dtype: Any) -> Any:
-    """The module, in evaluation mode, on the device and from the generator that are current."""
+def build(config: Any, head: str, dtype: Any, where: str) -> Any:
+    """The module, in evaluation mode, on the device and from the generator that are current.
+
+    UserError where the class cannot be built from these values, such as sizes that do not divide.
+    """
     import transformers
 
     cls = getattr(transformers, head)
-    with quiet():
-        make = cls.from_config if head.startswith("Auto") else cls._from_config
-        return make(config, dtype=dtype).eval()
+    make = cls.from_config if head.startswith("Auto") else cls._from_config
+    try:
+        with quiet():
+            return make(config, dtype=dtype).eval()
+    except Exception as error:  # the classes check their sizes with errors of many types
+        raise UserError(
+            asked=f"{head} from a configuration of the type {config.model_type!r}",
+            found=" ".join(str(error).split()) or type(error).__name__,
+            where=where,
+            next_step="correct the sizes: the library's own class does not accept them together",
+        ) from error

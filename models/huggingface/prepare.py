@@ -17,10 +17,11 @@ def prepare(spec: ModelSpec, request: Request, seed: int | None) -> Prepared:
     """The library's module of `spec` with inputs of the sizes of `request`."""
     values = dict(spec.configuration)
     _apply_image(spec, request, values)
-    config = configuration(values, spec.source or spec.name)
+    where = spec.source or spec.name
+    config = configuration(values, where)
     draw = Draw(seed)
     with draw.building():
-        module = build(config, spec.head, DTYPES[spec.format])
+        module = build(config, spec.head, DTYPES[spec.format], where)
     decode = request.phase == "decode"
     if decode:
         decoding.check_decodes(module, spec.name)

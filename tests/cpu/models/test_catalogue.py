@@ -1,7 +1,9 @@
 """The built-in models: their names, their parameters, their refusals."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -196,3 +198,13 @@ def test_building_a_model_is_quiet():
     code = "from siliform.models import prepare; prepare('mixtral-8x7b'); prepare('wav2vec2-base')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_transformers_loads_beside_our_room_named_kernels():
+    """The library probes for a distribution of that name, and from the checkout it finds our folder."""
+    code = "import kernels, transformers; transformers.BertModel; print(hasattr(kernels, 'torch_op'))"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout == "False\n"

@@ -67,3 +67,21 @@ def test_decoding_continues_a_forward_pass(family):
         stepped = step.module(*step.inputs)[0]
         at_once = whole.module(input_ids=tokens).logits[:, -1:]
     torch.testing.assert_close(stepped, at_once, atol=1e-5, rtol=1e-4)
+
+
+def test_mamba_steps_as_its_scan_does():
+    """Token by token from an empty state, the step gives the logits of the whole scan."""
+    spec = FIRST["mamba"].tiny()
+    whole = prepare(spec, Request(sequence=6), seed=4)
+    step = prepare(spec, Request(phase="decode"), seed=4)
+    (tokens,) = whole.inputs
+    layers = spec.configuration["layers"]
+    states = [[torch.zeros_like(t) for t in held] for held in step.inputs[1:]]
+    stepped = []
+    with torch.no_grad():
+        for token in tokens.split(1, dim=1):
+            logits, *after = step.module(token, *states)
+            states = [after[:layers], after[layers:]]
+            stepped.append(logits)
+        at_once = whole.module(tokens)
+    torch.testing.assert_close(torch.cat(stepped, dim=1), at_once, atol=1e-5, rtol=1e-4)

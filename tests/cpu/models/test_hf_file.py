@@ -116,6 +116,13 @@ def test_a_value_that_the_class_refuses_is_told(tmp_path):
     assert "hidden_size" in told.found
 
 
+def test_sizes_that_do_not_fit_together_are_told(tmp_path):
+    told = refusal(written(tmp_path, BERT | {"num_attention_heads": 5}))
+    assert told.asked == "AutoModel from a configuration of the type 'bert'"
+    assert "32" in told.found
+    assert told.where == f"{tmp_path}/config.json"
+
+
 def test_an_unknown_dtype_is_told(tmp_path):
     told = refusal(written(tmp_path, BERT | {"dtype": "float7"}))
     assert told.next_step == "use one of float32, float16, bfloat16, float64"
