@@ -22,6 +22,7 @@ A group of zeros has the scale 1 (the least e8m0 scale, where scales are e8m0).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import frexp, prod
 from typing import Literal
@@ -177,6 +178,28 @@ def real(quantised: Quantised) -> np.ndarray:
     format = quantised.format
     assert isinstance(format, Scaled)
     return quantised.levels * format.spread(quantised.scale, quantised.shape)
+
+
+def concatenate(parts: Sequence[Quantised], axis: int) -> Quantised:
+    """Tensors of one scaled format behind one another along `axis`, levels and scales untouched.
+
+    ValueError where that has no form without requantising: scales per tensor that differ, channel
+    scales of another axis that differ, or blocks along `axis`.
+    """
+    format = parts[0].format
+    assert isinstance(format, Scaled)
+    place = axis % parts[0].ndim
+    levels = np.concatenate([part.levels for part in parts], axis=place)
+    if format.granularity == "channel" and format.size == place:
+        return Quantised(levels, np.concatenate([part.scale for part in parts]), format)
+    if format.granularity == "block" and place != parts[0].ndim - 1:
+        return Quantised(levels, np.concatenate([part.scale for part in parts], axis=place), format)
+    if format.granularity == "block" or any((part.scale != parts[0].scale).any() for part in parts):
+        raise ValueError(
+            f"{format.name} tensors one behind another along axis {place} have no scales in common; "
+            f"use {format.item.name}@channel{place}, whose scales follow the axis"
+        )
+    return Quantised(levels, parts[0].scale, format)
 
 
 def greatest_power(element: Format) -> int:

@@ -14,6 +14,9 @@ What a rule's formats do to a product (linear, matmul, grouped_matmul, conv, att
   embedding dequantises the rows it reads. A rule for the product's module can choose a wider
   format for both. Any other reader of a stored weight reads it through one ``dequantize`` node.
 - Where two products share a weight and rules differ, the first product's rule decides.
+- **Blocks** run along the last axis. Where a product sums over another (v of attention, b of matmul),
+  they are multiplied in before the sum; a conv, whose last axis is a few pixels, gets one scale per
+  output channel or tensor in the same scale format instead.
 
 A policy's wide format retypes every other float of 16 bits or more. A ``cast`` is put behind a node
 whose result would otherwise change its format, and one that has nothing to do any more is gone.
@@ -171,7 +174,7 @@ class _Assignment:
             for position, axis in narrow_operands(node).items():
                 rule = self.rules.get(node.name)
                 if node.inputs[position] == value and rule is not None and rule.weight is not None:
-                    return _scaled(rule.weight, f"channel{axis % value.type.rank}")
+                    return _scaled(rule.weight, f"channel{axis % value.type.rank}", node)
         return None
 
     def _cache_format(self, state: Value) -> Format | None:
@@ -183,7 +186,7 @@ class _Assignment:
         for node in self.graph.consumers.get(appends[0].name, ()):
             rule = self.rules.get(node.name)
             if node.op.name == "attention" and rule is not None and rule.activation is not None:
-                return _scaled(rule.activation, f"channel{axis}")
+                return _scaled(rule.activation, f"channel{axis}", node)
         return None
 
     # --- nodes ----------------------------------------------------------------------------------
@@ -198,7 +201,7 @@ class _Assignment:
         if node.op is self.ops["cast"] and inputs[0] is not None and inputs[0].type == self._wanted(node):
             self.known[node.name] = inputs[0]
             return
-        types = node.op.types(*(v and v.type for v in inputs), **attributes)
+        types = node.op.types(*(None if v is None else v.type for v in inputs), **attributes)
         outputs = tuple(Value(v.name, t) for v, t in zip(node.outputs, types, strict=True))
         self.nodes.append(replace(node, inputs=inputs, outputs=outputs, attributes=attributes))
         for old, new in zip(node.outputs, outputs, strict=True):
@@ -234,7 +237,7 @@ class _Assignment:
         is_weight = node.op.operands[position].name == "weight"
         name = rule.weight if is_weight else rule.activation
         where = f"channel{axes[position] % value.type.rank}" if is_weight else "tensor"
-        return value if name is None else self._quantize(value, _scaled(name, where), node)
+        return value if name is None else self._quantize(value, _scaled(name, where, node), node)
 
     def _quantize(self, value: Value, format: Format, node: Node) -> Value:
         return self._once("quantize", value, node, format=format.name)
@@ -262,10 +265,13 @@ class _Assignment:
         return self.shared[key]
 
 
-def _scaled(name: str, where: str) -> Format:
+def _scaled(name: str, where: str, node: Node) -> Format:
     """The scaled format of a rule: as named, or the element with scales `where` they belong."""
     known = format_named(name)
-    return known if isinstance(known, Scaled) else format_named(f"{name}@{where}")
+    if isinstance(known, Scaled) and (known.granularity != "block" or node.op.kind != "convolution"):
+        return known
+    scale = known.scale.name if isinstance(known, Scaled) else "fp32"
+    return format_named(f"{known.element.name}@{where}:{scale}")
 
 
 def _rounded(array: Any, format: Format) -> Any:
