@@ -5,6 +5,7 @@ from __future__ import annotations
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.formats import format_named
 from siliform.graph_ir.graph import Builder, Graph
+from siliform.graph_ir.ops.binary import cast
 from siliform.graph_ir.ops.linear import linear
 from siliform.graph_ir.types import TensorType
 
@@ -12,7 +13,8 @@ from siliform.graph_ir.types import TensorType
 def gemm_graph(name: str) -> Graph:
     """x [M, K] times a weight [N, K]: y [M, N], all operands in `format` (fp32 if left out).
 
-    Integer operands give an int32 result.
+    Integer products accumulate in int32 and leave saturated to the operands' format, as a layer
+    between two others would.
     """
     parts = [part.strip() for part in name.removeprefix("gemm:").split(",")]
     if len(parts) not in (3, 4) or not all(part.isascii() and part.isdigit() for part in parts[:3]):
@@ -25,7 +27,10 @@ def gemm_graph(name: str) -> Graph:
     x = builder.input("x", TensorType((m, k), element))
     weight = builder.parameter("weight", TensorType((n, k), element))
     with builder.at(module="gemm", source=name):
-        return builder.finish(builder(linear, x, weight, name="y"))
+        result = builder(linear, x, weight, name="y")
+        if element.kind == "integer" and result.type.format != element:
+            result = builder(cast, result, format=element.name)
+        return builder.finish(result)
 
 
 def _malformed(name: str, found: str) -> UserError:

@@ -24,14 +24,13 @@ def run(out: Path) -> dict[str, Any]:
 
     Returns the summary that is written to ``summary.json``.
     """
-    from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     from siliform.simulator.pictures import write_pictures
-    from siliform.simulator.tables import print_report
+    from siliform.simulator.tables import print_report, wide_console
 
     out.mkdir(parents=True, exist_ok=True)
-    console = Console(stderr=True)
+    console = wide_console(stderr=True)
     rows = []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:

@@ -68,15 +68,37 @@ def show_design(name: str, overrides: Mapping[str, Any], as_json: bool) -> None:
 
 
 def list_models(as_json: bool) -> None:
-    """Every built-in model."""
-    from siliform.models import catalogue_rows
+    """Every built-in model with its family, format, default input and parameters."""
+    from siliform.models import MODELS
 
-    rows = catalogue_rows()
+    rows = [
+        {
+            "name": spec.name,
+            "family": spec.family,
+            "format": spec.format,
+            "sequence": spec.sequence,
+            "parameters": spec.parameters,
+            "source": spec.source,
+        }
+        for spec in MODELS.values()
+    ]
     if as_json:
         _json({"models": rows})
         return
-    columns = tuple(rows[0]) if rows else ()
-    _table(columns, [tuple(str(r[c]) for c in columns) for r in rows])
+    _table(
+        ("model", "family", "format", "--seq", "parameters", "source of the configuration"),
+        [
+            (
+                str(r["name"]),
+                str(r["family"]),
+                str(r["format"]),
+                "fixed" if r["sequence"] is None else str(r["sequence"]),
+                "n/a" if r["parameters"] is None else f"{r['parameters']:,}",
+                str(r["source"]),
+            )
+            for r in rows
+        ],
+    )
 
 
 def design_schema() -> Any:
@@ -100,12 +122,13 @@ def _json(content: Any) -> None:
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from siliform.simulator.tables import wide_console
 
     table = Table(box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, no_wrap=column in columns[:1])
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    wide_console().print(table)

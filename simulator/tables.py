@@ -23,14 +23,19 @@ def engineering(value: float | None, unit: str) -> str:
     return f"{value / 10 ** (3 * exponent):.3g} {prefix}{unit}"
 
 
+def wide_console(stderr: bool = False) -> Any:
+    """A console as wide as its terminal, or WIDE_COLUMNS where there is none."""
+    from rich.console import Console
+
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=WIDE_COLUMNS)
+
+
 def print_report(report: Report, depth: int = 3, console: Any = None) -> None:
     """Print totals, then a row per group of modules, then the kinds of work."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = console or Console()
-    if not console.is_terminal:
-        console = Console(file=console.file, width=WIDE_COLUMNS)
+    console = console or wide_console()
     console.print(_headline(report))
     table = Table(title=f"{report.model} on {report.design}, by module", title_justify="left")
     for name in ("module", "nodes"):
