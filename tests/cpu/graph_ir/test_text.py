@@ -6,10 +6,12 @@ import pytest
 
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.graph import Builder, Graph
+from siliform.graph_ir.ops import OPS, op_named
 from siliform.graph_ir.ops.linear import linear
 from siliform.graph_ir.ops.matmul import matmul
 from siliform.graph_ir.text import parse_graph, print_graph, print_node
 from siliform.graph_ir.types import tensor
+from siliform.graph_ir.verify import verify
 
 PAIR = """graph "pair" {
   input %x : fp32[4,8]
@@ -171,3 +173,66 @@ def test_literals_keep_their_kind():
     assert value == (1, 2.0, 1e-05, True, None, "a", {"k": (1,)}, float("inf"), float("-inf"))
     assert isinstance(value[1], float)
     assert json.dumps(value) == written
+
+
+NESTED = """graph "outer" {
+  input %x : fp32[2,3]
+  %y : fp32[2,3], %h : fp32[2,3] = fused(%x) {body = graph "neg+inner" {
+    input %x : fp32[2,3]
+    %h : fp32[2,3] = neg(%x) @ "a" from "m.py:1"
+    %y : fp32[2,3] = fused(%h) {body = graph "relu" {
+      input %h : fp32[2,3]
+      %y : fp32[2,3] = relu(%h)
+      return %y
+    }}
+    return %y, %h
+  }} @ "block" from "m.py:2"
+  return %y, %h
+}
+"""
+
+
+def test_bodies_are_nested_and_have_names_of_their_own():
+    graph = parse_graph(NESTED)
+    assert print_graph(graph) == NESTED
+    assert verify(graph) is graph
+    (outer,) = graph.nodes
+    assert [n.op.name for n in outer.attributes["body"].nodes] == ["neg", "fused"]
+    assert (outer.module, outer.source) == ("block", "m.py:2")
+
+
+def test_a_mistake_in_a_body_is_shown_where_it_is():
+    with pytest.raises(UserError) as caught:
+        parse_graph(NESTED.replace("relu(%h)", "relu(%x)"), "nested.graph")
+    assert caught.value.where.startswith("nested.graph:8:29\n        %y : fp32[2,3] = relu(%x)\n")
+    with pytest.raises(UserError, match=r"operands \['fp32\[2,3\]'\] for a body that takes"):
+        parse_graph(
+            NESTED.replace("input %h : fp32[2,3]", "input %h : fp32[3,2]").replace(
+                "%y : fp32[2,3] = r", "%y : fp32[3,2] = r"
+            )
+        )
+
+
+def test_every_attribute_is_written_and_defaults_may_be_left_out():
+    b = Builder("attributes")
+    x = b.input("x", tensor("fp32", 2, 6, 8))
+    graph = b.finish(b(op_named("layer_norm"), x, eps=1e-6), b(op_named("softmax"), x))
+    text = print_graph(graph)
+    assert "layer_norm(%x) {dims = 1, eps = 1e-06}" in text
+    assert "softmax(%x) {axis = -1}" in text
+    assert print_graph(parse_graph(text.replace(" {axis = -1}", "").replace("dims = 1, ", ""))) == text
+
+
+def test_numerics_are_written_and_checked():
+    spec = next(op for op in OPS.values() if op.variants and not any(a.required for a in op.attributes))
+    variant = next(iter(spec.variants))
+    b = Builder("numerics")
+    x = b.input("x", tensor("fp32", 4, 4))
+    needed = [o for o in spec.operands if not o.optional]
+    text = print_graph(b.finish(b(spec, *[x] * len(needed), numerics=variant)))
+    assert f'numerics = "{variant}"' in text
+    assert print_graph(parse_graph(text)) == text
+    with pytest.raises(
+        UserError, match=f"the unknown name 'guess' where the name of a numeric variant of {spec.name}"
+    ):
+        parse_graph(text.replace(f'"{variant}"', '"guess"'))
