@@ -10,6 +10,7 @@ Three things, in one walk over the graph:
   window or "window"; any other stays an operand, with its exact density ("declared"). Beside a bias
   or padding that is no constant, such a mask is read as well, and only the rest stays an operand.
 
+A product or softmax with `numerics` of its own stays as it is, since `attention` has no such form.
 Scores come out of one rounding instead of several, so results agree within the op's tolerance and
 not bit for bit. A query whose every key is masked gives 0 where the spelt-out form averages all values.
 """
@@ -78,7 +79,7 @@ class _Recogniser:
         return _Call(q, k, v, mask, dict(node.attributes))
 
     def _recognised(self, node: Node) -> _Call | None:
-        if node.op.name != "matmul":
+        if node.op.name != "matmul" or "numerics" in node.attributes:
             return None
         soft = self.reader.probabilities(node.inputs[0])
         scores = self.reader.scores(soft.inputs[0]) if soft is not None else None

@@ -71,7 +71,7 @@ class Reader:
     def scores(self, value: Value | None) -> Scores | None:
         """The scaled and masked product that makes a value, or None where it is something else."""
         node = self.sole_producer(value)
-        if node is None:
+        if node is None or "numerics" in node.attributes:
             return None
         name = node.op.name
         if name == "matmul":

@@ -312,6 +312,19 @@ def test_what_is_no_attention_is_left_alone():
     assert count(s.finish(s.op("exp", s.scores())))["attention"] == 0
 
 
+@pytest.mark.parametrize("where", ["scores", "softmax", "values"])
+def test_numerics_are_never_lost(where: str):
+    s = Spelt.out()
+
+    def chosen(op: str, place: str) -> dict[str, str]:
+        return {"numerics": next(iter(op_named(op).variants))} if place == where else {}
+
+    scores = s.op("matmul", s.q, s.turned(s.k), **chosen("matmul", "scores"))
+    soft = s.op("softmax", scores, axis=-1, **chosen("softmax", "softmax"))
+    graph = s.b.finish(s.op("matmul", soft, s.v, **chosen("matmul", "values")))
+    assert attention(graph).is_same_as(graph)
+
+
 def band(queries: int, keys: int, behind: int, ahead: int) -> np.ndarray:
     distance = np.arange(keys) - (np.arange(queries)[:, None] + keys - queries)
     made: np.ndarray = (distance >= -behind) & (distance <= ahead)
