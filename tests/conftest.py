@@ -35,7 +35,7 @@ def committed(request: pytest.FixtureRequest) -> Compare:
     update = request.config.getoption("--update-golden")
 
     def compare(path: Path | str, text: str) -> None:
-        file = ROOT / "tests" / "golden" / path
+        file = (ROOT / "tests" / "golden" / path).resolve()  # also where the folder is not there yet
         before = file.read_text(encoding="utf-8") if file.exists() else ""
         if before == text:
             return

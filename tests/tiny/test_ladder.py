@@ -17,10 +17,10 @@ ROOT = Path(__file__).parents[2]
 DYNAMIC = ("__import__", "import_module")
 LADDER = {  # room: (rooms below, libraries anywhere, libraries inside functions)
     "graph_ir": ("", "numpy ml_dtypes safetensors", "networkx"),
-    "arch": ("graph_ir", "numpy pydantic", "matplotlib"),
+    "arch": ("graph_ir", "numpy pydantic", "pandas matplotlib"),
     "simulator": ("arch graph_ir", "numpy simpy numba", "pandas rich matplotlib"),
     "rtl": ("arch graph_ir", "numpy pyrtl cocotb", "matplotlib"),
-    "kernels": ("graph_ir", "numpy torch triton", ""),
+    "kernels": ("graph_ir", "numpy ml_dtypes torch triton", ""),
     "models": ("kernels graph_ir", "numpy ml_dtypes torch", "transformers"),
     "dse": ("simulator arch graph_ir", "numpy", "pymoo optuna sklearn distributed pandas matplotlib"),
     "siliform": (
