@@ -155,14 +155,25 @@ class _Flattening:
             self.products.append(
                 ProductWork(contraction, formats, (self._outer(pair[0]), self._outer(pair[1])), node)
             )
-        elif space.body:
+        elif space.body and not self.saturating_drain(node):
             counts = {name: space.count(name) for name in space.body}
             inside = self.attention_scalars if node is self.attention else self.scalars
             inside.append(ScalarWork(counts, scalar_format(node)))
-        elif not self.strided_store(node):
+        elif not space.body and not self.strided_store(node):
             bits = max((v.type.format.bits for v in (*node.outputs, *node.operands)), default=8)
             elements = sum(a.elements(space.extents) for a in (*space.reads, *space.writes))
             self.moved_bytes += -(-elements * bits // 8)
+
+    def saturating_drain(self, node: Node) -> bool:
+        """Whether a cast only cuts a product's integer sums to a narrower integer.
+
+        Declared rule: that costs nothing of its own, because the path out of the accumulators
+        clips and drops bits without a cycle.
+        """
+        formats = [v.type.format for v in (*node.operands, *node.outputs)]
+        products = {p.node.name for p in self.products}
+        integers = all(f.element is f and f.kind == "integer" for f in formats)
+        return node.op.name == "cast" and integers and node.operands[0].name in products
 
     def strided_store(self, node: Node) -> bool:
         """Whether a copy only lays out what another node of the same body just made.
