@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from siliform.graph_ir.arithmetic import contract
+from siliform.graph_ir.formats import Quantised, format_named
 from siliform.graph_ir.ops.common import float_of, promoted, rearranged, wide
 from siliform.graph_ir.ops.softmax import shifted_exponentials
 from siliform.graph_ir.opspec import OpSpec
@@ -155,10 +156,27 @@ def _reference(
     scores = _masked(scores, seen.allowed())
     scores = _masked(scores, mask)
     _, grown, total = shifted_exponentials(scores, -1)
-    weights = np.divide(grown, total, out=np.zeros_like(grown), where=total > 0)
-    weights = weights.reshape(*grouped[:-1], k.shape[-2])
-    result = contract("...grqs,...gsd->...grqd", weights, v).reshape(*q.shape[:-1], v.shape[-1])
-    return result.astype(_result_dtype(q, k, v), copy=False)
+    grown = grown.reshape(*grouped[:-1], k.shape[-2])
+    made = _average(grown, total.reshape(*grouped[:-1], 1), v)
+    return made.reshape(*q.shape[:-1], v.shape[-1]).astype(_result_dtype(q, k, v), copy=False)
+
+
+def _average(grown: np.ndarray, total: np.ndarray, v: Any) -> np.ndarray:
+    """v weighted by the exponentials `grown` over their sums `total`; 0 where a sum is 0.
+
+    Where v is quantised, so are the exponentials, whose greatest of each row is 1: into v's element
+    format, 1 on its greatest value (binary01 where v is binary). Levels are summed exactly, and the
+    result is divided in fp32 by the sum of the quantised exponentials.
+    """
+    equation = "...grqs,...gsd->...grqd"
+    if not isinstance(v, Quantised):
+        return contract(equation, np.divide(grown, total, out=np.zeros_like(grown), where=total > 0), v)
+    item = format_named("binary01") if v.format.kind == "binary" else v.format.element
+    levels = item.round(grown * item.max)
+    held = levels.astype(np.int64 if item.is_integer_like else np.float64)
+    sums = contract(equation, Quantised(held, np.asarray(1.0), format_named(f"{item.name}@tensor")), v)
+    count = held.sum(axis=-1, keepdims=True).astype(np.float32)
+    return np.divide(sums, count, out=np.zeros_like(sums), where=count > 0)
 
 
 def _result_dtype(*operands: Any) -> np.dtype:
