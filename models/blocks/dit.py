@@ -25,6 +25,8 @@ def modulated(x: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor) -> torc
 class StepEmbedding(nn.Module):
     """Time steps [B] -> [B, W]: sines and cosines of 256 wavelengths, then two layers."""
 
+    rates: torch.Tensor
+
     def __init__(self, width: int, wavelengths: int = 256) -> None:
         super().__init__()
         half = wavelengths // 2
@@ -34,7 +36,8 @@ class StepEmbedding(nn.Module):
 
     def forward(self, steps: torch.Tensor) -> torch.Tensor:
         angles = steps.unsqueeze(1) * self.rates
-        return self.layers(torch.cat([torch.cos(angles), torch.sin(angles)], dim=-1))
+        embedded: torch.Tensor = self.layers(torch.cat([torch.cos(angles), torch.sin(angles)], dim=-1))
+        return embedded
 
 
 class Attention(nn.Module):

@@ -7,6 +7,8 @@ size.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -106,7 +108,7 @@ class MambaStep(nn.Module):
         after: list[tuple[torch.Tensor, torch.Tensor]] = []
         layers = zip(self.model.norms, self.model.mixers, windows, recurrences, strict=True)
         for norm, mixer, window, state in layers:
-            mixed, window, state = mixer.advance(norm(x), window, state)
+            mixed, window, state = cast(Mixer, mixer).advance(norm(x), window, state)
             after.append((window, state))
             x = x + mixed
         logits = functional.linear(self.model.norm(x), self.model.embedding.weight).unsqueeze(1)

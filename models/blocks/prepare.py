@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 
@@ -12,6 +12,8 @@ from siliform.models.drawing import DTYPES, Draw
 from siliform.models.request import Request
 from siliform.models.spec import ModelSpec, Prepared
 
+Block = TypeVar("Block", bound=nn.Module)
+
 
 def prepare(spec: ModelSpec, request: Request, seed: int | None) -> Prepared:
     """Our module of `spec` with inputs of the sizes of `request`."""
@@ -19,7 +21,7 @@ def prepare(spec: ModelSpec, request: Request, seed: int | None) -> Prepared:
     return makers[spec.head](spec, request, Draw(seed))
 
 
-def _build(cls: type[nn.Module], spec: ModelSpec, values: dict[str, Any], draw: Draw) -> nn.Module:
+def _build(cls: type[Block], spec: ModelSpec, values: dict[str, Any], draw: Draw) -> Block:
     with draw.building():
         return cls(**values).to(DTYPES[spec.format]).eval()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from siliform.graph_ir.errors import UserError
+from siliform.models.huggingface.inputs import shapes_only
 
 #: Tensors of a cache's layer that live across calls, and the wrapper's parameter for each.
 PLACES = {"keys": "keys", "values": "values", "conv_states": "windows", "recurrent_states": "recurrences"}
@@ -84,9 +85,9 @@ class Decoder(nn.Module):
     the logits [B, 1, vocabulary] and the states after the step, in the order of the cache.
     """
 
-    def __init__(self, model: nn.Module, cache: Any) -> None:
+    def __init__(self, model: Any, cache: Any) -> None:
         super().__init__()
-        self.model = model
+        self.model: Any = model
         self._cache = _bare(cache)
         self._slots = tuple(slot for slot, _ in tensors(cache))
 
@@ -152,27 +153,8 @@ def filled_cache(module: Any, prefill: dict[str, Any]) -> Any:
 
     On the meta device its tensors have shapes only.
     """
-    shapes_only = module.device.type == "meta"
-    with torch.no_grad(), _without_data(module) if shapes_only else nullcontext():
+    with torch.no_grad(), shapes_only(module) if module.device.type == "meta" else nullcontext():
         return module(**{**prefill, "use_cache": True}).past_key_values
-
-
-@contextmanager
-def _without_data(module: Any) -> Iterator[None]:
-    """Run the module for its shapes: nothing may look at a value.
-
-    The library knows not to under fake tensors (a bare meta tensor it asks for values), and of its
-    ways to run a mixture of experts only the batched one has the same shapes in every number format.
-    """
-    from torch._subclasses.fake_tensor import FakeTensorMode
-
-    experts = module.get_experts_implementation()
-    module.set_experts_implementation("batched_mm" if experts.get("") else experts)
-    try:
-        with FakeTensorMode(allow_non_fake_inputs=True):
-            yield
-    finally:
-        module.set_experts_implementation(experts)
 
 
 def decoder_inputs(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 
 from siliform.graph_ir.errors import UserError
 from siliform.models.drawing import Draw
+from siliform.models.huggingface.library import quiet
 from siliform.models.request import Request
 
 
@@ -112,8 +114,8 @@ def _features(asked: Asked) -> torch.Tensor:
     (two frames each), else [batch, frames, bins]."""
     positions = getattr(asked.config, "max_source_positions", None)
     bins = asked.setting("num_mel_bins", "input_feat_per_channel", "feature_projection_input_dim")
-    fixed = positions and hasattr(asked.config, "num_mel_bins")
-    shape = (bins, 2 * positions) if fixed else (4 * asked.sequence, bins)
+    fixed = positions is not None and hasattr(asked.config, "num_mel_bins")
+    shape = (bins, 2 * int(positions or 0)) if fixed else (4 * asked.sequence, bins)
     return asked.draw.normal(asked.request.batch, *shape, dtype=asked.module.dtype, stream=4)
 
 
@@ -129,35 +131,55 @@ MAKERS: Mapping[str, Callable[[Asked], torch.Tensor]] = MappingProxyType(
 )
 
 
-def names(module: Any) -> tuple[str, ...]:
-    """Names of the inputs that the module needs: its main one, the target's tokens of an
-    encoder-decoder, and the image of a model that encodes text and image side by side."""
-    main = module.main_input_name
-    accepted = inspect.signature(module.forward).parameters
-    found = [main]
-    if module.config.is_encoder_decoder and "decoder_input_ids" in accepted:
-        found.append("decoder_input_ids")
-    pair = all(hasattr(module.config, part) for part in ("text_config", "vision_config"))
-    if pair and not module.can_generate():
-        found += [n for n in ("input_ids", "pixel_values") if n in accepted and n not in found]
-    return tuple(found)
-
-
 def prefill(asked: Asked) -> dict[str, Any]:
-    """Keyword arguments of a whole forward pass without a cache."""
-    given: dict[str, Any] = {}
-    for name in names(asked.module):
-        if name == "decoder_input_ids":
-            given[name] = _target_tokens(asked)
-            continue
-        if name not in MAKERS:
-            raise UserError(
-                asked=f"inputs of {type(asked.module).__name__}",
-                found=f"its main input {name!r} is of a kind that is not known here",
-                where=f"model_type {asked.config.model_type!r}",
-                next_step="make the inputs yourself: py:<file.py>:<callable> returning (module, inputs)",
-            )
-        given[name] = MAKERS[name](asked)
-    if "use_cache" in asked.accepted:
+    """Keyword arguments of a whole forward pass without a cache.
+
+    The main input, and the target's tokens of an encoder-decoder. Where the module does not run on
+    these alone (a model of text and image side by side), every other input that it takes and that
+    is known here.
+    """
+    main = asked.module.main_input_name
+    if main not in MAKERS:
+        raise UserError(
+            asked=f"inputs of {type(asked.module).__name__}",
+            found=f"its main input {main!r} is of a kind that is not known here",
+            where=f"model_type {asked.config.model_type!r}",
+            next_step="make the inputs yourself: py:<file.py>:<callable> returning (module, inputs)",
+        )
+    given: dict[str, Any] = {main: MAKERS[main](asked)}
+    if asked.config.is_encoder_decoder and "decoder_input_ids" in asked.accepted:
+        given["decoder_input_ids"] = _target_tokens(asked)
+    if "use_cache" in asked.accepted or asked.module.can_generate():
         given["use_cache"] = False
+    more = [n for n in MAKERS if n in asked.accepted and n not in given and n != "pixel_values_videos"]
+    if more and not runs(asked.module, given):
+        given |= {name: MAKERS[name](asked) for name in more}
     return given
+
+
+def runs(module: Any, given: Mapping[str, Any]) -> bool:
+    """Whether a forward pass accepts these inputs, tried for its shapes alone."""
+    try:
+        with torch.no_grad(), shapes_only(module):
+            module(**given)
+    except Exception:  # a model may refuse with any error; the caller gives it more, or traces and tells
+        return False
+    return True
+
+
+@contextmanager
+def shapes_only(module: Any) -> Iterator[None]:
+    """Run the module for its shapes: nothing may look at a value.
+
+    The library knows not to under fake tensors (a bare meta tensor it asks for values), and of its
+    ways to run a mixture of experts only the batched one has the same shapes in every number format.
+    """
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    experts = module.get_experts_implementation()
+    module.set_experts_implementation("batched_mm" if experts.get("") else experts)
+    try:
+        with quiet(), FakeTensorMode(allow_non_fake_inputs=True):
+            yield
+    finally:
+        module.set_experts_implementation(experts)

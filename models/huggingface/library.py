@@ -152,10 +152,12 @@ def build(config: Any, head: str, dtype: Any, where: str) -> Any:
     import transformers
 
     cls = getattr(transformers, head)
-    make = cls.from_config if head.startswith("Auto") else cls._from_config
     try:
         with quiet():
-            return make(config, dtype=dtype).eval()
+            if head.startswith("Auto"):  # resolved here, so that code beside a checkpoint is out of reach
+                found = cls._model_mapping[type(config)]
+                cls = found[0] if isinstance(found, tuple) else found
+            return cls._from_config(config, dtype=dtype).eval()
     except Exception as error:  # the classes check their sizes with errors of many types
         raise UserError(
             asked=f"{head} from a configuration of the type {config.model_type!r}",

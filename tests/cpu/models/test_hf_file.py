@@ -147,3 +147,20 @@ def test_a_sliding_window_bounds_the_cache(tmp_path):
     ready = prepare(name, Request(phase="decode", context=30))
     keys = ready.inputs[2]
     assert [tuple(k.shape) for k in keys] == [(1, 2, 7, 8)] * 2
+
+
+def test_a_model_of_text_and_image_gets_both_where_text_alone_does_not_run(tmp_path):
+    towers = prepare(written(tmp_path, {"model_type": "clip"})).kwargs
+    assert set(towers) == {"input_ids", "pixel_values"}
+    small = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 48}
+    values = {
+        "model_type": "llava",
+        "text_config": {"model_type": "llama", "vocab_size": 101} | small,
+        "vision_config": {"model_type": "clip_vision_model"} | small,
+    }
+    assert set(prepare(written(tmp_path, values)).kwargs) == {"input_ids", "use_cache"}
+
+
+def test_types_with_two_classes_for_a_task_take_the_first(tmp_path):
+    values = {"model_type": "deit", "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4}
+    assert type(prepare(written(tmp_path, values)).module).__name__ == "DeiTForImageClassification"
