@@ -181,7 +181,7 @@ def _average(grown: np.ndarray, total: np.ndarray, v: Any) -> np.ndarray:
 
 def _result_dtype(*operands: Any) -> np.dtype:
     """float64 where a float64 array takes part, else float32."""
-    doubles = any(getattr(o, "dtype", None) == np.dtype(np.float64) for o in operands)
+    doubles = any(isinstance(o, np.ndarray) and o.dtype == np.dtype(np.float64) for o in operands)
     return np.dtype(np.float64 if doubles else np.float32)
 
 
@@ -248,10 +248,14 @@ def _spaces(
         over(f"{score}, {row} -> {score}", {"add": 1, "exp": 1}),
         over(f"{score} -> {row}", {"add": 1}),
         Space.over(f"{row} -> {row}", {"reciprocal": 1}, rows),
-        over(f"{score}, {row} -> {score}", {"mul": 1}),
-        over(f"{score}, b g s d -> {row} d", {"mac": 1}, v.shape[-1], d=v.shape[-1]),
     ]
-    return made
+    weighted = over(f"{score}, b g s d -> {row} d", {"mac": 1}, v.shape[-1], d=v.shape[-1])
+    if v.format.element is v.format:
+        return [*made, over(f"{score}, {row} -> {score}", {"mul": 1}), weighted]
+    # Quantised exponentials: rounded before they are summed, divided by their sum behind the product.
+    made.insert(-2, over(f"{score} -> {score}", {"mul": 1, "round": 1}))
+    divided = Space.over(f"{row} d, {row} -> {row} d", {"mul": 1}, rows, d=v.shape[-1])
+    return [*made, weighted, divided]
 
 
 def _mask_space(mask: TensorType, pairs: dict[str, int], kept: int | None, source: str) -> Space:
