@@ -9,6 +9,7 @@ from siliform.models.drawing import DTYPES, Draw
 from siliform.models.huggingface import decoding, inputs
 from siliform.models.huggingface.library import build, configuration, quiet
 from siliform.models.huggingface.positions import longest
+from siliform.models.huggingface.scans import with_one_scan
 from siliform.models.request import Request
 from siliform.models.spec import ModelSpec, Prepared
 
@@ -32,6 +33,7 @@ def prepare(spec: ModelSpec, request: Request, seed: int | None) -> Prepared:
     asked = inputs.Asked(module, request, length, draw)
     given = inputs.prefill(asked)
     if not decode:
+        with_one_scan(module)
         return Prepared(module, (), given, (), spec.name, seed is not None)
     with quiet():
         cache = decoding.filled_cache(module, given)

@@ -3,9 +3,10 @@
 import json
 
 import pytest
+import torch
 
 from siliform.graph_ir.errors import UserError
-from siliform.models import Request, prepare, spec_named
+from siliform.models import Request, build_graph, prepare, spec_named
 
 BERT = {
     "model_type": "bert",
@@ -164,3 +165,28 @@ def test_a_model_of_text_and_image_gets_both_where_text_alone_does_not_run(tmp_p
 def test_types_with_two_classes_for_a_task_take_the_first(tmp_path):
     values = {"model_type": "deit", "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4}
     assert type(prepare(written(tmp_path, values)).module).__name__ == "DeiTForImageClassification"
+
+
+@pytest.mark.parametrize("model_type", ["mamba", "falcon_mamba"])
+def test_a_selective_scan_is_one_node_whatever_the_length(tmp_path, model_type):
+    values = {
+        "model_type": model_type,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "state_size": 4,
+        "time_step_rank": 2,
+        "vocab_size": 101,
+    }
+    name = written(tmp_path, values)
+    graphs = [build_graph(name, Request(sequence=tokens)) for tokens in (8, 64)]
+    assert [[n.op.name for n in g.nodes].count("selective_scan") for g in graphs] == [2, 2]
+    assert len(graphs[0].nodes) == len(graphs[1].nodes)
+
+    ready = prepare(name, Request(sequence=9), seed=2)
+    again = prepare(name, Request(sequence=9), seed=2)
+    for part in again.module.modules():
+        vars(part).pop("forward", None)  # the library's own, unrolled
+    with torch.no_grad():
+        ours, theirs = (r.module(**r.kwargs).logits for r in (ready, again))
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
