@@ -42,7 +42,7 @@ demo: $(READY) ## BERT-base and Llama-2-7B on three designs: tables, pictures an
 	$(BIN)/python -m siliform.demo
 
 bench: $(READY) ## speed and agreement, side by side with other tools where they are installed
-	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
+	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python -m benchmarks.$$(basename $$file .py); done
 
 pins: $(READY) ## write constraints.txt anew from what the virtual environment holds
 	@{ sed '/^[^#]/,$$d' constraints.txt; \

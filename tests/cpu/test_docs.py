@@ -1,11 +1,14 @@
-"""The pages keep pace with the tree: every file that they point at is there."""
+"""The pages keep pace with the tree: every file that they point at is there, every table true."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+
+from siliform.listing import list_designs
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
@@ -21,3 +24,14 @@ def test_links_and_paths_lead_somewhere(page: Path) -> None:
     missing = [link for link in links if not (page.parent / link).exists()]
     missing += [path for path in paths if not (ROOT / path).exists()]
     assert not missing, f"{page.relative_to(ROOT)} points at {missing}"
+
+
+def test_readme_lists_the_designs(capsys: pytest.CaptureFixture[str]) -> None:
+    """The README's table is what `siliform designs` knows."""
+    list_designs(as_json=True)
+    rows = ["| design | what it is | peak MAC/s | on chip | DRAM |", "|---|---|---|---|---|"]
+    for d in json.loads(capsys.readouterr().out)["designs"]:
+        peak = f"{d['peak_macs_per_second'] / 1e12:.3g} T ({d['native_bits']})"
+        memories = f"{d['scratchpad_bytes'] / 2**20:g} MiB | {d['dram_bytes_per_second'] / 1e9:g} GB/s"
+        rows.append(f"| `{d['name']}` | {d['description']} | {peak} | {memories} |")
+    assert "\n".join(rows) in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -35,14 +35,19 @@ def test_every_output_has_its_example() -> None:
     assert [f.stem for f in sorted((ROOT / "examples").glob("*.out"))] == [f.stem for f in EXAMPLES]
 
 
-def test_readme_programs_are_examples() -> None:
+def test_readme_programs_are_examples(committed: Callable[[Path, str], None]) -> None:
     """A program in the README is a file of examples/, and what it prints is that file's output."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = re.findall(r"```python\n(.*?)```\n(?:.*?```text\n(.*?)```)", readme, flags=re.DOTALL)
-    known = {
+    readme = ROOT / "README.md"
+    outputs = {
         f.read_text(encoding="utf-8"): f.with_suffix(".out").read_text(encoding="utf-8") for f in EXAMPLES
     }
-    assert shown, "the README shows no program"
-    for program, output in shown:
-        assert program in known, f"no file of examples/ reads\n{program}"
-        assert output == known[program]
+
+    def with_output(shown: re.Match[str]) -> str:
+        program, between, _ = shown.groups()
+        assert program in outputs, f"no file of examples/ reads\n{program}"
+        return f"```python\n{program}```\n{between}```text\n{outputs[program]}```"
+
+    shown = re.compile(r"```python\n(.*?)```\n(.*?)```text\n(.*?)```", flags=re.DOTALL)
+    text, count = shown.subn(with_output, readme.read_text(encoding="utf-8"))
+    assert count, "the README shows no program"
+    committed(readme, text)
