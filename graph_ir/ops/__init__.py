@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import unwrap
 from types import MappingProxyType
 
 from siliform.graph_ir.errors import UserError, nearest
@@ -43,7 +44,7 @@ def _catalogue(*specs: OpSpec) -> Mapping[str, OpSpec]:
     found: dict[str, OpSpec] = {}
     for spec in specs:
         if spec.name in found:
-            first, second = (s.reference.__code__.co_filename for s in (found[spec.name], spec))
+            first, second = (unwrap(s.reference).__code__.co_filename for s in (found[spec.name], spec))
             raise ImportError(f"two ops are named {spec.name!r}: {first} and {second}")
         found[spec.name] = spec
     return MappingProxyType(found)

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from siliform.graph_ir.formats import format_named
-from siliform.graph_ir.ops.common import axes_of, axis_of, moved, plain, promote, promoted
+from siliform.graph_ir.formats import Format, Quantised, Scaled, format_named
+from siliform.graph_ir.formats.scaled import concatenate
+from siliform.graph_ir.ops.common import axes_of, axis_of, moved, moving, plain, promote, promoted, real
 from siliform.graph_ir.ops.views import slice_of, span
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Access, Space
@@ -32,9 +33,30 @@ def _contiguous(x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(x).reshape(np.shape(x))
 
 
-contiguous = _copy(
-    "contiguous", _contiguous, lambda x: x, lambda x: [moved(x.elements)], "torch.Tensor.contiguous"
-)
+def _rearrangement(
+    name: str,
+    reference: Callable[..., Any],
+    shape: Callable[..., Any],
+    source: str,
+    copies: Callable[..., int] = lambda **_: 1,
+) -> OpSpec:
+    """A copy of one tensor that keeps each element, `copies` times, and its scale."""
+
+    def spaces(x: TensorType, **attributes: Any) -> list[Space]:
+        count = copies(**attributes)
+        return [moved(x.elements) if count == 1 else Space.over("i -> r i", {}, i=x.elements, r=count)]
+
+    return _copy(name, *moving(name, reference, shape), spaces, source)
+
+
+contiguous = _rearrangement("contiguous", _contiguous, lambda x: x, "torch.Tensor.contiguous")
+
+
+def _common(*parts: TensorType) -> Format:
+    """The format of all parts together: their own if it is one and carries no scale."""
+    first = parts[0].format
+    alike = all(part.format == first for part in parts)
+    return first if alike and first.element is first else promoted(*parts)
 
 
 def _concat(*parts: np.ndarray, axis: int = 0) -> np.ndarray:
@@ -53,8 +75,7 @@ def _concat_shape(*parts: TensorType, axis: int = 0) -> TensorType:
         ):
             raise ValueError(f"concat of {first} and {part.shape} along axis {axis}")
     total = sum(part.shape[place] for part in parts)
-    format = parts[0].format if len({p.format for p in parts}) == 1 else promoted(*parts)
-    return TensorType((*first[:place], total, *first[place + 1 :]), format)
+    return TensorType((*first[:place], total, *first[place + 1 :]), _common(*parts))
 
 
 def _concat_spaces(*parts: TensorType, axis: int = 0) -> list[Space]:
@@ -74,8 +95,7 @@ def _stack_shape(*parts: TensorType, axis: int = 0) -> TensorType:
         raise ValueError(f"stack of shapes {[part.shape for part in parts]}, which must be one")
     place = axis_of(axis, parts[0].rank + 1)
     shape = parts[0].shape
-    format = parts[0].format if len({p.format for p in parts}) == 1 else promoted(*parts)
-    return TensorType((*shape[:place], len(parts), *shape[place:]), format)
+    return TensorType((*shape[:place], len(parts), *shape[place:]), _common(*parts))
 
 
 def _stack_spaces(*parts: TensorType, axis: int = 0) -> list[Space]:
@@ -91,7 +111,7 @@ def _pad(
     x: np.ndarray, *, before: Sequence[int], after: Sequence[int], mode: str = "constant", value: float = 0.0
 ) -> np.ndarray:
     """x with so many elements before and after each axis; negative counts cut elements off."""
-    known = np.asarray(x)
+    known = real(x)
     cut = tuple(
         slice_of(max(-b, 0), extent - max(-a, 0))
         for b, a, extent in zip(before, after, known.shape, strict=True)
@@ -117,7 +137,7 @@ def _pad_shape(
         max(b, a) > extent - limit for b, a, extent in zip(before, after, x.shape, strict=True)
     ):
         raise ValueError(f"{mode} padding {list(before)} and {list(after)} is wider than {x.shape} allows")
-    return x.with_shape(*shape)
+    return TensorType(shape, _common(x))
 
 
 def _pad_spaces(
@@ -146,7 +166,7 @@ def _roll_shape(x: TensorType, *, shifts: Sequence[int], axes: Sequence[int]) ->
     return x
 
 
-roll = _copy("roll", _roll, _roll_shape, lambda x, **_: [moved(x.elements)], "torch.roll")
+roll = _rearrangement("roll", _roll, _roll_shape, "torch.roll")
 
 
 def _flip(x: np.ndarray, *, axes: Sequence[int]) -> np.ndarray:
@@ -159,7 +179,7 @@ def _flip_shape(x: TensorType, *, axes: Sequence[int]) -> TensorType:
     return x
 
 
-flip = _copy("flip", _flip, _flip_shape, lambda x, **_: [moved(x.elements)], "torch.flip")
+flip = _rearrangement("flip", _flip, _flip_shape, "torch.flip")
 
 
 def _tile(x: np.ndarray, *, repeats: Sequence[int]) -> np.ndarray:
@@ -174,11 +194,7 @@ def _tile_shape(x: TensorType, *, repeats: Sequence[int]) -> TensorType:
     return x.with_shape(*(extent * count for extent, count in zip(own, repeats, strict=True)))
 
 
-def _tile_spaces(x: TensorType, *, repeats: Sequence[int]) -> list[Space]:
-    return [Space.over("i -> r i", {}, i=x.elements, r=prod(repeats))]
-
-
-tile = _copy("tile", _tile, _tile_shape, _tile_spaces, "torch.Tensor.repeat")
+tile = _rearrangement("tile", _tile, _tile_shape, "torch.Tensor.repeat", lambda *, repeats: prod(repeats))
 
 
 def _repeat(x: np.ndarray, *, count: int, axis: int) -> np.ndarray:
@@ -193,22 +209,29 @@ def _repeat_shape(x: TensorType, *, count: int, axis: int) -> TensorType:
     return x.with_shape(*x.shape[:place], x.shape[place] * count, *x.shape[place + 1 :])
 
 
-def _repeat_spaces(x: TensorType, *, count: int, axis: int) -> list[Space]:
-    return [Space.over("i -> i r", {}, i=x.elements, r=count)]
-
-
-repeat = _copy("repeat", _repeat, _repeat_shape, _repeat_spaces, "torch.repeat_interleave")
+repeat = _rearrangement(
+    "repeat", _repeat, _repeat_shape, "torch.repeat_interleave", lambda *, count, axis: count
+)
 
 
 def _append(cache: np.ndarray, new: np.ndarray, *, axis: int) -> np.ndarray:
-    """The cache with `new` behind it along `axis`."""
-    return np.concatenate(promote(cache, new), axis=axis)
+    """The cache with `new` behind it along `axis`; in a scaled format, with the scales of both."""
+    if not isinstance(cache, Quantised) or not isinstance(new, Quantised):
+        return np.concatenate(promote(cache, new), axis=axis)
+    return concatenate([cache, new], axis)  # type: ignore[return-value]
 
 
 def _append_shape(cache: TensorType, new: TensorType, *, axis: int) -> TensorType:
     if cache.format != new.format:
         raise ValueError(f"{new.format.name} rows appended to a cache in {cache.format.name}")
-    return _concat_shape(cache, new, axis=axis)
+    known = cache.format
+    inside = isinstance(known, Scaled) and (
+        (known.granularity == "channel" and known.size != axis_of(axis, cache.rank))
+        or (known.granularity == "block" and axis_of(axis, cache.rank) == cache.rank - 1)
+    )
+    if inside:
+        raise ValueError(f"rows appended along axis {axis} of {cache}, whose scales lie across it")
+    return _concat_shape(cache, new, axis=axis).with_format(known)
 
 
 append = _copy(
@@ -225,8 +248,8 @@ def _slice_scatter(
     x: np.ndarray, source: np.ndarray, *, axis: int = 0, start: int = 0, end: int | None = None, step: int = 1
 ) -> np.ndarray:
     """x with `source` in place of the elements that `slice` would take."""
-    made = np.array(x)
-    made[(*[slice_of(None)] * axis_of(axis, made.ndim), slice_of(start, end, step))] = source
+    made = np.array(real(x))
+    made[(*[slice_of(None)] * axis_of(axis, made.ndim), slice_of(start, end, step))] = real(source)
     return made
 
 
@@ -244,7 +267,7 @@ def _slice_scatter_shape(
     wanted = (*x.shape[:place], count, *x.shape[place + 1 :])
     if source.shape != wanted:
         raise ValueError(f"source has shape {source.shape}, the slice of {x.shape} {wanted}")
-    return x
+    return x.with_format(_common(x))
 
 
 def _slice_scatter_spaces(x: TensorType, source: TensorType, **attributes: Any) -> list[Space]:
@@ -278,12 +301,12 @@ one_hot = OpSpec(
 
 def _triangle(name: str, function: Callable[..., Any]) -> OpSpec:
     def reference(x: np.ndarray, *, diagonal: int = 0) -> np.ndarray:
-        return np.asarray(function(x, diagonal))
+        return np.asarray(function(real(x), diagonal))
 
     def shape(x: TensorType, *, diagonal: int = 0) -> TensorType:
         if x.rank < 2:
             raise ValueError(f"{name} of a tensor with {x.rank} axes; it needs two")
-        return x
+        return x.with_format(_common(x))
 
     def spaces(x: TensorType, *, diagonal: int = 0) -> list[Space]:
         row = Access((("i",),))

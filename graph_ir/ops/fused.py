@@ -26,9 +26,8 @@ def _shape(*operands: TensorType, body: Graph) -> tuple[TensorType, ...]:
         names = [value.name for value in body.given[len(wanted) :]]
         raise ValueError(f"the body owns {names}; parameters and constants are operands of the fused node")
     if operands != wanted:
-        raise ValueError(
-            f"operands {list(map(str, operands))} for a body that takes {list(map(str, wanted))}"
-        )
+        given, taken = (", ".join(map(str, types)) for types in (operands, wanted))
+        raise ValueError(f"operands {given} for a body that takes {taken}")
     return tuple(value.type for value in body.outputs)
 
 
