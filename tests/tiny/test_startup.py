@@ -45,3 +45,23 @@ def test_leaves_heavy_libraries_alone(module: str) -> None:
     )
     assert loaded.stdout.split() == []
     assert importlib.util.find_spec("torch"), "torch is not installed, so this test shows nothing"
+
+
+@pytest.mark.parametrize("model", ["gemm:16,16,16,int8", "saved.graph"])
+def test_estimates_without_torch(model: str, tmp_path: Path) -> None:
+    """What was traced once is costed without PyTorch, nor anything for pictures and tables."""
+    (tmp_path / "saved.graph").write_text(
+        'graph "saved" {\n  input %x : fp32[2,4]\n  weight %w : fp32[8,4]\n'
+        "  %y : fp32[2,8] = linear(%x, %w)\n  return %y\n}\n"
+    )
+    unwelcome = set(HEAVY) - {"numba"}
+    code = (
+        "import sys, siliform as sf\n"
+        f"print(sf.estimate(sf.trace({model!r}), sf.accelerator('edge-32x32')).macs > 0)\n"
+        f"print(*{unwelcome}.intersection(sys.modules))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert (done.stdout, done.returncode) == ("True\n\n", 0), done.stderr

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
+import siliform as sf
 from siliform.graph_ir.graph import Builder, Graph
 from siliform.graph_ir.interpret import interpret
 from siliform.graph_ir.ops import op_named
@@ -57,3 +60,25 @@ def test_computes(mlp: Graph) -> None:
     (found,) = interpret(mlp, x)
     expected = np.maximum(x @ mlp.data["up"].T, 0) @ mlp.data["down"].T
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_costs_on_a_design(mlp: Graph) -> None:
+    """The parts of an estimate are what runs, and they add up."""
+    report = sf.estimate(mlp, sf.accelerator("edge-32x32"), bits="int8")
+    assert {part.unit for part in report.parts} <= {"array", "vector"}
+    assert sum(part.cycles for part in report.parts) == report.cycles > 0
+    assert sum(part.macs for part in report.parts) == report.macs == mlp.macs
+    assert report.energy_j == pytest.approx(math.fsum(part.energy_j for part in report.parts), rel=1e-12)
+
+
+def test_says_what_is_wrong() -> None:
+    """A mistake is told in four parts."""
+    with pytest.raises(sf.UserError) as mistake:
+        sf.accelerator("edge-33x33")
+    assert [line.split(":")[0] for line in str(mistake.value).splitlines()] == [
+        "asked",
+        "found",
+        "where",
+        "next",
+    ]
+    assert "edge-32x32" in mistake.value.next_step
