@@ -13,7 +13,7 @@ def list_designs(as_json: bool) -> None:
     """Every design of the project with its size, rate and area."""
     from siliform.arch.design import design_names, load_design
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in design_names():
         chip = load_design(name)
         rows.append(
