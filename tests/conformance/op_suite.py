@@ -7,9 +7,7 @@ Give `check_op` a spec and a few cases with small odd sizes::
     def test_my_op():
         check_op(my_op, [Case((x, weight), {"stride": 2}, work={"mac": 3 * 5 * 7}, oracle=by_hand)])
 
-or run the checks one by one: `check_types`, `check_accesses`, `check_work`, `check_movement`,
-`check_execution`, `check_text`, `check_oracle`, `check_expansion`. Each raises AssertionError with what
-differs.
+or run the checks of `CHECKS` one by one. Each raises AssertionError with what differs.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ import numpy as np
 
 from siliform.graph_ir.arrays import held_dtype
 from siliform.graph_ir.formats import Quantised, format_named
-from siliform.graph_ir.graph import Builder
+from siliform.graph_ir.graph import Builder, Graph
 from siliform.graph_ir.interpret import interpret
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Access, Space
@@ -214,19 +212,35 @@ def check_expansion(spec: OpSpec, case: Case) -> None:
     """The expansion, interpreted, gives the reference's results within the op's tolerance."""
     if spec.expansion is None:
         return
-    types, attributes = types_of(spec, case)
-    builder = Builder(f"expansion of {spec.name}")
-    values = [t and builder.input(f"x{i}", t) for i, t in enumerate(types)]
-    made = spec.expansion(builder, *values, **attributes)
-    graph = builder.finish(*(made if isinstance(made, tuple) else (made,)))
+    graph = expanded(spec, *types_of(spec, case))
     given = [o for o in case.operands if o is not None]
     found = interpret(graph, *given)
     wanted = results_of(spec, case)
     assert [v.type.shape for v in graph.outputs] == [tuple(w.shape) for w in wanted]
     for ours, theirs in zip(found, wanted, strict=True):
         close(spec, theirs, ours)
-    if any(node.op is spec for node in graph.nodes):
-        raise AssertionError(f"the expansion of {spec.name} uses {spec.name}")
+
+
+def check_expansion_ends(spec: OpSpec, case: Case) -> None:
+    """Expanding again and again comes to ops without an expansion, and never to the op itself."""
+
+    def descend(op: OpSpec, types: Sequence[Any], attributes: Mapping[str, Any], above: list[str]) -> None:
+        assert op.name not in above, f"{spec.name} expands in a circle: {' -> '.join([*above, op.name])}"
+        if op.expansion is not None:
+            for node in expanded(op, types, attributes).nodes:
+                inner = [v and v.type for v in node.inputs]
+                descend(node.op, inner, node.attributes, [*above, op.name])
+
+    descend(spec, *types_of(spec, case), [])
+
+
+def expanded(spec: OpSpec, types: Sequence[TensorType | None], attributes: Mapping[str, Any]) -> Graph:
+    """The expansion of one application as a graph of its own."""
+    assert spec.expansion is not None
+    builder = Builder(f"expansion of {spec.name}")
+    values = [t and builder.input(f"x{i}", t) for i, t in enumerate(types)]
+    made = spec.expansion(builder, *values, **attributes)
+    return builder.finish(*(made if isinstance(made, tuple) else (made,)))
 
 
 def check_text(spec: OpSpec, case: Case) -> None:
@@ -280,4 +294,5 @@ CHECKS = (
     check_text,
     check_oracle,
     check_expansion,
+    check_expansion_ends,
 )
