@@ -150,6 +150,11 @@ def _indexing() -> dict[str, list[Case]]:
                 from_torch(lambda t, v, a: t.index_put((a,), v)),
             ),
         ],
+    }
+
+
+def _columns() -> dict[str, list[Case]]:
+    return {
         "unfold": [
             _one(
                 floats(2, 3, 6, 7),
@@ -217,4 +222,4 @@ def _others() -> dict[str, list[Case]]:
 
 def cases() -> dict[str, list[Case]]:
     """Cases by op name."""
-    return {**_views(), **_copies(), **_indexing(), **_creation(), **_others()}
+    return {**_views(), **_copies(), **_indexing(), **_columns(), **_creation(), **_others()}

@@ -32,7 +32,7 @@ WRONG = {
     "check_execution": (
         replace(MATMUL, spaces=_spaces(Space.over("m k, k n -> n m", {"mac": 1}, m=3, k=5, n=7))),
         PRODUCT,
-        "",
+        "Not equal to tolerance",
     ),
     "check_movement": (
         replace(RESHAPE, spaces=_spaces(Space.over("i -> i", {}, i=6))),
