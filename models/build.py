@@ -82,16 +82,18 @@ def build_graph(model: str | ModelSpec, request: Request | None = None, *, seed:
 
 def _traced(ready: Prepared) -> Graph:
     from siliform.graph_ir.passes import standard_passes
+    from siliform.models.huggingface.library import quiet
     from siliform.models.tracing import trace
 
-    graph = trace(
-        ready.module,
-        ready.inputs,
-        ready.kwargs,
-        name=ready.name,
-        states=ready.states,
-        keep_data=ready.keep_data,
-    )
+    with quiet():
+        graph = trace(
+            ready.module,
+            ready.inputs,
+            ready.kwargs,
+            name=ready.name,
+            states=ready.states,
+            keep_data=ready.keep_data,
+        )
     return standard_passes(graph)
 
 

@@ -22,6 +22,14 @@ from siliform.models.huggingface.inputs import shapes_only
 
 #: Tensors of a cache's layer that live across calls, and the wrapper's parameter for each.
 PLACES = {"keys": "keys", "values": "values", "conv_states": "windows", "recurrent_states": "recurrences"}
+#: The parameter that takes a cache, and the result that gives it back: the second of a model that
+#: has recurrent states alone.
+CACHES = ("past_key_values", "cache_params")
+
+#: Tokens that fill a recurrent state, which is as large after them as after any number (assumption:
+#: more than any causal convolution's taps).
+FILLING = 8
+
 STATES = ("keys", "values", "cross_keys", "cross_values", "windows", "recurrences")
 
 
@@ -82,12 +90,14 @@ class Decoder(nn.Module):
 
     ``forward(input_ids [B, 1], position_ids [B, 1] or None, keys, values, ...)`` takes a list of
     tensors per kind of state ([B, KV heads, context, head width] for keys and values) and returns
-    the logits [B, 1, vocabulary] and the states after the step, in the order of the cache.
+    the logits [B, 1, vocabulary] and, in the order of the cache, the states after the step; a state
+    that the library writes in place (a recurrent one) is changed where it is and not returned.
     """
 
     def __init__(self, model: Any, cache: Any) -> None:
         super().__init__()
         self.model: Any = model
+        self._parameter = cache_parameter(model) or CACHES[0]
         self._cache = _bare(cache)
         self._slots = tuple(slot for slot, _ in tensors(cache))
 
@@ -104,7 +114,7 @@ class Decoder(nn.Module):
     ) -> tuple[torch.Tensor, ...]:
         given = (keys, values, cross_keys, cross_values, windows, recurrences)
         cache = self._filled(dict(zip(STATES, map(iter, given), strict=True)))
-        call: dict[str, Any] = {"past_key_values": cache, "use_cache": True}
+        call: dict[str, Any] = {self._parameter: cache, "use_cache": True}
         if position_ids is not None:
             call["position_ids"] = position_ids
         if cross_keys:
@@ -115,7 +125,8 @@ class Decoder(nn.Module):
         else:
             call["input_ids"] = input_ids
         done = self.model(**call)
-        after = [tensor for slot, tensor in tensors(done.past_key_values) if not slot.cross]
+        held = {id(tensor) for kind in given for tensor in kind}
+        after = [t for slot, t in tensors(getattr(done, self._parameter)) if id(t) not in held]
         return (done.logits, *after)
 
     def _filled(self, given: dict[str, Iterator[torch.Tensor]]) -> Any:
@@ -136,10 +147,15 @@ class Decoder(nn.Module):
         return cross_keys.new_zeros(batch, length, self.model.config.hidden_size)
 
 
+def cache_parameter(module: Any) -> str | None:
+    """The parameter of the module's forward method that takes a cache; None where it has none."""
+    accepted = inspect.signature(module.forward).parameters
+    return next((name for name in CACHES if name in accepted), None)
+
+
 def check_decodes(module: Any, name: str) -> None:
     """UserError unless the module generates token by token with a cache."""
-    takes_cache = "past_key_values" in inspect.signature(module.forward).parameters
-    if not (module.can_generate() and takes_cache):
+    if not (module.can_generate() and cache_parameter(module)):
         raise UserError(
             asked=f"the decode phase of {name}",
             found=f"{type(module).__name__} keeps no cache: it does not generate token by token",
@@ -148,13 +164,26 @@ def check_decodes(module: Any, name: str) -> None:
         )
 
 
-def filled_cache(module: Any, prefill: dict[str, Any]) -> Any:
+def filled_cache(module: Any, prefill: dict[str, Any], name: str) -> Any:
     """The cache that a forward pass over these inputs leaves behind.
 
-    On the meta device its tensors have shapes only.
+    On the meta device its tensors have shapes only. UserError where the library's pass fails.
     """
-    with torch.no_grad(), shapes_only(module) if module.device.type == "meta" else nullcontext():
-        return module(**{**prefill, "use_cache": True}).past_key_values
+    parameter = cache_parameter(module) or CACHES[0]
+    call = {**prefill, "use_cache": True}
+    if parameter == "cache_params":
+        call["input_ids"] = call["input_ids"][:, :FILLING]
+    try:
+        with torch.no_grad(), shapes_only(module) if module.device.type == "meta" else nullcontext():
+            return getattr(module(**call), parameter)
+    except Exception as error:  # whatever the library raises, it is the same to the user
+        raise UserError(
+            asked=f"the decode phase of {name}",
+            found=" ".join(str(error).split()) or type(error).__name__,
+            where=f"{type(module).__name__}, filling its cache",
+            next_step="use --phase prefill, or write one step as a module of your own: "
+            "py:<file.py>:<callable>",
+        ) from error
 
 
 def decoder_inputs(

@@ -36,7 +36,7 @@ def prepare(spec: ModelSpec, request: Request, seed: int | None) -> Prepared:
         with_one_scan(module)
         return Prepared(module, (), given, (), spec.name, seed is not None)
     with quiet():
-        cache = decoding.filled_cache(module, given)
+        cache = decoding.filled_cache(module, given, spec.name)
     token = draw.integers(request.batch, 1, below=inputs.vocabulary(config), stream=5)
     arguments, states = decoding.decoder_inputs(module, cache, token, length)
     return Prepared(

@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
 from siliform.graph_ir.errors import UserError
+from siliform.graph_ir.interpret import interpret
 from siliform.models import Request, build_graph, prepare, spec_named
 
 BERT = {
@@ -190,3 +192,29 @@ def test_a_selective_scan_is_one_node_whatever_the_length(tmp_path, model_type):
     with torch.no_grad():
         ours, theirs = (r.module(**r.kwargs).logits for r in (ready, again))
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+
+
+def test_a_recurrent_state_decodes_to_the_same_logits(tmp_path):
+    values = {
+        "model_type": "mamba",
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "state_size": 4,
+        "time_step_rank": 2,
+        "vocab_size": 101,
+    }
+    name = written(tmp_path, values)
+    request = Request(phase="decode", context=20)
+    graph = build_graph(name, request, seed=3)
+    ready = prepare(name, request, seed=3)
+    token, states = ready.inputs[0], [t for held in ready.inputs[2:] for t in held]
+    assert ready.states == ("windows", "recurrences")
+    found = interpret(graph, token.numpy(), states=[t.numpy().copy() for t in states])
+    with torch.no_grad():
+        logits = ready.module(*ready.inputs)[0]
+        *after, scored = found  # what is written in place comes before what is returned
+    torch.testing.assert_close(torch.from_numpy(scored), logits, atol=1e-5, rtol=1e-4)
+    assert sorted(a.shape for a in after) == sorted(tuple(t.shape) for t in states)
+    for state in states:  # the eager step has written them by now
+        assert any(np.allclose(a, state.numpy(), atol=1e-5) for a in after if a.shape == state.shape)
