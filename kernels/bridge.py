@@ -76,8 +76,8 @@ def spec_of(operator: str) -> OpSpec | None:
 def schema(spec: OpSpec) -> str:
     """The torch schema of an op, from the signature of its reference.
 
-    >>> schema(OPS["linear"])
-    'linear(Tensor x, Tensor weight, Tensor? bias=None) -> Tensor'
+    >>> schema(OPS["cumsum"])
+    'cumsum(Tensor x, *, int axis) -> Tensor'
     """
     if spec.kind in ("quantisation", "fused"):
         raise _no_face(spec, "operands in scaled formats or a graph as its body")

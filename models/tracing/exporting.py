@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
@@ -34,7 +35,7 @@ def exported(
     ------
     UserError : when the forward pass does not run on these inputs, or its flow depends on data.
     """
-    with _in_eval_mode(module), warnings.catch_warnings():
+    with _in_eval_mode(module), _needless_masks_left_out(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             program = torch.export.export(module, inputs, dict(kwargs), strict=False)
@@ -69,6 +70,26 @@ def _in_eval_mode(module: torch.nn.Module) -> Iterator[None]:
     finally:
         for m in training:
             m.training = True
+
+
+@contextmanager
+def _needless_masks_left_out() -> Iterator[None]:
+    """Let the transformers library leave out a causal or full mask that the kernel implies.
+
+    It does so in eager mode; under an export it spells every mask out, because a shape might be
+    dynamic. Ours are fixed, and a spelt-out mask of 128 K tokens would take 16 GB.
+    """
+    masking = sys.modules.get("transformers.masking_utils")
+    name = "is_torchdynamo_exporting"
+    if masking is None or not hasattr(masking, name):
+        yield
+        return
+    before = getattr(masking, name)
+    setattr(masking, name, lambda: False)
+    try:
+        yield
+    finally:
+        setattr(masking, name, before)
 
 
 def _writes_in_place(program: ExportedProgram) -> bool:

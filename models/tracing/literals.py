@@ -88,7 +88,7 @@ def filled(shape: Sequence[int], value: Any, dtype: torch.dtype) -> Literal:
 def evaluate(op: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """The result of a torch operator over literals: one Literal, or a list of them and of numbers."""
     arguments = {k: v for k, v in kwargs.items() if k not in ("device", "pin_memory", "layout")}
-    if any(argument.name == "device" for argument in op._schema.arguments):
+    if any(argument.name == "device" and argument.kwarg_only for argument in op._schema.arguments):
         arguments["device"] = torch.device("cpu")
     shape = _pointwise_shape(op, args)
     if shape is not None and prod(shape) > EAGER_ELEMENTS:

@@ -189,6 +189,7 @@ class Lowerer:
         with self.builder.at(*self._place):
             if _known(args, kwargs) and _pure(target):
                 return evaluate(target, args, kwargs)
+            args, kwargs = _real_parts(args), _real_parts(kwargs)
             rule = self.rule_for(str(target))
             if rule is not None:
                 return self._checked(rule(self, *args, **kwargs), node)
@@ -270,6 +271,18 @@ def _resolved(argument: Any, held: Mapping[FxNode, Any]) -> Any:
         return type(argument)(_resolved(a, held) for a in argument)
     if isinstance(argument, dict):
         return {k: _resolved(v, held) for k, v in argument.items()}
+    return argument
+
+
+def _real_parts(argument: Any) -> Any:
+    """The argument with every complex literal as a pair of real ones."""
+    if isinstance(argument, Literal) and argument.dtype.is_complex:
+        held = argument.tensor.resolve_conj()
+        return Complex(Literal.of(held.real.contiguous()), Literal.of(held.imag.contiguous()))
+    if isinstance(argument, (list, tuple)):
+        return type(argument)(_real_parts(a) for a in argument)
+    if isinstance(argument, dict):
+        return {k: _real_parts(v) for k, v in argument.items()}
     return argument
 
 

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+_FRAME = re.compile(r'File "([^"<]+)", line (\d+)')
 #: Library code between the model's own file and the operator: true, but not what a user wants to see.
 _PLUMBING = re.compile(
     r"/(torch|functorch|torchvision/ops|transformers(?!/models/)|siliform/models/tracing)/"

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from siliform.models.tracing.literals import Literal
 from siliform.models.tracing.lowerer import Complex, Lowerer, Rule
 from siliform.models.tracing.lowering.movement import concat, cut, reshape, select
 
@@ -14,9 +13,6 @@ from siliform.models.tracing.lowering.movement import concat, cut, reshape, sele
 def _pair(c: Lowerer, x: Any) -> Complex:
     if isinstance(x, Complex):
         return x
-    if isinstance(x, Literal) and x.dtype.is_complex:
-        held = x.tensor.resolve_conj()
-        return Complex(Literal.of(held.real.contiguous()), Literal.of(held.imag.contiguous()))
     return Complex(x, c.apply("mul", x, 0.0))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from siliform.models.tracing.lowerer import Lowerer, Rule
+from siliform.models.tracing.lowering.movement import reshape
 
 
 def _layer_norm(
@@ -57,10 +58,22 @@ def _batch_norm(
     *rest: Any,
 ) -> Any:
     if mean is None or training:
-        raise c.refusal(
-            "statistics of the batch itself", "trace the module in eval mode, with running statistics"
-        )
+        return _by_batch(c, x, weight, bias, float(eps))
     return c.apply("batch_norm", x, mean, var, weight, bias, eps=float(eps))
+
+
+def _by_batch(c: Lowerer, x: Any, weight: Any, bias: Any, eps: float) -> Any:
+    """Each channel normalised by its own mean and variance over all samples and places."""
+    rank, channels = len(c.shape(x)), c.shape(x)[1]
+    axes = tuple(axis for axis in range(rank) if axis != 1)
+    shape = (channels, *[1] * (rank - 2))
+    mean = c.apply("reduce_mean", x, axes=axes, keepdims=True)
+    spread = c.apply("reduce_var", x, axes=axes, keepdims=True, correction=0)
+    scale = c.apply("rsqrt", c.apply("add", spread, eps))
+    made = c.apply("mul", c.apply("sub", x, mean), scale)
+    if weight is not None:
+        made = c.apply("mul", made, reshape(c, weight, shape))
+    return made if bias is None else c.apply("add", made, reshape(c, bias, shape))
 
 
 def _batch_norm_without_training(

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from siliform.models.tracing.literals import Literal
 from siliform.models.tracing.lowerer import Complex, Lowerer, Rule
 from siliform.models.tracing.lowering.movement import concat, cut, expand, reshape
 
@@ -143,8 +144,6 @@ def _histogram(c: Lowerer, x: Any, bins: int = 100, low: float = 0, high: float 
     flat = reshape(c, x, (prod(c.shape(x)), 1))
     place = c.apply("floor", c.apply("div", c.apply("sub", flat, float(low)), width))
     place = c.apply("minimum", place, float(bins - 1))
-    from siliform.models.tracing.literals import Literal
-
     hits = c.cast(c.apply("eq", place, Literal.of(torch.arange(bins).float())), c.out.dtype)
     return c.apply("reduce_sum", hits, axes=(0,), keepdims=False)
 
