@@ -35,7 +35,7 @@ def exported(
     ------
     UserError : when the forward pass does not run on these inputs, or its flow depends on data.
     """
-    with _in_eval_mode(module), _needless_masks_left_out(), warnings.catch_warnings():
+    with _in_eval_mode(module), _needless_masks_left_out(kwargs), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             program = torch.export.export(module, inputs, dict(kwargs), strict=False)
@@ -73,23 +73,25 @@ def _in_eval_mode(module: torch.nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _needless_masks_left_out() -> Iterator[None]:
+def _needless_masks_left_out(kwargs: Mapping[str, Any]) -> Iterator[None]:
     """Let the transformers library leave out a causal or full mask that the kernel implies.
 
     It does so in eager mode; under an export it spells every mask out, because a shape might be
-    dynamic. Ours are fixed, and a spelt-out mask of 128 K tokens would take 16 GB.
+    dynamic, and looks for packed sequences, because positions might be. Ours are fixed, positions
+    that nobody hands in count up from zero, and a spelt-out mask of 128 K tokens would take 16 GB.
     """
     masking = sys.modules.get("transformers.masking_utils")
-    name = "is_torchdynamo_exporting"
-    if masking is None or not hasattr(masking, name):
-        yield
-        return
-    before = getattr(masking, name)
-    setattr(masking, name, lambda: False)
+    changes: dict[str, Any] = {"is_torchdynamo_exporting": lambda: False}
+    if "position_ids" not in kwargs:
+        changes["find_packed_sequence_indices"] = lambda position_ids: None
+    before = {name: getattr(masking, name) for name in changes if hasattr(masking, name)}
+    for name in before:
+        setattr(masking, name, changes[name])
     try:
         yield
     finally:
-        setattr(masking, name, before)
+        for name, function in before.items():
+            setattr(masking, name, function)
 
 
 def _writes_in_place(program: ExportedProgram) -> bool:
