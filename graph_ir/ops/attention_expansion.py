@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from math import sqrt
 
+from siliform.graph_ir.formats import Scaled
 from siliform.graph_ir.graph import Builder, Value
 from siliform.graph_ir.ops.attention import Pattern
 from siliform.graph_ir.ops.binary import add, clamp, floor_divide, ge, logical_and, lt, mul, sub, where
 from siliform.graph_ir.ops.creation import arange, constant, scalar
+from siliform.graph_ir.ops.dequantize import without_axis_scales
 from siliform.graph_ir.ops.matmul import matmul
+from siliform.graph_ir.ops.quantize import quantize
 from siliform.graph_ir.ops.softmax import softmax
 from siliform.graph_ir.ops.views import permute, reshape, unsqueeze
 
@@ -26,18 +29,24 @@ def expanded(
     heads, groups = q.type.shape[-3], k.type.shape[-3]
     lead, rows = q.type.shape[:-3], q.type.shape[-2:]
     factor = 1 / sqrt(rows[1]) if scale is None else scale
-    query = q if factor == 1 else b(mul, q, scalar(b, factor, q))
+    q, k, v = without_axis_scales(b, q, k, v)
+    scale_scores = factor != 1 and isinstance(q.type.format, Scaled)  # a quantised query stays as it is
+    query = q if factor == 1 or scale_scores else b(mul, q, scalar(b, factor, q))
     query = b(reshape, query, shape=(*lead, groups, heads // groups, *rows))
     rank = k.type.rank
     turned = b(permute, k, axes=(*range(rank - 2), rank - 1, rank - 2))
     scores = b(matmul, query, b(unsqueeze, turned, axis=rank - 2))
     scores = b(reshape, scores, shape=(*lead, heads, rows[0], k.type.shape[-2]))
+    if scale_scores:
+        scores = b(mul, scores, scalar(b, factor, scores))
     if pattern.is_range:
         scores = b(where, _allowed(b, pattern), scores, scalar(b, _HIDDEN, scores))
     if mask is not None:
         boolean = mask.type.format.kind == "boolean"
         scores = b(where, mask, scores, scalar(b, _HIDDEN, scores)) if boolean else b(add, scores, mask)
     weights = b(softmax, scores, axis=-1)
+    if isinstance(v.type.format, Scaled):
+        weights = b(quantize, weights, format=v.type.format.name)
     weights = b(reshape, weights, shape=(*lead, groups, heads // groups, rows[0], k.type.shape[-2]))
     mixed = b(matmul, weights, b(unsqueeze, v, axis=rank - 2))
     made: Value = b(reshape, mixed, shape=(*lead, heads, rows[0], v.type.shape[-1]))

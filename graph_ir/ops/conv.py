@@ -15,6 +15,7 @@ from siliform.graph_ir.formats import Quantised
 from siliform.graph_ir.graph import Builder, Value
 from siliform.graph_ir.ops.binary import add
 from siliform.graph_ir.ops.common import channels_of, rearranged, rows_of
+from siliform.graph_ir.ops.dequantize import without_axis_scales
 from siliform.graph_ir.ops.matmul import matmul
 from siliform.graph_ir.ops.sliding import Sliding
 from siliform.graph_ir.ops.unfold import unfold
@@ -116,6 +117,7 @@ def _expansion(
     dilation: Sizes = 1,
     groups: int = 1,
 ) -> Any:
+    x, weight = without_axis_scales(b, x, weight)
     n, outer = x.type.shape[0], weight.type.shape[0]
     kernel = weight.type.shape[2:]
     sliding = Sliding.of(x.type.shape, kernel, stride, padding, dilation)

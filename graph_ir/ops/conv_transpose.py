@@ -11,6 +11,7 @@ from siliform.graph_ir.arithmetic import contract, product_type
 from siliform.graph_ir.graph import Builder, Value
 from siliform.graph_ir.ops.binary import add
 from siliform.graph_ir.ops.common import channels_of, per_axis, rows_of
+from siliform.graph_ir.ops.dequantize import without_axis_scales
 from siliform.graph_ir.ops.matmul import matmul
 from siliform.graph_ir.ops.sliding import Sliding
 from siliform.graph_ir.ops.unfold import fold, folded_back
@@ -135,6 +136,7 @@ def _expansion(
     dilation: Sizes = 1,
     groups: int = 1,
 ) -> Any:
+    x, weight = without_axis_scales(b, x, weight)
     n, c = x.type.shape[:2]
     kernel = weight.type.shape[2:]
     sliding = _sliding(x.type.shape, kernel, stride, padding, output_padding, dilation)

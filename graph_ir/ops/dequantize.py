@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from siliform.graph_ir.formats import Quantised, Scaled
+from siliform.graph_ir.graph import Builder, Value
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Space
 from siliform.graph_ir.types import TensorType
@@ -25,6 +26,14 @@ def _shape(x: TensorType) -> TensorType:
 
 def _spaces(x: TensorType) -> list[Space]:
     return [Space.elementwise(x.shape, {"mul": 1})]
+
+
+def without_axis_scales(b: Builder, *values: Value) -> tuple[Value, ...]:
+    """The values as an expansion can move them: all dequantised where the scales of one lie along axes."""
+    axes = [isinstance(v.type.format, Scaled) and v.type.format.granularity != "tensor" for v in values]
+    if not any(axes):
+        return values
+    return tuple(b(dequantize, v) if isinstance(v.type.format, Scaled) else v for v in values)
 
 
 dequantize = OpSpec(

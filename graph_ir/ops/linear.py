@@ -9,6 +9,7 @@ import numpy as np
 from siliform.graph_ir.arithmetic import contract, product_type
 from siliform.graph_ir.graph import Builder, Value
 from siliform.graph_ir.ops.binary import add
+from siliform.graph_ir.ops.dequantize import without_axis_scales
 from siliform.graph_ir.ops.matmul import matmul
 from siliform.graph_ir.ops.views import permute
 from siliform.graph_ir.opspec import OpSpec
@@ -40,6 +41,7 @@ def _spaces(x: TensorType, weight: TensorType, bias: TensorType | None = None) -
 
 
 def _expansion(b: Builder, x: Value, weight: Value, bias: Value | None = None) -> Any:
+    x, weight = without_axis_scales(b, x, weight)
     product = b(matmul, x, b(permute, weight, axes=(1, 0)))
     return product if bias is None else b(add, product, bias)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from siliform.graph_ir.ops.common import moving
 from siliform.graph_ir.ops.sliding import Sliding
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Space
@@ -48,8 +49,7 @@ def _unfold_spaces(
 unfold = OpSpec(
     "unfold",
     "movement",
-    _unfold,
-    _unfold_shape,
+    *moving("unfold", _unfold, _unfold_shape),
     _unfold_spaces,
     movement="copy",
     tolerance=0.0,

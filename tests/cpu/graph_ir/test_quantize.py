@@ -8,6 +8,7 @@ import pytest
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.formats import format_named, quantise
 from siliform.graph_ir.graph import Builder
+from siliform.graph_ir.interpret import interpret
 from siliform.graph_ir.ops import OPS
 from siliform.graph_ir.types import tensor
 
@@ -85,3 +86,27 @@ def test_operands_that_do_not_fit_are_told():
         b(dequantize, x)
     with pytest.raises(ValueError, match="x carries no scales"):
         dequantize.reference(np.ones(3))
+
+
+@pytest.mark.parametrize("where", ["tensor", "channel0", "block8"])
+@pytest.mark.parametrize(
+    ("op", "shapes", "tolerance"),
+    [
+        ("linear", [(5, 16), (6, 16)], 1e-5),
+        ("conv", [(2, 3, 5, 5), (4, 3, 3, 3)], 1e-5),
+        ("conv_transpose", [(2, 3, 5, 5), (3, 4, 3, 3)], 1e-5),
+        (
+            "attention",
+            [(1, 4, 5, 8), (1, 2, 6, 8), (1, 2, 6, 8)],
+            0.02,
+        ),  # probabilities are rounded differently
+    ],
+)
+def test_expansions_of_quantised_products_mean_the_same(op, shapes, where, tolerance):
+    spec, rng = OPS[op], np.random.default_rng(9)
+    operands = [quantise(rng.standard_normal(s), format_named(f"int8@{where}")) for s in shapes]
+    b = Builder("expanded")
+    values = [b.input(f"x{i}", tensor(f"int8@{where}", *s)) for i, s in enumerate(shapes)]
+    (found,) = interpret(b.finish(spec.expansion(b, *values)), *operands)
+    wanted = spec.reference(*operands)
+    assert np.abs(found - wanted).max() <= tolerance * np.abs(wanted).max()
