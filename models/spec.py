@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from siliform.graph_ir.errors import UserError
+from siliform.graph_ir.errors import UserError, nearest
 
 if TYPE_CHECKING:
     import torch
@@ -54,7 +54,19 @@ class ModelSpec:
         object.__setattr__(self, "shrunk", MappingProxyType(dict(self.shrunk)))
 
     def with_configuration(self, **changes: Any) -> ModelSpec:
-        """The same model in other sizes: ``spec.with_configuration(num_hidden_layers=2)``."""
+        """The same model in other sizes: ``spec.with_configuration(num_hidden_layers=2)``.
+
+        UserError for a key that the configuration does not state: the library would take it in
+        silence.
+        """
+        for key in changes:
+            if key not in self.configuration:
+                raise UserError(
+                    asked=f"{self.name} with {key} = {changes[key]}",
+                    found=f"its configuration states no {key!r}",
+                    where=self.source or self.name,
+                    next_step=f"use one of the nearest: {nearest(key, self.configuration)}",
+                )
         return replace(self, configuration={**self.configuration, **changes}, parameters=None)
 
     def tiny(self) -> ModelSpec:

@@ -200,6 +200,18 @@ def test_building_a_model_is_quiet():
     assert (done.stdout, done.stderr) == ("", "")
 
 
+def test_a_misspelt_size_is_told_and_not_ignored():
+    with pytest.raises(UserError) as refused:
+        model_named("bert-base").with_configuration(num_hiden_layers=2)
+    assert refused.value.asked == "bert-base with num_hiden_layers = 2"
+    assert refused.value.next_step.startswith("use one of the nearest: num_hidden_layers")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_has_a_tiny_one(name):
+    assert model_named(name).tiny().format == "fp32"
+
+
 def test_transformers_loads_beside_our_room_named_kernels():
     """The library probes for a distribution of that name, and from the checkout it finds our folder."""
     code = "import kernels, transformers; transformers.BertModel; print(hasattr(kernels, 'torch_op'))"
