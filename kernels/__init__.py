@@ -4,9 +4,9 @@
 is first asked for: ``from siliform.kernels import selective_scan``.
 """
 
-from typing import Any
-
-if not __name__.startswith("siliform."):
+if __name__.startswith("siliform."):
+    from typing import Any
+else:
     # The transformers library probes for an unrelated distribution named `kernels` by importing that
     # name, and takes a package without a version for absent. Run from the checkout, the probe finds
     # this folder: an error here would make every transformers model unusable, so this room offers
@@ -14,7 +14,7 @@ if not __name__.startswith("siliform."):
     __path__ = []
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name.startswith("__") or not __name__.startswith("siliform."):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from siliform.graph_ir.ops import OPS
