@@ -18,13 +18,14 @@ def best_attentions(
     arrays: ArrayPopulation,
     softmax: Sequence[Sequence[SoftmaxCost]] | np.ndarray,
     objective: str = "latency",
+    slack: float = 0.0,
 ) -> PopulationCosts:
     """Return the cost of the best fused mapping of each attention on each array; as
     `attention.best_attention`.
 
     `softmax` is one cost per array and problem, or float64 [arrays, problems, 4] of its fields.
     """
-    outcomes, _ = search_attentions(problems, arrays, softmax, objective)
+    outcomes, _ = search_attentions(problems, arrays, softmax, objective, slack)
     return PopulationCosts(outcomes[..., 4], outcomes[..., 1], outcomes[..., 2], outcomes[..., 3])
 
 
@@ -33,10 +34,13 @@ def search_attentions(
     arrays: ArrayPopulation,
     softmax: Sequence[Sequence[SoftmaxCost]] | np.ndarray,
     objective: str,
+    slack: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return outcomes and tilings as `attention_search.search_all_attention` writes them."""
     if objective not in OBJECTIVES:
         raise ValueError(f"objective {objective!r} is none of {', '.join(OBJECTIVES)}")
+    if slack < 0:
+        raise ValueError(f"slack is a share of the least cycles, not {slack}")
     if not isinstance(softmax, np.ndarray):
         softmax = np.array(
             [[(s.score_cycles, s.row_cycles, s.merge_cycles, s.hidden) for s in row] for row in softmax],
@@ -49,7 +53,7 @@ def search_attentions(
     begins = np.cumsum([0] + [r.shape[1] for r in ranges])
     search_all_attention(
         rows, _chip_rows(arrays, len(problems)), softmax, np.concatenate(ranges, axis=1), begins,
-        OBJECTIVES.index(objective), outcomes, tilings,
+        OBJECTIVES.index(objective), slack, outcomes, tilings,
     )  # fmt: skip
     return outcomes, tilings
 

@@ -14,7 +14,7 @@ import numpy as np
 from siliform.simulator.mapping.compiled import compiled, inlined
 
 WEIGHT_STATIONARY, INPUT_STATIONARY = 0, 2  # as in `search`; the third is output-stationary
-LATENCY, ENERGY, ENERGY_DELAY = 0, 1, 2
+LATENCY, ENERGY, ENERGY_DELAY, TRAFFIC = 0, 1, 2, 3
 
 
 class Heads(NamedTuple):
@@ -60,6 +60,8 @@ class Chip(NamedTuple):
     accumulator_pj_per_byte: float
     dram_pj_per_byte: float
     static_pj_per_cycle: float
+    most_cycles: float  # with the objective TRAFFIC: beyond these, a mapping does not count
+    most_busy_cycles: float
 
 
 class Pairs(NamedTuple):
@@ -243,6 +245,8 @@ def _outcome(heads: Heads, chip: Chip, objective: int, tiling: Tiling, pairs: Pa
         value = energy
     elif objective == ENERGY_DELAY:
         value = energy * cycles
+    elif objective == TRAFFIC:
+        value = dram if cycles <= chip.most_cycles and busy <= chip.most_busy_cycles else np.inf
     scores = heads.groups * work.scores
     return Outcome(value, busy, dram, energy, cycles, array, softmax, scores, scratched, accumulated)
 
@@ -361,6 +365,8 @@ def _least_objective(
     cycles = max(busy, memory) if chip.double_buffered else busy + memory
     if objective == LATENCY:
         return 0.999 * cycles
+    if objective == TRAFFIC:
+        return 0.999 * dram if 0.999 * cycles <= chip.most_cycles else np.inf
     energy = (
         scores * (heads.width + heads.value_width) * chip.mac_pj
         + dram * (chip.scratchpad_pj_per_byte + chip.dram_pj_per_byte)
@@ -434,6 +440,14 @@ def search_attention(
     return best
 
 
+@inlined
+def _chip(c: Any, most_cycles: float, most_busy_cycles: float) -> Chip:
+    return Chip(
+        c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9], c[10], c[11], c[12], c[13], c[14],
+        most_cycles, most_busy_cycles,
+    )  # fmt: skip
+
+
 @compiled
 def search_all_attention(
     problems: Any,
@@ -442,6 +456,7 @@ def search_all_attention(
     ranges: Any,
     begins: Any,
     objective: int,
+    slack: float,
     outcomes: Any,
     tilings: Any,
 ) -> None:
@@ -450,10 +465,11 @@ def search_all_attention(
     Parameters
     ----------
     problems : float64 [problems, 16], the fields of `Heads` up to `beside_dram_bytes`.
-    chips : float64 [arrays, problems, 15], rows as in `Chip`.
+    chips : float64 [arrays, problems, 15], rows as in `Chip` up to `static_pj_per_cycle`.
     softmax : float64 [arrays, problems, 4], the remaining fields of `Heads`.
     ranges, begins : int64 [2, positions], the ranges of all problems side by side; problem p has those from
         begins[p] to begins[p + 1], none where every query sees every key.
+    slack : with LATENCY, the share of the least cycles that may be given up for less traffic.
     outcomes : float64 [arrays, problems, 10], out: rows as in `Outcome`, infinite where nothing fits.
     tilings : float64 [arrays, problems, 3], out: rows and keys of a tile, and whether keys stay.
     """
@@ -465,14 +481,15 @@ def search_all_attention(
                 h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7], h[8], h[9], h[10], h[11], h[12], h[13], h[14],
                 h[15], rest[0], rest[1], rest[2], rest[3],
             )  # fmt: skip
-            c = chips[d, p]
-            chip = Chip(
-                c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9], c[10], c[11], c[12], c[13], c[14]
-            )  # fmt: skip
+            chip = _chip(chips[d, p], np.inf, np.inf)
             row_tiles = tile_sizes(int(heads.rows), int(chip.rows), int(chip.columns))
             key_tiles = tile_sizes(int(heads.keys), int(chip.rows), int(chip.columns))
             low, end = ranges[0, begins[p] : begins[p + 1]], ranges[1, begins[p] : begins[p + 1]]
             best = search_attention(heads, chip, objective, low, end, row_tiles, key_tiles, chosen[p])
+            if objective == LATENCY and slack > 0 and best.cycles < np.inf:
+                more = 1 + slack
+                chip = _chip(chips[d, p], np.floor(best.cycles * more), np.floor(best.busy_cycles * more))
+                best = search_attention(heads, chip, TRAFFIC, low, end, row_tiles, key_tiles, chosen[p])
             tilings[d, p] = chosen[p]
             result = outcomes[d, p]
             result[0], result[1], result[2], result[3] = (

@@ -26,7 +26,7 @@ from siliform.graph_ir.errors import UserError
 
 DATAFLOWS = ("weight-stationary", "output-stationary", "input-stationary")
 OVERLAPS = ("none", "double-buffered", "bound")
-OBJECTIVES = ("latency", "energy", "edp")
+OBJECTIVES = ("latency", "energy", "edp", "traffic")
 INNERMOST = ("k", "n", "m")  # by the codes of `search`
 _ORDERS = {"k": ("m", "n", "k"), "n": ("m", "k", "n"), "m": ("n", "k", "m")}
 
@@ -199,17 +199,24 @@ class NoMapping(UserError):
         )
 
 
-def best_mapping(problem: GemmProblem, resources: ArrayResources, objective: str = "latency") -> GemmMapping:
-    """Return the mapping with the least latency, energy or energy-delay product ("edp").
+def best_mapping(
+    problem: GemmProblem, resources: ArrayResources, objective: str = "latency", slack: float = 0.0
+) -> GemmMapping:
+    """Return the mapping with the least latency, energy, energy-delay product ("edp") or DRAM traffic.
 
-    Ties go to fewer compute cycles, then fewer DRAM bytes, less energy, and larger tiles along m, n, k.
+    Ties go to fewer compute cycles, then fewer DRAM bytes, less energy, fewer cycles, and larger tiles along
+    m, n, k.
+
+    The least latency is often that of very small tiles, which fill the pipeline soonest: it gains a few
+    cycles in ten thousand and may move several times the bytes. With `slack` (0.01, say) the latency may be
+    up to that share above the least, at no more compute cycles, and the mapping is the one of least traffic.
 
     Raises
     ------
     NoMapping : not even tiles of one element (of one row, with `full_rows`) fit; names the memory and the
         bytes needed.
     """
-    return _found(problem, resources, objective, None)
+    return _found(problem, resources, objective, slack, None)
 
 
 def mapping_with_tiles(
@@ -229,15 +236,19 @@ def mapping_with_tiles(
             )
     if problem.full_rows and tile_n != problem.n:
         raise ValueError(f"tiles of {tile_n} columns are not whole rows of {problem.n}")
-    return _found(problem, resources, "latency", tile)
+    return _found(problem, resources, "latency", 0.0, tile)
 
 
 def _found(
-    problem: GemmProblem, resources: ArrayResources, objective: str, tile: tuple[int, int, int] | None
+    problem: GemmProblem,
+    resources: ArrayResources,
+    objective: str,
+    slack: float,
+    tile: tuple[int, int, int] | None,
 ) -> GemmMapping:
     from siliform.simulator.mapping.population import ArrayPopulation, search_population
 
-    found = search_population((problem,), ArrayPopulation.of((resources,)), objective, tile)
+    found = search_population((problem,), ArrayPopulation.of((resources,)), objective, slack, tile)
     tile_m, tile_n, tile_k, innermost = (int(x) for x in found.tiles[0, 0])
     if tile_m == 0:
         smallest = (1, problem.n if problem.full_rows else 1, 1)

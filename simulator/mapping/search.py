@@ -18,7 +18,7 @@ import numpy as np
 from siliform.simulator.mapping.compiled import compiled, inlined
 
 WEIGHT_STATIONARY, OUTPUT_STATIONARY, INPUT_STATIONARY = 0, 1, 2
-LATENCY, ENERGY, ENERGY_DELAY = 0, 1, 2
+LATENCY, ENERGY, ENERGY_DELAY, TRAFFIC = 0, 1, 2, 3
 INNERMOST_K, INNERMOST_N, INNERMOST_M = 0, 1, 2
 
 
@@ -61,6 +61,8 @@ class Array(NamedTuple):
     accumulator_pj_per_byte: float
     dram_pj_per_byte: float
     static_pj_per_cycle: float
+    most_cycles: float  # with the objective TRAFFIC: beyond these, a mapping does not count
+    most_compute_cycles: float
 
 
 class Side(NamedTuple):
@@ -201,6 +203,9 @@ def _cost(product: Product, array: Array, objective: int, fill: float, m: Side, 
         value = energy
     elif objective == ENERGY_DELAY:
         value = energy * cycles
+    elif objective == TRAFFIC:
+        within = cycles <= array.most_cycles and compute <= array.most_compute_cycles
+        value = dram if within else np.inf
     return Cost(value, compute, dram, energy, cycles)
 
 
@@ -223,12 +228,15 @@ def _promises(
 ) -> bool:
     """Return whether these numbers, which no mapping of a branch is below, cost less than the best
     mapping."""
-    if objective == LATENCY:  # nearly always decided here, without the energy
+    if objective in (LATENCY, TRAFFIC):  # nearly always decided here, without the energy
         compute = _compute_cycles(product, array, m, n, k)
         dram = product.batch * _traffic(product, m.tiles, n.tiles, k.tiles)[0]
         cycles = _cycles(product, array, compute, dram, fill)
-        if cycles != best.cycles:
-            return cycles < best.cycles
+        if objective == LATENCY:
+            if cycles != best.cycles:
+                return cycles < best.cycles
+        elif dram > best.dram_bytes or cycles > array.most_cycles or compute > array.most_compute_cycles:
+            return False
     return _before(_cost(product, array, objective, fill, m, n, k), best)
 
 
@@ -249,16 +257,20 @@ def _first_within(table: Any, limit: float) -> int:
 def _longest_filling(
     product: Product, array: Array, objective: int, best: Cost, compute: float, per_unit: float, fixed: float
 ) -> float:
-    """Return a bound on a tile: where the fill of every longer one costs more latency than the best mapping
-    has.
+    """Return a bound on a tile: where the fill of every longer one takes more latency than there is.
 
     The fill is `per_unit` bits for every unit of the tile and `fixed` bits more (byte rounding left aside),
     the computation takes `compute` cycles at least. No bound where the fill does not matter so directly.
     """
-    if objective != LATENCY or not array.double_buffered or best.cycles == np.inf or per_unit == 0:
+    most = array.most_cycles
+    if objective == LATENCY:
+        most = best.cycles
+    elif objective != TRAFFIC:
+        return np.inf
+    if not array.double_buffered or most == np.inf or per_unit == 0:
         return np.inf
     busy = max(compute, product.beside_cycles)
-    return ((best.cycles - busy) * array.dram_bytes_per_cycle * 8 - fixed) / per_unit + 1
+    return ((most - busy) * array.dram_bytes_per_cycle * 8 - fixed) / per_unit + 1
 
 
 @compiled
@@ -372,18 +384,43 @@ def _known(
     return _cost(product, array, objective, fill, _entry(ms, i), _entry(ns, j), _entry(ks, l))
 
 
+@inlined
+def _product(p: Any) -> Product:
+    return Product(
+        p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13], p[14], p[15],
+        p[16],
+    )  # fmt: skip
+
+
+@inlined
+def _array(a: Any, most_cycles: float, most_compute_cycles: float) -> Array:
+    return Array(
+        a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11],
+        most_cycles, most_compute_cycles,
+    )  # fmt: skip
+
+
 @compiled
 def search_all(
-    products: Any, arrays: Any, entries: Any, begins: Any, tables: Any, objective: int, costs: Any, tiles: Any
+    products: Any,
+    arrays: Any,
+    entries: Any,
+    begins: Any,
+    tables: Any,
+    objective: int,
+    slack: float,
+    costs: Any,
+    tiles: Any,
 ) -> None:
     """Map every product on every array.
 
     Parameters
     ----------
     products : float64 [products, 17], rows as in `Product`.
-    arrays : float64 [arrays, products, 12], rows as in `Array`.
+    arrays : float64 [arrays, products, 12], rows as in `Array` up to `static_pj_per_cycle`.
     entries, begins : as `tiles.tile_tables` returns them.
     tables : int64 [arrays, products, 3], the tables of m, n and k.
+    slack : with LATENCY, the share of the least cycles that may be given up for less traffic.
     costs : float64 [arrays, products, 5], out: rows as in `Cost`, infinite where nothing fits.
     tiles : float64 [arrays, products, 4], out: tiles along m, n and k, and the innermost loop. Among
         mappings of equal cost the first array gets the largest tiles; later arrays start from their
@@ -393,39 +430,24 @@ def search_all(
     before = np.zeros((products.shape[0], 3))
     for d in range(arrays.shape[0]):
         for p in range(products.shape[0]):
-            row = products[p]
-            product = Product(
-                row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7],
-                row[8], row[9], row[10], row[11], row[12], row[13], row[14], row[15], row[16],
-            )  # fmt: skip
-            row = arrays[d, p]
-            array = Array(
-                row[0],
-                row[1],
-                row[2],
-                row[3],
-                row[4],
-                row[5],
-                row[6],
-                row[7],
-                row[8],
-                row[9],
-                row[10],
-                row[11],
-            )
+            product = _product(products[p])
+            array = _array(arrays[d, p], np.inf, np.inf)
             ms = entries[begins[tables[d, p, 0]] : begins[tables[d, p, 0] + 1]]
             ns = entries[begins[tables[d, p, 1]] : begins[tables[d, p, 1] + 1]]
             ks = entries[begins[tables[d, p, 2]] : begins[tables[d, p, 2] + 1]]
             known = _known(product, array, objective, ms, ns, ks, before[p], rows)
             best = search(product, array, objective, ms, ns, ks, known, rows)
-            costs[d, p, 0], costs[d, p, 1], costs[d, p, 2] = (
-                best.objective,
-                best.compute_cycles,
-                best.dram_bytes,
-            )
-            costs[d, p, 3], costs[d, p, 4] = best.energy_pj, best.cycles
-            if best.cycles < np.inf:
-                i, j, l = rows[0], rows[1], rows[2]  # noqa: E741
-                before[p, 0], before[p, 1], before[p, 2] = ms[i, 0], ns[j, 0], ks[l, 0]
-                tiles[d, p, 0], tiles[d, p, 1], tiles[d, p, 2] = ms[i, 0], ns[j, 0], ks[l, 0]
-                tiles[d, p, 3] = _traffic(product, ms[i, 1], ns[j, 1], ks[l, 1])[1]
+            if best.cycles == np.inf:
+                continue
+            before[p, 0], before[p, 1], before[p, 2] = ms[rows[0], 0], ns[rows[1], 0], ks[rows[2], 0]
+            if objective == LATENCY and slack > 0:
+                array = _array(arrays[d, p], np.floor(best.cycles * (1 + slack)), best.compute_cycles)
+                known = Cost(
+                    best.dram_bytes, best.compute_cycles, best.dram_bytes, best.energy_pj, best.cycles
+                )
+                best = search(product, array, TRAFFIC, ms, ns, ks, known, rows)
+            cost, tile = costs[d, p], tiles[d, p]
+            cost[0], cost[1], cost[2] = best.objective, best.compute_cycles, best.dram_bytes
+            cost[3], cost[4] = best.energy_pj, best.cycles
+            tile[0], tile[1], tile[2] = ms[rows[0], 0], ns[rows[1], 0], ks[rows[2], 0]
+            tile[3] = _traffic(product, ms[rows[0], 1], ns[rows[1], 1], ks[rows[2], 1])[1]

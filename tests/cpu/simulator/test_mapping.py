@@ -109,7 +109,12 @@ def test_more_scratchpad_never_costs_more(objective):
         for scratchpad in (64, 500, 4_000, 32_000, 256_000, 2_000_000):
             sized = dataclasses.replace(resources, scratchpad_bytes=scratchpad)
             found = best_mapping(GemmProblem(m, n, k), sized, objective)
-            cost = {"latency": found.cycles, "energy": found.energy_pj, "edp": found.energy_pj * found.cycles}
+            cost = {
+                "latency": found.cycles,
+                "energy": found.energy_pj,
+                "edp": found.energy_pj * found.cycles,
+                "traffic": found.dram_bytes,
+            }
             assert cost[objective] <= previous
             previous = cost[objective]
 
@@ -244,7 +249,7 @@ def test_impossible_arrays_are_refused(change, message):
 def test_impossible_products_and_objectives_are_refused():
     with pytest.raises(ValueError, match="n of a product must be positive, not -3"):
         GemmProblem(1, -3, 1)
-    with pytest.raises(ValueError, match="objective 'area' is none of latency, energy, edp"):
+    with pytest.raises(ValueError, match="objective 'area' is none of latency, energy, edp, traffic"):
         best_mapping(GemmProblem(1, 1, 1), array(), "area")
 
 

@@ -158,7 +158,7 @@ def walked(problem, resources, softmax, rows, keys, kept, objective):
         + dram * resources.dram_pj_per_byte
         + cycles * resources.static_pj_per_cycle
     )
-    value = {"latency": cycles, "energy": energy, "edp": energy * cycles}[objective]
+    value = {"latency": cycles, "energy": energy, "edp": energy * cycles, "traffic": dram}[objective]
     return float(value), array, vector, busy, dram, energy
 
 
@@ -211,7 +211,12 @@ def test_a_walk_over_all_tilings_finds_nothing_better(seed):
         found = best_attention(problem, resources, softmax, objective)
         chosen = (found.row_tile, found.key_tile, found.keys_kept)
         again = walked(problem, resources, softmax, *chosen, objective)
-        value = {"latency": found.cycles, "energy": found.energy_pj, "edp": found.energy_pj * found.cycles}
+        value = {
+            "latency": found.cycles,
+            "energy": found.energy_pj,
+            "edp": found.energy_pj * found.cycles,
+            "traffic": found.dram_bytes,
+        }
         assert (float(value[objective]), found.compute_cycles, found.dram_bytes) == (
             best[0],
             best[3],
@@ -262,7 +267,12 @@ def test_more_scratchpad_never_costs_more():
         previous = math.inf
         for size in (1 << p for p in range(10, 22)):
             found = best_attention(problem, chip(scratchpad_bytes=size), SOFTMAX, objective)
-            cost = {"latency": found.cycles, "energy": found.energy_pj, "edp": found.energy_pj * found.cycles}
+            cost = {
+                "latency": found.cycles,
+                "energy": found.energy_pj,
+                "edp": found.energy_pj * found.cycles,
+                "traffic": found.dram_bytes,
+            }
             assert cost[objective] <= previous
             previous = cost[objective]
     compulsory = 4 * 64 * (2 * 1024 + 2 * 512)
@@ -323,5 +333,5 @@ def test_no_room_for_one_row_and_one_key_says_what_it_takes():
 def test_impossible_attentions_are_refused():
     with pytest.raises(ValueError, match="width of an attention must be positive, not 0"):
         AttentionProblem(pattern("full", 8, 8), 1, 0, 64)
-    with pytest.raises(ValueError, match="objective 'area' is none of latency, energy, edp"):
+    with pytest.raises(ValueError, match="objective 'area' is none of latency, energy, edp, traffic"):
         best_attention(AttentionProblem(pattern("full", 8, 8), 1, 4, 4), chip(), SOFTMAX, "area")

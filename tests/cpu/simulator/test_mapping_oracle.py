@@ -6,6 +6,7 @@ the elements that move, and runs the folds through a timeline.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 
@@ -13,6 +14,8 @@ import numba
 import numpy as np
 import pytest
 
+from siliform.arch.units import array as arch_array
+from siliform.arch.units.array import tiled_array_cycles
 from siliform.simulator.mapping.gemm import (
     DATAFLOWS,
     OBJECTIVES,
@@ -181,7 +184,7 @@ def oracle_cost(problem, resources, tile, order, objective):
         + traffic * resources.dram_pj_per_byte
         + cycles * resources.static_pj_per_cycle
     )
-    value = {"latency": cycles, "energy": energy, "edp": energy * cycles}[objective]
+    value = {"latency": cycles, "energy": energy, "edp": energy * cycles, "traffic": traffic}[objective]
     return float(value), int(compute), traffic, float(energy), int(accessed), int(accumulated), int(cycles)
 
 
@@ -255,3 +258,79 @@ def test_brute_force_finds_nothing_better(seed):
                 best_mapping(problem, resources, objective)
             continue
         assert reported(best_mapping(problem, resources, objective), objective)[:4] == best[:4]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_slack_gives_up_latency_for_the_least_traffic_there_is(seed):
+    rng = np.random.default_rng(200 + seed)
+    spared = 0
+    for _ in range(40):
+        problem, resources, _ = random_case(rng, 7)
+        # Small arrays under a fast DRAM: computation decides, and small tiles fill sooner.
+        few = {
+            "rows": int(rng.integers(1, 3)),
+            "columns": int(rng.integers(1, 3)),
+            "dram_bytes_per_cycle": 4.0,
+        }
+        resources = dataclasses.replace(resources, double_buffered=True, scratchpad_bytes=400, **few)
+        slack = float(rng.choice([0.01, 0.1, 0.5]))
+        tiles = itertools.product(*(range(1, s + 1) for s in sides(problem)))
+        counted = [oracle_cost(problem, resources, t, o, "latency") for t in tiles for o in ORDERS]
+        counted = [c for c in counted if c is not None]
+        if not counted:
+            continue
+        fastest = min(counted)
+        within = [c for c in counted if c[0] <= math.floor(fastest[0] * (1 + slack)) and c[1] <= fastest[1]]
+        least = min((c[2], c[1], c[3], c[0]) for c in within)
+        found = best_mapping(problem, resources, "latency", slack)
+        assert (found.dram_bytes, found.compute_cycles, found.energy_pj, found.cycles) == least
+        spared += found.dram_bytes < fastest[2]
+    assert spared > 5
+
+
+def test_brute_force_over_larger_products_finds_nothing_better():
+    """All tiles of products up to 48 a side at once, by the array's own law and the traffic of three loop
+    orders."""
+    rng = np.random.default_rng(9)
+    for _ in range(60):
+        m, n, k = (int(v) for v in rng.integers(1, 49, 3))
+        resources = ArrayResources(
+            int(rng.integers(1, 40)), int(rng.integers(1, 40)), DATAFLOWS[rng.integers(3)],
+            OVERLAPS[rng.integers(3)], int(np.exp(rng.uniform(4, 10))), float(rng.choice([0.7, 4, 50])),
+            double_buffered=bool(rng.integers(2)),
+        )  # fmt: skip
+        x, y, z = np.meshgrid(*(np.arange(1, s + 1) for s in (m, n, k)), indexing="ij")
+        tiles_m, tiles_n, tiles_k = (-(-s // t) for s, t in ((m, x), (n, y), (k, z)))
+        compute = tiled_array_cycles(
+            m, n, k, x, y, z, resources.rows, resources.columns,
+            dataflow=resources.dataflow, overlap=resources.overlap, batch=3,
+        )  # fmt: skip
+        a, b, c, spilled = m * k, k * n, m * n, m * n * (1 + 8 * (tiles_k - 1))
+        traffic = np.minimum(a * tiles_n + b * tiles_m + c, a + b * tiles_m + spilled)
+        traffic = 3 * np.minimum(traffic, a * tiles_n + b + spilled)
+        memory = np.ceil(traffic / resources.dram_bytes_per_cycle)
+        cycles = compute + memory
+        half = resources.scratchpad_bytes
+        if resources.double_buffered:
+            half //= 2
+            fill = np.ceil((x * z + z * y + x * y) / resources.dram_bytes_per_cycle)
+            cycles = np.maximum(compute + fill, memory)
+        fits = x * z + z * y + 4 * x * y <= half
+        best = min(zip(cycles[fits], compute[fits], traffic[fits], strict=True))
+        found = best_mapping(GemmProblem(m, n, k, batch=3), resources)
+        assert (found.cycles, found.compute_cycles, found.dram_bytes) == best
+
+
+def test_given_tiles_take_the_cycles_of_the_arrays_law():
+    assert (arch_array.DATAFLOWS, arch_array.OVERLAPS) == (DATAFLOWS, OVERLAPS)
+    rng = np.random.default_rng(10)
+    for _ in range(300):
+        m, n, k, batch = (int(v) for v in rng.integers(1, 300, 4))
+        tile = [int(rng.integers(1, s + 1)) for s in (m, n, k)]
+        rows, columns = (int(v) for v in rng.integers(1, 130, 2))
+        names = DATAFLOWS[rng.integers(3)], OVERLAPS[rng.integers(3)]
+        resources = ArrayResources(rows, columns, *names, 1 << 30, 8.0)
+        law = tiled_array_cycles(
+            m, n, k, *tile, rows, columns, dataflow=names[0], overlap=names[1], batch=batch
+        )
+        assert mapping_with_tiles(GemmProblem(m, n, k, batch=batch), resources, *tile).compute_cycles == law
