@@ -90,6 +90,10 @@ def evaluate(op: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     arguments = {k: v for k, v in kwargs.items() if k not in ("device", "pin_memory", "layout")}
     if any(argument.name == "device" and argument.kwarg_only for argument in op._schema.arguments):
         arguments["device"] = torch.device("cpu")
+    if args and isinstance(args[0], Literal) and args[0].elements > EAGER_ELEMENTS:
+        held = _held_back(str(op), op, args, arguments)
+        if held is not None:
+            return held
     shape = _pointwise_shape(op, args)
     if shape is not None and prod(shape) > EAGER_ELEMENTS:
         samples = [torch.empty((), dtype=a.dtype) if isinstance(a, Literal) else a for a in args]
@@ -102,6 +106,26 @@ def evaluate(op: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     if isinstance(result, (tuple, list)):
         return [Literal.of(r) if isinstance(r, torch.Tensor) else r for r in result]
     return result
+
+
+#: Operators that take a tensor row by row as they take it whole.
+_BY_ROW = ("aten.to", "aten._to_copy", "aten.clone", "aten.contiguous", "aten.alias", "aten.detach")
+
+
+def _held_back(name: str, op: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Literal | None:
+    """A copy, cast or broadcast of a large literal, held as that; None for any other operator."""
+    source = args[0]
+    packet = name.rpartition(".")[0]
+    if packet in _BY_ROW:
+        dtype = op(torch.empty((0,), dtype=source.dtype), *args[1:], **kwargs).dtype
+        return Literal(source.shape, dtype, op, args, kwargs)
+    if packet != "aten.expand" or len(args[1]) < 2:
+        return None
+    lead = len(args[1]) - len(source.shape)
+    shape = tuple(source.shape[i - lead] if e == -1 else e for i, e in enumerate(args[1]))
+    if source.shape[-2:] != shape[-2:]:
+        return None
+    return Literal(shape, source.dtype, lambda x: x.expand(*shape[:-2], *x.shape[-2:]), (source,))
 
 
 def _pointwise_shape(op: Any, args: tuple[Any, ...]) -> tuple[int, ...] | None:

@@ -26,6 +26,7 @@ from siliform.graph_ir.types import TensorType
 from siliform.kernels.dtypes import FORMAT_OF, REAL_PART, format_of, to_numpy, type_of
 from siliform.models.tracing.decompose import decomposed
 from siliform.models.tracing.literals import Literal, evaluate, filled
+from siliform.models.tracing.masks import Seen, recognised
 from siliform.models.tracing.source import module_path, source_line
 
 Rule = Callable[..., Any]
@@ -67,6 +68,7 @@ class Lowerer:
         self._kept: list[Literal] = []
         self._place = ("", "")
         self._serial = 0
+        self._seen: dict[tuple[int, int, int], Seen] = {}
         self._literals: dict[str, Literal] = {}
 
     # -- what rules use ---------------------------------------------------------------------
@@ -122,6 +124,14 @@ class Lowerer:
             self._held[key] = self.apply("constant", value=number, format=name)
             self._literals[self._held[key].name] = filled((), number, dtype)
         return self._held[key]
+
+    def seen(self, mask: Literal, queries: int, keys: int) -> Seen:
+        """The pattern of a known mask; layers that share a mask share the answer."""
+        key = (id(mask), queries, keys)
+        if key not in self._seen:
+            self._kept.append(mask)
+            self._seen[key] = recognised(mask, queries, keys)
+        return self._seen[key]
 
     def literal_of(self, value: Value) -> Literal | None:
         """The literal that `value` was made from, if it was."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -12,6 +10,9 @@ from siliform.models.tracing.literals import Literal
 
 #: Rows of a mask that are looked at together (assumption: 1024 rows of 131,072 keys are 128 MiB).
 _ROWS = 1024
+
+#: Masks of several heads are compared with one another up to this many elements (assumption: 64 MiB).
+_COMPARED = 1 << 26
 
 #: An additive mask at or below this forbids a pair: exp of it is 0 in every format (assumption).
 FORBIDS = -1e4
@@ -48,59 +49,37 @@ def _one_picture(mask: Literal) -> bool:
     lead = mask.shape[:-2]
     if all(extent == 1 for extent in lead):
         return True
-    if mask.elements > 1 << 26:
+    if mask.elements > _COMPARED:
         return False
     flat = mask.tensor.reshape(-1, *mask.shape[-2:])
     return bool((flat == flat[:1]).all())
 
 
 def _ranges(mask: Literal, queries: int, keys: int) -> Seen:
-    """Each query sees one range of keys around its own; the candidates are tried on every block of rows."""
-    candidates: set[tuple[int | None, int | None]] | None = None
+    """Each query sees one range of keys around its own: read off the outer queries, tried on all."""
     if queries > keys:
         return Seen(exact=False)
-    for first, allowed in _blocks(mask, queries, keys):
-        if allowed is None:
-            return Seen(exact=False)
-        own = torch.arange(first, first + len(allowed))[:, None] + (keys - queries)
-        found = _bounds(allowed, own, keys)
-        candidates = found if candidates is None else {_merged(a, b) for a in candidates for b in found}
-        if not candidates or None in candidates:
-            return Seen(exact=False)
-    behind, ahead = next(iter(candidates or {(None, None)}))
-    return _named(behind, ahead) if _agrees(mask, queries, keys, behind, ahead) else Seen(exact=False)
-
-
-def _bounds(allowed: torch.Tensor, own: torch.Tensor, keys: int) -> set[Any]:
-    """How far behind and ahead of its own key a query sees; None where the edge of the keys hides it."""
-    any_row = allowed.any(dim=1)
-    if not bool(any_row.all()):
-        return set()
-    low = allowed.to(torch.uint8).argmax(dim=1, keepdim=True)
-    high = keys - 1 - allowed.flip(1).to(torch.uint8).argmax(dim=1, keepdim=True)
-    behind, ahead = (own - low)[low > 0], (high - own)[high < keys - 1]
-    return {(int(behind.max()) if len(behind) else None, int(ahead.max()) if len(ahead) else None)}
-
-
-def _merged(a: Any, b: Any) -> Any:
-    if a is None or b is None:
-        return None
-    merged = []
-    for x, y in zip(a, b, strict=True):
-        if x is not None and y is not None and x != y:
-            return None
-        merged.append(y if x is None else x)
-    return tuple(merged)
+    first, last = (_allowed(mask, row, row + 1, keys) for row in (0, queries - 1))
+    if first is None or last is None or not bool(first.any()) or not bool(last.any()):
+        return Seen(exact=False)
+    low, high = int(last[0].nonzero()[0]), int(first[0].nonzero()[-1])
+    # The last query shows how far back it goes, the first how far ahead, unless the edge hides it.
+    behind = None if low == 0 else keys - 1 - low
+    ahead = None if high == keys - 1 else high - (keys - queries)
+    seen = _named(behind, ahead)
+    return seen if seen.exact and _agrees(mask, queries, keys, behind, ahead) else Seen(exact=False)
 
 
 def _agrees(mask: Literal, queries: int, keys: int, behind: int | None, ahead: int | None) -> bool:
     """Whether the range says exactly what the mask says, for every pair."""
-    column = torch.arange(keys)[None, :]
-    for first, allowed in _blocks(mask, queries, keys):
+    column = torch.arange(keys, dtype=torch.int32)[None, :]
+    for start in range(0, queries, _ROWS):
+        stop = min(start + _ROWS, queries)
+        allowed = _allowed(mask, start, stop, keys)
         if allowed is None:
             return False
-        own = torch.arange(first, first + len(allowed))[:, None] + (keys - queries)
-        expected = torch.ones(len(allowed), keys, dtype=torch.bool)
+        own = torch.arange(start, stop, dtype=torch.int32)[:, None] + (keys - queries)
+        expected = torch.ones(stop - start, keys, dtype=torch.bool)
         if behind is not None:
             expected &= column >= own - behind
         if ahead is not None:
@@ -120,14 +99,11 @@ def _named(behind: int | None, ahead: int | None) -> Seen:
     return Seen(exact=False)
 
 
-def _blocks(mask: Literal, queries: int, keys: int) -> Iterator[tuple[int, torch.Tensor | None]]:
-    """The mask as booleans in blocks of rows [rows, keys]; None where a number neither allows nor forbids."""
-    for first in range(0, queries, _ROWS):
-        rows = min(_ROWS, queries - first)
-        held = mask.rows(first, first + rows)
-        picture = held[(0,) * (held.dim() - 2)].expand(rows, keys)
-        if picture.dtype is torch.bool:
-            yield first, picture
-            continue
-        forbidden = picture <= FORBIDS
-        yield first, None if bool(((picture != 0) & ~forbidden).any()) else ~forbidden
+def _allowed(mask: Literal, start: int, stop: int, keys: int) -> torch.Tensor | None:
+    """Rows of the mask as booleans [rows, keys]; None where a number neither allows nor forbids."""
+    held = mask.rows(start, stop)
+    picture = held[(0,) * (held.dim() - 2)].expand(stop - start, keys)
+    if picture.dtype is torch.bool:
+        return picture
+    forbidden = picture <= FORBIDS
+    return None if bool(((picture != 0) & ~forbidden).any()) else ~forbidden

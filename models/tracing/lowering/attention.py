@@ -13,7 +13,7 @@ from siliform.graph_ir.graph import Value
 from siliform.models.tracing.literals import Literal
 from siliform.models.tracing.lowerer import Lowerer, Rule
 from siliform.models.tracing.lowering.movement import cut, expand, reshape
-from siliform.models.tracing.masks import FORBIDS, Seen, recognised
+from siliform.models.tracing.masks import FORBIDS, Seen
 
 #: Ops that join two boolean masks: a pair is seen where both allow it.
 _JOINS = ("bitwise_and", "logical_and", "mul")
@@ -56,9 +56,9 @@ def _divided(c: Lowerer, mask: Any, queries: int, keys: int) -> tuple[Seen, Any]
         known, rest = _known_part(c, mask)
         if known is None:
             return Seen(), mask
-        seen = recognised(known, queries, keys)
+        seen = c.seen(known, queries, keys)
         return (seen, rest) if seen.exact else (Seen(), mask)
-    seen = recognised(mask, queries, keys)
+    seen = c.seen(mask, queries, keys)
     return (seen, None) if seen.exact else (Seen(), mask)
 
 

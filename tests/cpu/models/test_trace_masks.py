@@ -70,8 +70,10 @@ def test_a_mask_too_large_to_hold_is_read_in_rows(monkeypatch):
     mask = evaluate(
         torch.ops.aten.bitwise_and.Tensor, (near, evaluate(torch.ops.aten.le.Tensor, (row, column), {})), {}
     )
+    mask = evaluate(torch.ops.aten.expand.default, (mask, [1, 1, -1, -1]), {})
+    mask = evaluate(torch.ops.aten.to.dtype, (mask, torch.bool), {})
     assert mask.args
-    assert mask.shape == (50, 50)
+    assert mask.shape == (1, 1, 50, 50)
     assert recognised(mask, 50, 50) == Seen("causal", 8)
     assert "tensor" not in vars(mask)
 
