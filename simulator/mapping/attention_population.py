@@ -48,13 +48,21 @@ def search_attentions(
         )
     shape = (len(arrays), len(problems))
     outcomes, tilings = np.full((*shape, 10), np.inf), np.zeros((*shape, 3))
-    rows = np.array([_problem_row(p) for p in problems])
+    rows = np.array([_problem_row(p) for p in problems], float)  # one type: compiled once
     ranges = [_ranges(p) for p in problems]
     begins = np.cumsum([0] + [r.shape[1] for r in ranges])
+    chips, share = _chip_rows(arrays, len(problems)), float(slack)
     search_all_attention(
-        rows, _chip_rows(arrays, len(problems)), softmax, np.concatenate(ranges, axis=1), begins,
-        OBJECTIVES.index(objective), slack, outcomes, tilings,
-    )  # fmt: skip
+        rows,
+        chips,
+        np.asarray(softmax, float),
+        np.concatenate(ranges, axis=1),
+        begins,
+        OBJECTIVES.index(objective),
+        share,
+        outcomes,
+        tilings,
+    )
     return outcomes, tilings
 
 

@@ -130,13 +130,15 @@ def search_population(
     if slack < 0:
         raise ValueError(f"slack is a share of the least cycles, not {slack}")
     shape = (len(arrays), len(problems))
-    products = np.array([_product_row(p) for p in problems])
+    products = np.array([_product_row(p) for p in problems], float)  # one type: compiled once
     lengths = np.array([(p.rows, p.n, p.k) for p in problems])
     tables, entries, begins = _tile_tables(lengths, *_on_array(arrays), tile)
     costs = np.full((*shape, 5), np.inf)
     tiles = np.zeros((*shape, 4))
     rows = array_rows(arrays, len(problems))
-    search_all(products, rows, entries, begins, tables, OBJECTIVES.index(objective), slack, costs, tiles)
+    search_all(
+        products, rows, entries, begins, tables, OBJECTIVES.index(objective), float(slack), costs, tiles
+    )
     return SearchOutcome(costs, tiles)
 
 
@@ -193,8 +195,8 @@ def _on_array(arrays: ArrayPopulation) -> tuple[np.ndarray, np.ndarray]:
     role = _ROLES[np.asarray(arrays.dataflow)]
     pipelined = (np.asarray(arrays.overlap) == OVERLAPS.index("double-buffered"))[:, None]
     kinds = np.where(role > 0, FOLDED, np.where(pipelined, OVERLAPPED, STREAMED))
-    sides = np.where(role == 2, np.asarray(arrays.columns)[:, None], np.asarray(arrays.rows)[:, None])
-    return kinds, np.where(kinds == STREAMED, 1, sides)
+    rows, columns = (np.asarray(side, np.int64)[:, None] for side in (arrays.rows, arrays.columns))
+    return kinds, np.where(kinds == STREAMED, 1, np.where(role == 2, columns, rows))
 
 
 def _tile_tables(

@@ -23,6 +23,8 @@ from siliform.simulator.mapping.gemm import (
     footprint_bytes,
 )
 from siliform.simulator.mapping.population import ArrayPopulation, best_mappings
+from siliform.simulator.mapping.search import search_all
+from siliform.simulator.mapping.tiles import tile_tables
 
 # m, n, k of one BERT-base layer at 128 tokens: projections, scores, context, both feed-forward products.
 BERT_BASE = ((128, 768, 768), (128, 128, 64), (128, 64, 128), (128, 3072, 768), (128, 768, 3072))
@@ -271,3 +273,26 @@ def test_kernels_compile_where_nothing_can_be_cached(tmp_path):
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=False)
     assert done.stdout == "42\n", done.stderr
+
+
+def test_a_kernel_is_compiled_for_one_type_only():
+    """Compiling takes seconds: whole or broken bits, whole or no slack, 32-bit sides must not do it again."""
+    best_mapping(GemmProblem(8, 8, 8), array())
+    best_mapping(GemmProblem(8, 8, 8, a_bits=4.25, beside_cycles=3), array(dram_bytes_per_cycle=1), slack=1)
+    narrow = dataclasses.replace(
+        ArrayPopulation.of([array()]), rows=np.array([8], np.int32), mac_pj=np.array([1])
+    )
+    best_mappings([GemmProblem(8, 8, 8)], narrow)
+    assert len(search_all.signatures) == 1
+    assert len(tile_tables.signatures) == 1
+
+
+def test_slack_trades_a_little_latency_for_traffic_that_responds_to_the_scratchpad():
+    problem, sizes = GemmProblem(2048, 4096, 4096), [1 << p for p in range(14, 25)]
+    chips = [array(scratchpad_bytes=s, dram_bytes_per_cycle=25.6) for s in sizes]
+    fast, spared = ([best_mapping(problem, c, slack=s) for c in chips] for s in (0.0, 0.01))
+    assert all(a.cycles <= b.cycles <= 1.01 * a.cycles for a, b in zip(fast, spared, strict=True))
+    assert all(a.compute_cycles == b.compute_cycles for a, b in zip(fast, spared, strict=True))
+    traffic = [mapping.dram_bytes for mapping in spared]
+    assert traffic == sorted(traffic, reverse=True)
+    assert traffic[-1] < 2 * (2048 * 4096 * 2 + 4096 * 4096) < fast[-1].dram_bytes / 8
