@@ -47,8 +47,8 @@ def trace(
     -------
     A graph whose parameters are all of the module's, tied ones once, under their first name, used
     or not; whose constants are the buffers in use and the tables that the program computes from
-    nothing; whose nodes know the module path and the source line they come from. A Hugging Face
-    model is asked not to return a cache, unless `kwargs` say otherwise.
+    nothing; whose nodes know the module path and the source line they come from. What forward
+    writes into its inputs or buffers in place stands behind its results. A Hugging Face model is asked not to return a cache, unless `kwargs` say otherwise.
 
     Raises
     ------
@@ -192,15 +192,21 @@ def _data(tensor: torch.Tensor, keep: bool) -> Any:
     return to_numpy(tensor) if keep and tensor.device.type != "meta" else None
 
 
+#: Results of the exported graph that are what an input or a buffer holds after a write in place.
+_WRITES = (OutputKind.USER_INPUT_MUTATION, OutputKind.BUFFER_MUTATION)
+
+
 def _finished(builder: Builder, lowerer: Lowerer, program: ExportedProgram, results: Any) -> Graph:
     """The graph with its results, and without the nodes and tables that no result needs."""
-    outputs: list[Value] = []
-    for spec, result in zip(
-        program.graph_signature.output_specs, pytree.tree_leaves(results, is_leaf=_is_leaf), strict=True
-    ):
-        if spec.kind in (OutputKind.USER_OUTPUT, OutputKind.USER_INPUT_MUTATION, OutputKind.BUFFER_MUTATION):
-            outputs.extend(_values(lowerer, result))
-    graph = builder.finish(*outputs)
+    returned: list[Value] = []
+    written: list[Value] = []
+    leaves = pytree.tree_leaves(results, is_leaf=_is_leaf)
+    for spec, result in zip(program.graph_signature.output_specs, leaves, strict=True):
+        if spec.kind is OutputKind.USER_OUTPUT:
+            returned.extend(_values(lowerer, result))
+        elif spec.kind in _WRITES:
+            written.extend(_values(lowerer, result))
+    graph = builder.finish(*returned, *written)
     needed = {v.name for v in graph.outputs}
     kept: list[Node] = []
     for node in reversed(graph.nodes):

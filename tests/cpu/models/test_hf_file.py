@@ -213,7 +213,7 @@ def test_a_recurrent_state_decodes_to_the_same_logits(tmp_path):
     found = interpret(graph, token.numpy(), states=[t.numpy().copy() for t in states])
     with torch.no_grad():
         logits = ready.module(*ready.inputs)[0]
-        *after, scored = found  # what is written in place comes before what is returned
+        scored, *after = found  # what is written in place stands behind what is returned
     torch.testing.assert_close(torch.from_numpy(scored), logits, atol=1e-5, rtol=1e-4)
     assert sorted(a.shape for a in after) == sorted(tuple(t.shape) for t in states)
     for state in states:  # the eager step has written them by now

@@ -216,6 +216,31 @@ def test_states_are_told_from_inputs_and_appended_to_in_place():
     assert [n.op.name for n in standard_passes(graph).nodes].count("append") == 2
 
 
+class InPlace(nn.Module):
+    """A cache of fixed size whose row is overwritten, as a static cache does."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("steps", torch.zeros(1))
+
+    def forward(self, x, cache, place):
+        cache.index_copy_(1, place, x)
+        self.steps.add_(1)
+        return x * 2
+
+
+def test_what_is_written_in_place_stands_behind_the_results():
+    x, cache, place = torch.randn(1, 1, 4), torch.randn(1, 6, 4), torch.tensor([3])
+    graph = trace(InPlace(), (x, cache, place), states=["cache"])
+    after = cache.clone()
+    after[:, 3] = x[:, 0]
+    found = interpret(graph, x.numpy(), place.numpy(), states=[cache.numpy()])
+    assert [v.type.shape for v in graph.outputs] == [(1, 1, 4), (1,), (1, 6, 4)]
+    np.testing.assert_allclose(found[0], (x * 2).numpy())
+    np.testing.assert_allclose(found[1], [1.0])
+    np.testing.assert_allclose(found[2], after.numpy())
+
+
 def test_a_large_model_is_traced_from_shapes_alone():
     import transformers as t
 
