@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import resource
 from dataclasses import dataclass
 from typing import Any
@@ -136,7 +137,7 @@ def _blame(error: Exception, module: Any, given: dict[str, Any]) -> str:
         return "fault"
     if "no rule that lowers it" in text or "which no number format holds" in text:
         return "operator"
-    if "data decide" in text or "independent of data" in text or "only runs with data" in text:
+    if re.search(r"data decide|data tell|independent of data|only runs with data", text):
         return "data"
     return "export" if _runs(module, given) else "inputs"
 

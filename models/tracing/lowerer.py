@@ -41,6 +41,11 @@ class Complex:
 
 
 @dataclass(frozen=True)
+class FromData:
+    """A Python number that the values of a tensor decide: a check may read it, nothing else."""
+
+
+@dataclass(frozen=True)
 class Origin:
     """How a value came to be: for rules that look at an operand's producer."""
 
@@ -201,6 +206,8 @@ class Lowerer:
                 return evaluate(target, args, kwargs)
             args, kwargs = _real_parts(args), _real_parts(kwargs)
             rule = self.rule_for(str(target))
+            if target._schema.returns and _from_data(args, kwargs):
+                raise self._data_dependent()
             if rule is not None:
                 return self._checked(rule(self, *args, **kwargs), node)
             parts = decomposed(node)
@@ -222,12 +229,20 @@ class Lowerer:
         if name in ("wrap_with_set_grad_enabled", "wrap_with_autocast", "wrap", "tag_activation_checkpoint"):
             start = next(i for i, a in enumerate(args) if isinstance(a, GraphModule))
             return self.run(args[start], args[start + 1 :])
+        if _from_data(args, kwargs) and all(isinstance(a, (bool, int, float, FromData)) for a in args):
+            return FromData()
         if all(isinstance(a, (bool, int, float)) for a in args) and not isinstance(node.target, str):
             return node.target(*args, **kwargs)  # arithmetic on extents
         raise self.refusal(
             "a region or function that only runs with data",
             "choose the branch before tracing (a Python bool instead of a tensor condition), or write the "
-            "step as an op of its own: an OpSpec in graph_ir/ops, called as torch.ops.siliform.<name>",
+            "step as an op of its own: an OpSpec, called through siliform.kernels.bridge.torch_op",
+        )
+
+    def _data_dependent(self) -> UserError:
+        return self.refusal(
+            "the value of a tensor as a Python number, which only the data tell",
+            "keep it a tensor (torch.where, a product), or hand it to the module as a Python number",
         )
 
     def _checked(self, result: Any, node: FxNode) -> Any:
@@ -305,7 +320,11 @@ def _leaves(argument: Any) -> list[Any]:
 
 
 def _known(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    return not any(isinstance(leaf, (Value, Complex)) for leaf in _leaves((args, kwargs)))
+    return not any(isinstance(leaf, (Value, Complex, FromData)) for leaf in _leaves((args, kwargs)))
+
+
+def _from_data(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return any(isinstance(leaf, FromData) for leaf in _leaves((args, kwargs)))
 
 
 def _pure(target: torch._ops.OpOverload) -> bool:
@@ -327,4 +346,4 @@ def _how_to_add(name: str) -> str:
     )
 
 
-__all__ = ["REAL_PART", "Complex", "Lowerer", "Origin", "Rule"]
+__all__ = ["REAL_PART", "Complex", "FromData", "Lowerer", "Origin", "Rule"]

@@ -48,7 +48,8 @@ def trace(
     A graph whose parameters are all of the module's, tied ones once, under their first name, used
     or not; whose constants are the buffers in use and the tables that the program computes from
     nothing; whose nodes know the module path and the source line they come from. What forward
-    writes into its inputs or buffers in place stands behind its results. A Hugging Face model is asked not to return a cache, unless `kwargs` say otherwise.
+    writes into its inputs or buffers in place stands behind its results. A Hugging Face model is
+    asked not to return a cache, unless `kwargs` say otherwise.
 
     Raises
     ------

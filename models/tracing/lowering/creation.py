@@ -8,7 +8,7 @@ from typing import Any
 
 from siliform.kernels.dtypes import FORMAT_OF
 from siliform.models.tracing.literals import filled
-from siliform.models.tracing.lowerer import Lowerer, Rule
+from siliform.models.tracing.lowerer import FromData, Lowerer, Rule
 
 
 def _filled(number: Any) -> Rule:
@@ -69,6 +69,11 @@ def _one_hot(c: Lowerer, x: Any, classes: int = -1) -> Any:
     return c.apply("one_hot", x, classes=classes)
 
 
+def _number(c: Lowerer, x: Any) -> FromData:
+    """A tensor's value as a Python number: refused by whatever computes with it, ignored by a check."""
+    return FromData()
+
+
 _ZEROS = ("zeros_like", "new_zeros", "empty_like", "new_empty", "new_empty_strided", "zero")
 _CHECKS = ("_assert_tensor_metadata", "_assert_async", "_assert_scalar", "sym_constrain_range",
            "sym_constrain_range_for_size", "_print", "manual_seed")  # fmt: skip
@@ -90,5 +95,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "aten.randint_like": _randint,
         "aten.bernoulli": _bernoulli,
         "aten.one_hot": _one_hot,
+        "aten.item": _number,
+        "aten._local_scalar_dense": _number,
     }
 )

@@ -61,11 +61,23 @@ class Count(nn.Module):
         return x[x > 0].sum()
 
 
-class Several(nn.Module):
+class Number(nn.Module):
     def forward(self, x):
-        rows = x.clone()
-        rows[x[:, 0] > 0] = x[:2]
-        return rows
+        return x * x.max().item()
+
+
+class Checked(nn.Module):
+    def forward(self, x):
+        torch._check(x.long().max().item() < 100)
+        return x + 1
+
+
+def test_a_number_from_data_may_be_checked_and_nothing_else():
+    assert [n.op.name for n in trace(Checked(), (X,)).nodes if n.op.name != "constant"] == ["add"]
+    error = refused(Number(), X)
+    assert "which only the data tell" in error.found
+    assert line_of(Number(), ".item()") in error.where
+    assert "hand it to the module as a Python number" in error.next_step
 
 
 @pytest.mark.parametrize(
