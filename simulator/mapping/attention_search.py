@@ -194,10 +194,11 @@ def _cycles(heads: Heads, chip: Chip, tiling: Tiling, busy: float, dram: float) 
     memory = np.ceil(dram / chip.dram_bytes_per_cycle)
     if not chip.double_buffered:
         return busy + memory
-    fill = np.ceil(tiling.rows * heads.width * heads.q_bits / 8)
-    fill += np.ceil(tiling.keys * heads.width * heads.k_bits / 8)
-    fill += np.ceil(tiling.keys * heads.value_width * heads.v_bits / 8)
-    fill += np.ceil(tiling.rows * heads.value_width * heads.o_bits / 8)
+    rows, keys = min(tiling.rows, chip.rows), min(tiling.keys, chip.columns)
+    fill = np.ceil(rows * heads.width * heads.q_bits / 8)
+    fill += np.ceil(keys * heads.width * heads.k_bits / 8)
+    fill += np.ceil(keys * heads.value_width * heads.v_bits / 8)
+    fill += np.ceil(rows * heads.value_width * heads.o_bits / 8)
     return max(busy + np.ceil(fill / chip.dram_bytes_per_cycle), memory)
 
 

@@ -13,8 +13,9 @@ The map space of C[m, n] = A[m, k] B[k, n], `batch` times one after the other:
 The array works a tile off in folds of rows x columns (`ArrayResources.overlap` names the convention). DRAM
 moves whole matrices: a matrix of `bits`-wide elements is ceil(elements * bits / 8) bytes, counted once per
 pass. Cycles are whole: every transfer takes ceil(bytes / bytes per cycle). With a double-buffered scratchpad
-the product takes max(compute + fill, DRAM), where the fill is the first tiles of A and B in and one whole
-tile of C out; otherwise compute + DRAM.
+the product takes max(compute + fill, DRAM); otherwise compute + DRAM. Transfers come in the order in which
+the array needs them, so that the fill, which nothing can hide, is one block of A and of B in and one of C
+out: a block is as large as the array (and as deep as its rows along the streamed dimension), or the tile.
 """
 
 from __future__ import annotations
@@ -265,6 +266,25 @@ def matrix_bytes(elements: int, bits: float) -> int:
     return math.ceil(elements * bits / 8)
 
 
+def block_sides(dataflow: str, rows: int, columns: int) -> tuple[int, int, int]:
+    """Return how much of m, n and k the array works on at a time; as deep as its rows where it streams."""
+    return (columns if dataflow == "input-stationary" else rows,
+            rows if dataflow == "input-stationary" else columns,
+            rows)  # fmt: skip
+
+
+def first_block_bytes(problem: GemmProblem, resources: ArrayResources, tile: tuple[int, int, int]) -> int:
+    """Return the fill: the first blocks of A and B in and the last of C out, resident operands left out."""
+    sides = block_sides(resources.dataflow, resources.rows, resources.columns)
+    m, n, k = (min(t, side) for t, side in zip(tile, sides, strict=True))
+    n = tile[1] if problem.full_rows else n
+    return (
+        (0 if problem.a_resident else matrix_bytes(m * k, problem.a_bits))
+        + (0 if problem.b_resident else matrix_bytes(k * n, problem.b_bits))
+        + (0 if problem.c_resident else matrix_bytes(m * n, problem.c_bits))
+    )
+
+
 def moved_bytes(problem: GemmProblem) -> tuple[int, int]:
     """Return the bytes of one pass over A and B of one product, as DRAM holds them."""
     a = problem.a_bits if problem.a_dram_bits is None else problem.a_dram_bits
@@ -353,7 +373,7 @@ def _described(
     operands, sums = footprint_bytes(problem, *tile)
     fill_bytes = 0
     if resources.double_buffered:
-        fill_bytes = operands + (0 if problem.c_resident else matrix_bytes(tile[0] * tile[1], problem.c_bits))
+        fill_bytes = first_block_bytes(problem, resources, tile)
     kept = c_bytes if problem.c_resident else 0
     return GemmMapping(
         tile_m=tile[0],

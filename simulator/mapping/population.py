@@ -163,7 +163,7 @@ def _product_row(problem: GemmProblem) -> list[float]:
 
 
 def array_rows(arrays: ArrayPopulation, problems: int) -> np.ndarray:
-    """Return float64 [arrays, problems, 12], the fields of `search.Array`."""
+    """Return float64 [arrays, problems, 15], the fields of `search.Array`."""
     skew = 2 * np.asarray(arrays.rows) + arrays.columns - 2
     overlap = np.asarray(arrays.overlap)
     buffers = np.where(arrays.double_buffered, 2, 1)
@@ -181,12 +181,20 @@ def array_rows(arrays: ArrayPopulation, problems: int) -> np.ndarray:
         np.where(accumulators < 0, arrays.scratchpad_pj_per_byte, arrays.accumulator_pj_per_byte),
         arrays.dram_pj_per_byte,
         arrays.static_pj_per_cycle,
+        *_blocks(arrays),
     )
     rows = np.empty((len(arrays), problems, len(per_array)))
     for column, values in enumerate(per_array):
         values = np.asarray(values)
         rows[:, :, column] = values if values.ndim == 2 else values[:, None]
     return rows
+
+
+def _blocks(arrays: ArrayPopulation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return `gemm.block_sides` of every array: along m, along n, along k."""
+    turned = np.asarray(arrays.dataflow) == DATAFLOWS.index("input-stationary")
+    rows, columns = np.asarray(arrays.rows), np.asarray(arrays.columns)
+    return np.where(turned, columns, rows), np.where(turned, rows, columns), rows
 
 
 def _on_array(arrays: ArrayPopulation) -> tuple[np.ndarray, np.ndarray]:

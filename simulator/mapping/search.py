@@ -61,6 +61,9 @@ class Array(NamedTuple):
     accumulator_pj_per_byte: float
     dram_pj_per_byte: float
     static_pj_per_cycle: float
+    block_m: float  # what the array works on at a time: its sides, and as deep as its rows where it streams
+    block_n: float
+    block_k: float
     most_cycles: float  # with the objective TRAFFIC: beyond these, a mapping does not count
     most_compute_cycles: float
 
@@ -150,10 +153,12 @@ def _accumulator_bytes(product: Product, k: Side) -> float:
 
 
 @inlined
-def _fill_bytes(product: Product, m: float, n: float, k: float) -> float:
-    """Return what moves while nothing is computed: the first tiles of A and B in, a tile of C out."""
-    operands = np.ceil(m * k * product.a_bits / 8) + np.ceil(k * n * product.b_bits / 8)
-    return operands + np.ceil(m * n * product.c_bits / 8)
+def _fill_bytes(product: Product, array: Array, m: float, n: float, k: float) -> float:
+    """Return what moves while nothing is computed: the first blocks of A and B in, the last of C out."""
+    rows, depth = min(m, array.block_m), min(k, array.block_k)
+    columns = n if product.whole_rows != 0 else min(n, array.block_n)
+    operands = np.ceil(rows * depth * product.a_bits / 8) + np.ceil(depth * columns * product.b_bits / 8)
+    return operands + np.ceil(rows * columns * product.c_bits / 8)
 
 
 @inlined
@@ -253,26 +258,6 @@ def _first_within(table: Any, limit: float) -> int:
     return low
 
 
-@inlined
-def _longest_filling(
-    product: Product, array: Array, objective: int, best: Cost, compute: float, per_unit: float, fixed: float
-) -> float:
-    """Return a bound on a tile: where the fill of every longer one takes more latency than there is.
-
-    The fill is `per_unit` bits for every unit of the tile and `fixed` bits more (byte rounding left aside),
-    the computation takes `compute` cycles at least. No bound where the fill does not matter so directly.
-    """
-    most = array.most_cycles
-    if objective == LATENCY:
-        most = best.cycles
-    elif objective != TRAFFIC:
-        return np.inf
-    if not array.double_buffered or most == np.inf or per_unit == 0:
-        return np.inf
-    busy = max(compute, product.beside_cycles)
-    return ((most - busy) * array.dram_bytes_per_cycle * 8 - fixed) / per_unit + 1
-
-
 @compiled
 def _first_fitting_m(product: Product, array: Array, table: Any, n: float) -> int:
     low, high = 0, table.shape[0]
@@ -307,54 +292,38 @@ def search(
     alone, when nothing is before it.
     """
     any_m, any_n, any_k = _least(ms, 0, 1.0), _least(ns, 0, 1.0), _least(ks, 0, 1.0)
-    bound = _cost(product, array, objective, _fill_bytes(product, 1.0, 1.0, 1.0), any_m, any_n, any_k)
+    bound = _cost(product, array, objective, _fill_bytes(product, array, 1.0, 1.0, 1.0), any_m, any_n, any_k)
     whole_rows = product.whole_rows != 0
     narrowest = product.n if whole_rows else 1.0
-    least = _compute_cycles(product, array, any_m, any_n, any_k)
     for i in range(_first_fitting_m(product, array, ms, narrowest), ms.shape[0]):
         if not _before(bound, best):
             break
         m_tile = ms[i, 0]
-        a_and_c = product.a_bits + narrowest * product.c_bits
-        if m_tile > _longest_filling(
-            product, array, objective, best, least, a_and_c, narrowest * product.b_bits
-        ):
-            continue
-        fill = _fill_bytes(product, 1.0, narrowest, 1.0)
+        fill = _fill_bytes(product, array, 1.0, narrowest, 1.0)
         if not _promises(product, array, objective, fill, _least(ms, i, ms[i, 1]), any_n, any_k, best):
             break
         m = _entry(ms, i)
-        fill = _fill_bytes(product, m_tile, narrowest, 1.0)
+        fill = _fill_bytes(product, array, m_tile, narrowest, 1.0)
         if not _promises(product, array, objective, fill, m, any_n, any_k, best):
             continue
         first_n = 0 if whole_rows else _first_fitting_n(product, array, ns, m_tile)
-        least_m = _compute_cycles(product, array, m, any_n, any_k)
         for j in range(first_n, 1 if whole_rows else ns.shape[0]):
             n_tile = ns[j, 0]
-            b_and_c = product.b_bits + m_tile * product.c_bits
-            if n_tile > _longest_filling(
-                product, array, objective, best, least_m, b_and_c, m_tile * product.a_bits
-            ):
-                continue
-            fill = _fill_bytes(product, m_tile, narrowest, 1.0)
+            fill = _fill_bytes(product, array, m_tile, narrowest, 1.0)
             if not _promises(product, array, objective, fill, m, _least(ns, j, ns[j, 1]), any_k, best):
                 break
             n = _entry(ns, j)
             k_limit = _longest_k(product, array, m_tile, n_tile)
             fewest = np.ceil(product.k / k_limit)
-            fill = _fill_bytes(product, m_tile, n_tile, 1.0)
+            fill = _fill_bytes(product, array, m_tile, n_tile, 1.0)
             if not _promises(product, array, objective, fill, m, n, _least(ks, 0, fewest), best):
                 continue
-            least_n = _compute_cycles(product, array, m, n, any_k)
-            a_and_b = m_tile * product.a_bits + n_tile * product.b_bits
-            c_fill = m_tile * n_tile * product.c_bits
-            fillable = _longest_filling(product, array, objective, best, least_n, a_and_b, c_fill)
-            for l in range(_first_within(ks, min(k_limit, fillable)), ks.shape[0]):  # noqa: E741 - the third index
+            for l in range(_first_within(ks, k_limit), ks.shape[0]):  # noqa: E741 - the third index
                 if not _fits(product, array, m_tile, n_tile, ks[l, 0]):
                     continue
                 if not _promises(product, array, objective, fill, m, n, _least(ks, l, ks[l, 1]), best):
                     break
-                whole = _fill_bytes(product, m_tile, n_tile, ks[l, 0])
+                whole = _fill_bytes(product, array, m_tile, n_tile, ks[l, 0])
                 cost = _cost(product, array, objective, whole, m, n, _entry(ks, l))
                 if _before(cost, best):
                     best = cost
@@ -380,7 +349,7 @@ def _known(
     if not _fits(product, array, ms[i, 0], ns[j, 0], ks[l, 0]):
         return never
     rows[0], rows[1], rows[2] = i, j, l
-    fill = _fill_bytes(product, ms[i, 0], ns[j, 0], ks[l, 0])
+    fill = _fill_bytes(product, array, ms[i, 0], ns[j, 0], ks[l, 0])
     return _cost(product, array, objective, fill, _entry(ms, i), _entry(ns, j), _entry(ks, l))
 
 
@@ -395,7 +364,7 @@ def _product(p: Any) -> Product:
 @inlined
 def _array(a: Any, most_cycles: float, most_compute_cycles: float) -> Array:
     return Array(
-        a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11],
+        a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13], a[14],
         most_cycles, most_compute_cycles,
     )  # fmt: skip
 
@@ -417,7 +386,7 @@ def search_all(
     Parameters
     ----------
     products : float64 [products, 17], rows as in `Product`.
-    arrays : float64 [arrays, products, 12], rows as in `Array` up to `static_pj_per_cycle`.
+    arrays : float64 [arrays, products, 15], rows as in `Array` up to `block_k`.
     entries, begins : as `tiles.tile_tables` returns them.
     tables : int64 [arrays, products, 3], the tables of m, n and k.
     slack : with LATENCY, the share of the least cycles that may be given up for less traffic.

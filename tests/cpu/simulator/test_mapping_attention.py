@@ -141,11 +141,12 @@ def walked(problem, resources, softmax, rows, keys, kept, objective):
     cycles = busy + memory
     if resources.double_buffered:
         fill = 0
+        first, seen = min(rows, resources.rows), min(keys, resources.columns)
         for elements, bits, stays in (
-            (rows * width, problem.q_bits, problem.q_resident),
-            (keys * width, problem.k_bits, problem.k_resident),
-            (keys * value_width, problem.v_bits, problem.v_resident),
-            (rows * value_width, problem.o_bits, problem.o_resident),
+            (first * width, problem.q_bits, problem.q_resident),
+            (seen * width, problem.k_bits, problem.k_resident),
+            (seen * value_width, problem.v_bits, problem.v_resident),
+            (first * value_width, problem.o_bits, problem.o_resident),
         ):
             fill += 0 if stays else math.ceil(elements * bits / 8)
         cycles = max(busy + math.ceil(fill / resources.dram_bytes_per_cycle), memory)

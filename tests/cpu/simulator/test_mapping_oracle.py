@@ -24,6 +24,7 @@ from siliform.simulator.mapping.gemm import (
     GemmProblem,
     NoMapping,
     best_mapping,
+    block_sides,
     mapping_with_tiles,
 )
 
@@ -169,7 +170,12 @@ def oracle_cost(problem, resources, tile, order, objective):
     memory = math.ceil(traffic / resources.dram_bytes_per_cycle)
     busy = max(compute, problem.beside_cycles)
     if resources.double_buffered:
-        fill = a_tile + b_tile + away_c * math.ceil(x * y * problem.c_bits / 8)
+        turned = resources.dataflow == "input-stationary"
+        p = min(x, resources.columns if turned else resources.rows)
+        q = y if problem.full_rows else min(y, resources.rows if turned else resources.columns)
+        r = min(z, resources.rows)
+        fill = away_a * math.ceil(p * r * problem.a_bits / 8) + away_b * math.ceil(r * q * problem.b_bits / 8)
+        fill += away_c * math.ceil(p * q * problem.c_bits / 8)
         cycles = max(busy + math.ceil(fill / resources.dram_bytes_per_cycle), memory)
     else:
         cycles = busy + memory
@@ -313,7 +319,9 @@ def test_brute_force_over_larger_products_finds_nothing_better():
         half = resources.scratchpad_bytes
         if resources.double_buffered:
             half //= 2
-            fill = np.ceil((x * z + z * y + x * y) / resources.dram_bytes_per_cycle)
+            sides_mnk = block_sides(resources.dataflow, resources.rows, resources.columns)
+            p, q, r = (np.minimum(tile, side) for tile, side in zip((x, y, z), sides_mnk, strict=True))
+            fill = np.ceil((p * r + r * q + p * q) / resources.dram_bytes_per_cycle)
             cycles = np.maximum(compute + fill, memory)
         fits = x * z + z * y + 4 * x * y <= half
         best = min(zip(cycles[fits], compute[fits], traffic[fits], strict=True))
