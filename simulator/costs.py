@@ -1,4 +1,7 @@
-"""What a block costs: time from compute, memory and launches; energy by cause."""
+"""What a block costs: time from compute, memory and launches; energy by cause.
+
+The laws take plain numbers, or arrays of one number per design.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from siliform.arch.accelerator import Accelerator
+from siliform.arch.law import Count, maximum, where
 from siliform.arch.sourced import Sourced
 from siliform.simulator.report import Bottleneck
 
@@ -53,13 +59,49 @@ class Cost:
         return (energy if objective == "energy" else energy * self.cycles), float(self.cycles)
 
 
-def elapsed_cycles(compute: int, memory: int, fill: int, launch: int, overlapped: bool) -> int:
+def elapsed_cycles(compute: Count, memory: Count, fill: Count, launch: Count, overlapped: Any) -> Count:
     """Time of a block whose transfers overlap with compute, or do not.
 
     Overlapped, the first tile must come in and the last go out uncovered (`fill`):
     ``max(compute + fill, memory)``; otherwise ``compute + memory``. Launches come before.
     """
-    return launch + (max(compute + fill, memory) if overlapped else compute + memory)
+    return launch + where(overlapped, maximum(compute + fill, memory), compute + memory)
+
+
+def streamed_cycles(
+    compute: Count, dram_bytes: Count, first_share: Any, bytes_per_cycle: Any, overlapped: Any
+) -> Count:
+    """Time of a block whose operands pass once, `first_share` of the traffic uncovered."""
+    fill = transfer_cycles(_ceil(dram_bytes * first_share), bytes_per_cycle)
+    return elapsed_cycles(compute, transfer_cycles(dram_bytes, bytes_per_cycle), fill, 0, overlapped)
+
+
+class EnergyRates(NamedTuple):
+    """Picojoules of a byte of each memory and of a cycle of leakage; None (NaN in arrays): no source."""
+
+    scratchpad_pj_per_byte: Any
+    accumulator_pj_per_byte: Any
+    dram_pj_per_byte: Any
+    static_pj_per_cycle: Any
+
+
+def joules_by_cause(
+    compute_pj: Any,
+    rates: EnergyRates,
+    *,
+    scratchpad_bytes: Count,
+    accumulator_bytes: Count,
+    dram_bytes: Count,
+    cycles: Count,
+) -> dict[str, Any]:
+    """Joules by cause: compute, scratchpad, dram, static; all counts and rates may be arrays."""
+    scratchpad, accumulator, dram, static = rates
+    return {
+        "compute": compute_pj * PICO,
+        "scratchpad": (scratchpad_bytes * scratchpad + accumulator_bytes * accumulator) * PICO,
+        "dram": dram_bytes * dram * PICO,
+        "static": static * cycles * PICO,
+    }
 
 
 @dataclass(frozen=True)
@@ -101,15 +143,8 @@ class EnergyLaw:
         cycles: int,
     ) -> dict[str, float] | None:
         """Joules by cause: compute, scratchpad, dram, static."""
-        chip = self.accelerator
-        terms = [(chip.mac_energy_pj(*formats), count) for formats, count in products]
-        terms += [
-            (chip.scalar_energy_pj(op, form), count)
-            for counts, form in scalars
-            for op, count in counts.items()
-        ]
-        compute = _weighted(terms)
-        rates = (
+        compute = self.compute_pj(products, scalars)
+        rates = EnergyRates(
             self.scratchpad_pj_per_byte,
             self.accumulator_pj_per_byte,
             self.dram_pj_per_byte,
@@ -117,13 +152,29 @@ class EnergyLaw:
         )
         if compute is None or any(rate is None for rate in rates):
             return None
-        scratchpad, accumulator, dram, static = (rate or 0.0 for rate in rates)
-        return {
-            "compute": compute * PICO,
-            "scratchpad": (scratchpad_bytes * scratchpad + accumulator_bytes * accumulator) * PICO,
-            "dram": dram_bytes * dram * PICO,
-            "static": static * cycles * PICO,
-        }
+        return joules_by_cause(
+            compute,
+            rates,
+            scratchpad_bytes=scratchpad_bytes,
+            accumulator_bytes=accumulator_bytes,
+            dram_bytes=dram_bytes,
+            cycles=cycles,
+        )
+
+    def compute_pj(
+        self,
+        products: Iterable[tuple[tuple[str, str], int]],
+        scalars: Iterable[tuple[Mapping[str, int], str]],
+    ) -> float | None:
+        """Energy of multiply-accumulates and scalar operations, None where one has no source."""
+        chip = self.accelerator
+        terms = [(chip.mac_energy_pj(*formats), count) for formats, count in products]
+        terms += [
+            (chip.scalar_energy_pj(op, form), count)
+            for counts, form in scalars
+            for op, count in counts.items()
+        ]
+        return _weighted(terms)
 
 
 def _weighted(terms: Iterable[tuple[Sourced, int]]) -> float | None:
@@ -135,6 +186,10 @@ def _weighted(terms: Iterable[tuple[Sourced, int]]) -> float | None:
     return found
 
 
-def transfer_cycles(count_bytes: int, bytes_per_cycle: float) -> int:
+def transfer_cycles(count_bytes: Count, bytes_per_cycle: Any) -> Count:
     """Whole cycles of one transfer."""
-    return ceil(count_bytes / bytes_per_cycle)
+    return _ceil(count_bytes / bytes_per_cycle)
+
+
+def _ceil(number: Any) -> Count:
+    return np.ceil(number) if isinstance(number, np.ndarray) else ceil(number)

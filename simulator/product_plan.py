@@ -1,0 +1,253 @@
+"""A matrix product with its epilogue, on the best of the units that accept it: arrays, or lanes.
+
+What a design's sizes and rates do not change (the problem that the mapper solves, the nest that
+operands stream through) is made by functions of its own, which the estimate of many designs shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from math import ceil
+
+from siliform.arch.law import Count, maximum, minimum
+from siliform.arch.program import Loop, Product
+from siliform.arch.unit import Unit
+from siliform.arch.units.array import SystolicArray
+from siliform.arch.units.lanes import Lanes
+from siliform.graph_ir.errors import UserError
+from siliform.simulator.costs import Cost
+from siliform.simulator.legalise import units_for
+from siliform.simulator.mapping.gemm import GemmProblem, NoMapping, best_mapping
+from siliform.simulator.planner import (
+    Plan,
+    Resources,
+    Streams,
+    array_resources,
+    buffer_bytes,
+    element_bits,
+    operand_of,
+    scalar_stages,
+    streamed,
+)
+from siliform.simulator.work import ProductWork, Work
+from siliform.simulator.workload import Item
+
+
+def plan_product(item: Item, work: Work, resources: Resources) -> Plan:
+    """The best plan of a product for the objective; the first of equals."""
+    product = work.products[0]
+    plans: list[Plan] = []
+    refused: UserError | None = None
+    for unit in product_units(product, resources.accelerator.units):
+        planner = _product_on_array if isinstance(unit, SystolicArray) else _product_on_lanes
+        try:
+            plans.append(planner(item, work, resources, unit))
+        except NoMapping as error:
+            refused = error
+    if not plans:
+        raise refused or no_unit(product, resources)
+    return min(plans, key=lambda plan: plan.cost.score(resources.objective))
+
+
+def no_unit(product: ProductWork, resources: Resources) -> UserError:
+    """The error of a product that no unit takes."""
+    return UserError(
+        asked=f"{product.node.op.name} on {resources.accelerator.name}",
+        found="no unit that multiplies matrices in these formats: " + " x ".join(product.formats),
+        where=product.node.source or product.node.module or product.node.name,
+        next_step="add an array or a vector unit with mac, or choose other formats with --bits",
+    )
+
+
+def product_units(product: ProductWork, units: Sequence[Unit]) -> list[Unit]:
+    """Arrays and lanes that take part in a way to do a product, in the order they are offered it."""
+    space = next(s for s in product.node.spaces if s.contraction() is not None)
+    ways = units_for(product.node.op.name, space, product.formats, units)
+    return [unit for way in ways for unit in way if isinstance(unit, SystolicArray | Lanes)]
+
+
+def array_problem(
+    item: Item, work: Work, resources: Resources, unit: SystolicArray, beside: int
+) -> GemmProblem:
+    """The product as the mapper sees it; of the resources, only who is resident counts.
+
+    Operands that the epilogue reads, such as a residual, are moved along with the result.
+    """
+    product = work.products[0]
+    form = product.contraction
+    a, b = product.operands
+    held = {i for i in range(len(item.reads)) if resources.resident(item.reads[i])}
+    results = form.batch * form.m * form.n
+    written = sum(work.write_bits, Fraction(0))
+    kept = sum(
+        (bits for i, bits in enumerate(work.write_bits) if resources.resident(item.writes[i])), Fraction(0)
+    )
+    out_bits = (written - kept) / results
+    others = [bits for i, bits in enumerate(work.read_bits) if i not in (a, b) and i not in held]
+    beside_bits = sum(others, Fraction(0)) / results
+    a_bits, b_bits = _operand_bits(item, work)
+    formats = [element_bits(name) for name in product.formats]
+    return GemmProblem(
+        m=form.m,
+        n=form.n,
+        k=form.k,
+        batch=form.batch,
+        a_bits=formats[0],
+        b_bits=formats[1],
+        a_dram_bits=float(a_bits),
+        b_dram_bits=float(b_bits),
+        c_bits=float(out_bits + beside_bits) or float(written / results),
+        accumulator_bits=unit.accumulator_bits,
+        a_resident=a is None or a in held,
+        b_resident=b is None or b in held,
+        c_resident=not out_bits and not beside_bits,
+        b_shared=False,
+        beside_cycles=beside,
+    )
+
+
+def _operand_bits(item: Item, work: Work) -> tuple[Fraction, Fraction]:
+    """Stored bits of one element of A and of B; 8 for one that is made inside and never moves."""
+    form = work.products[0].contraction
+    a, b = work.products[0].operands
+    a_elements, b_elements = form.batch * form.m * form.k, form.batch * form.k * form.n
+    if b is not None and operand_of(item.reads[b]).shared and form.batch > 1:
+        b_elements = form.k * form.n
+    a_bits = work.read_bits[a] / a_elements if a is not None else Fraction(8)
+    return a_bits, work.read_bits[b] / b_elements if b is not None else Fraction(8)
+
+
+def _product_on_array(item: Item, work: Work, resources: Resources, unit: Unit) -> Plan:
+    """Tiles and order found exactly; the epilogue runs beside the array on what leaves it."""
+    assert isinstance(unit, SystolicArray)
+    product = work.products[0]
+    form = product.contraction
+    a, b = product.operands
+    stages, beside = scalar_stages(item, work, resources.accelerator.units)
+    problem = array_problem(item, work, resources, unit, beside)
+    results = form.batch * form.m * form.n
+    a_bits, b_bits = _operand_bits(item, work)
+    found = best_mapping(problem, array_resources(unit, resources, product.formats), resources.objective)
+    sizes = {"m": (form.m, found.tile_m), "n": (form.n, found.tile_n), "k": (form.k, found.tile_k)}
+    loops = tuple(Loop(d, *sizes[d]) for d in found.order)
+    if form.batch > 1:
+        loops = (Loop("batch", form.batch, 1), *loops)
+    lead = ("batch",) if form.batch > 1 else ()
+    reads = [
+        (i, (*lead, *dims), bits)
+        for i, dims, bits in ((a, ("m", "k"), a_bits), (b, ("k", "n"), b_bits))
+        if i is not None
+    ]
+    reads += [
+        (i, (*lead, "m", "n"), bits / results)
+        for i, bits in enumerate(work.read_bits)
+        if bits and i not in (a, b)
+    ]
+    writes = tuple(
+        (i, (*lead, "m", "n"), bits / results, unit.accumulator_bits if i == 0 else 0)
+        for i, bits in enumerate(work.write_bits)
+    )
+    dram = found.dram_bytes
+    energy = resources.energy.by_cause(
+        products=[(product.formats, form.dense_points)],
+        scalars=[(s.counts, s.format) for s in work.scalars],
+        scratchpad_bytes=found.scratchpad_bytes,
+        accumulator_bytes=found.accumulator_bytes,
+        dram_bytes=dram,
+        cycles=found.cycles,
+    )
+    mapping = {
+        "m": form.m, "n": form.n, "k": form.k, "batch": form.batch,
+        "tile_m": found.tile_m, "tile_n": found.tile_n, "tile_k": found.tile_k,
+        "order": "".join(found.order), "fill_cycles": found.fill_cycles,
+    }  # fmt: skip
+    cost = Cost(
+        found.cycles,
+        found.compute_cycles,
+        found.memory_cycles,
+        0,
+        dram,
+        found.scratchpad_bytes + found.accumulator_bytes,
+        energy,
+        "+".join(dict.fromkeys([unit.name, *(s.unit for s in stages)])),
+        mapping,
+    )
+    stage = Product(unit.name, "batch" if form.batch > 1 else 1, "m", "n", "k", product.formats, form.points)
+    return Plan(
+        loops,
+        tuple(reads),
+        writes,
+        (stage, *stages),
+        frozenset(i for i, o in enumerate(item.reads) if resources.resident(o)),
+        frozenset(i for i, o in enumerate(item.writes) if resources.resident(o)),
+        2 if resources.overlapped else 1,
+        0,
+        cost,
+    )
+
+
+def _product_on_lanes(item: Item, work: Work, resources: Resources, unit: Unit) -> Plan:
+    """A product on a streaming unit: as many rows of A as fit are held while B streams by."""
+    product = work.products[0]
+    form = product.contraction
+    stages, beside = scalar_stages(item, work, resources.accelerator.units)
+    rows = held_rows(product, resources.tile_bytes, resources.overlapped)
+    if rows < 1:
+        raise NoMapping(
+            asked=f"a product of {form.m} x {form.n} x {form.k} on {unit.name}",
+            tile=(1, 1, form.k),
+            memory="scratchpad",
+            needed_bytes=2 * _row_bytes(product),
+            capacity_bytes=resources.tile_bytes,
+            buffers=2 if resources.overlapped else 1,
+        )
+    compute = unit.scalar_cycles("mac", form.points) + beside
+    lead = "batch" if form.batch > 1 else 1
+    stage = Product(unit.name, lead, "m", "n", form.k, product.formats, form.points)
+    plan = streamed(item, work, resources, past_rows(work, rows), (stage, *stages), compute)
+    mapping = {"m": form.m, "n": form.n, "k": form.k, "batch": form.batch, "tile_m": rows, "tile_n": 1}
+    return replace(plan, cost=replace(plan.cost, mapping=mapping))
+
+
+def _row_bytes(product: ProductWork) -> int:
+    return ceil(product.contraction.k * element_bits(product.formats[0]) / 8)
+
+
+def held_rows(product: ProductWork, tile_bytes: Count, overlapped: bool) -> Count:
+    """Rows of A held on lanes, beside one column of B; less than 1 where not even one fits."""
+    fitting = buffer_bytes(tile_bytes, overlapped) // _row_bytes(product) - 1
+    return minimum(product.contraction.m, fitting)
+
+
+def past_rows(work: Work, tile_m: int) -> Streams:
+    """The streams of a product on lanes that holds `tile_m` rows of A at a time."""
+    product = work.products[0]
+    form = product.contraction
+    a, b = product.operands
+    results = form.batch * form.m * form.n
+    loops = tuple(
+        Loop(d, e, t)
+        for d, e, t in (("batch", form.batch, 1), ("m", form.m, tile_m), ("n", form.n, 1))
+        if e > 1 or d != "batch"
+    )
+    lead = ("batch",) if form.batch > 1 else ()
+    reads: list[tuple[int, tuple[str, ...], Fraction]] = []
+    if a is not None:
+        reads.append((a, (*lead, "m"), work.read_bits[a] / (form.batch * form.m)))
+    if b is not None:
+        reads.append((b, (*lead, "n"), work.read_bits[b] / (form.batch * form.n)))
+    reads += [
+        (i, (*lead, "m", "n"), bits / results)
+        for i, bits in enumerate(work.read_bits)
+        if bits and i not in (a, b)
+    ]
+    writes = tuple((i, (*lead, "m", "n"), bits / results, 0) for i, bits in enumerate(work.write_bits))
+    return Streams(loops, tuple(reads), writes, first_share(work, tile_m))
+
+
+def first_share(work: Work, tile_m: Count) -> Count:
+    """Share of the traffic of a product on lanes that its first tile is."""
+    form = work.products[0].contraction
+    return 1 / maximum(form.batch * (form.m // tile_m) * form.n, 1)
