@@ -133,13 +133,17 @@ class Accelerator:
     def _published(self) -> dict[str, Sourced]:
         return dict(self.published)
 
-    def _figure(self, quantity: str, modelled: Sourced) -> Sourced:
-        """The design's own figure, or the reason why none exists, before the technology's."""
+    def stated(self, quantity: str) -> Sourced | None:
+        """The design's own figure of one of PUBLISHABLE, or why there is none; None where it says nothing."""
         if quantity in self._published:
             return self._published[quantity]
         if "energy" in self._published and quantity != "area_mm2":
-            return unknown(modelled.unit, self._published["energy"].source)
-        return modelled
+            return unknown(PUBLISHABLE[quantity], self._published["energy"].source)
+        return None
+
+    def _figure(self, quantity: str, modelled: Sourced) -> Sourced:
+        """The design's own figure before the technology's."""
+        return self.stated(quantity) or modelled
 
     def mac_energy_pj(self, first: str, second: str | None = None) -> Sourced:
         """One multiply-accumulate on operands in two element formats."""

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from math import exp, log
+
+import numpy as np
 
 from siliform.arch.parameter import check_parameters, parameter
 from siliform.arch.sourced import Sourced, total, unknown
@@ -182,6 +185,10 @@ class Technology:
         """Reading or writing one byte of a memory of that capacity, in whole 64-bit words."""
         return self.sram_access_pj(capacity_bytes, 1).times(1.0, unit="pJ/B")
 
+    def sram_energies_pj_per_byte(self, capacities_bytes: np.ndarray) -> np.ndarray:
+        """`sram_energy_pj_per_byte` of many capacities: the same numbers, float64."""
+        return _sram_values("read_pj", capacities_bytes) / 8 * self.energy_factor
+
     def dram_energy_pj_per_byte(self, kind: str) -> Sourced:
         """Moving one byte between DRAM and chip; the chip's own node has no part in it."""
         per_bit = dram_pj_per_bit().get(kind)
@@ -250,12 +257,19 @@ class Technology:
         mm2, source = _sram("area_mm2", capacity_bytes)
         return self._area(mm2 * 1e6, source)
 
+    def sram_areas_um2(self, capacities_bytes: np.ndarray) -> np.ndarray:
+        """`sram_area_um2` of many capacities: the same numbers, float64."""
+        return _sram_values("area_mm2", capacities_bytes) * 1e6 * self.area_factor
+
+    @property
+    def logic_leakage_watts_per_um2(self) -> float:
+        """Leakage of logic by area."""
+        return NAND2_LEAKAGE_NW * 1e-9 / areas_um2()["nand2", "gate"].number
+
     def logic_leakage_watts(self, area: Sourced) -> Sourced:
         """Leakage of logic of that area on this node."""
-        nand2 = areas_um2()["nand2", "gate"]
-        per_um2 = NAND2_LEAKAGE_NW * 1e-9 / nand2.number
         rule = "NangateOpenCellLibrary NAND2_X1 leakage per area; assumption: the same per area on every node"
-        return area.times(per_um2, rule, unit="W")
+        return area.times(self.logic_leakage_watts_per_um2, rule, unit="W")
 
     def sram_leakage_watts(self, capacity_bytes: int) -> Sourced:
         """Leakage of a memory of that capacity: cells and gates, not power-gated."""
@@ -265,6 +279,12 @@ class Technology:
         return Sourced(
             (channel + gate) * 1e-3 * self.area_factor, "W", f"{source}; {rule}" if rule else source
         )
+
+    def sram_leakages_watts(self, capacities_bytes: np.ndarray) -> np.ndarray:
+        """`sram_leakage_watts` of many capacities: the same numbers, float64."""
+        channel = _sram_values("leakage_mw", capacities_bytes)
+        gate = _sram_values("gate_leakage_mw", capacities_bytes)
+        return (channel + gate) * 1e-3 * self.area_factor
 
 
 def _multiplier_bits(format_name: str) -> int:
@@ -292,18 +312,26 @@ def _factors(node_nm: int) -> tuple[float, float, float]:
 
 @cache
 def _sram(column: str, capacity_bytes: int) -> tuple[float, str]:
-    """A figure of CACTI's table at that capacity: log-log between rows, proportional outside."""
-    points = sram_points()[column]
-    capacities = [c for c, _ in points]
+    """A figure of CACTI's table at that capacity, and its source."""
+    capacities = [c for c, _ in sram_points()[column]]
     source = "CACTI 7.0 at 45 nm, 64-bit words, arch/tech/sram_45nm.csv"
-    inside = capacities[0] <= capacity_bytes <= capacities[-1]
-    above = next((i for i, c in enumerate(capacities) if c >= capacity_bytes), len(points) - 1)
-    above = max(above, 1)
-    (low, low_value), (high, high_value) = points[above - 1], points[above]
-    slope = log(high_value / low_value) / log(high / low)
-    value = low_value * exp(slope * log(capacity_bytes / low))
-    if not inside:
+    if not capacities[0] <= capacity_bytes <= capacities[-1]:
         source += "; assumption: extrapolated log-log beyond the table"
     elif capacity_bytes not in capacities:
         source += ", log-log between rows"
-    return value, source
+    return float(_sram_values(column, np.array([capacity_bytes]))[0]), source
+
+
+def _sram_values(column: str, capacities_bytes: np.ndarray) -> np.ndarray:
+    """A figure of CACTI's table at each capacity: log-log between rows, and so continued outside."""
+    points = sram_points()[column]
+    known = np.array([c for c, _ in points])
+    above = np.clip(np.searchsorted(known, capacities_bytes), 1, len(points) - 1)
+    low = known[above - 1]
+    slopes = np.array([log(high[1] / low[1]) / log(high[0] / low[0]) for low, high in pairwise(points)])[
+        above - 1
+    ]
+    # The C library's logarithm and exponential, which NumPy's vector forms may miss by the last bit.
+    logs = np.array([log(ratio) for ratio in (capacities_bytes / low).tolist()])
+    growth = np.array([exp(x) for x in (slopes * logs).tolist()])
+    return np.array([value for _, value in points])[above - 1] * growth

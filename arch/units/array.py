@@ -196,9 +196,13 @@ class SystolicArray(Unit):
         """The element format that sizes the cell's multiplier."""
         return max(self.formats, key=lambda name: format_named(name).bits)
 
+    def cell_area_um2(self, technology: Technology) -> Sourced:
+        """One cell; a second set of weight registers is part of it."""
+        return technology.mac_area_um2(self.widest_format)
+
     def area_um2(self, technology: Technology) -> Sourced:
-        """Cells times the area of one; a second set of weight registers is part of a cell."""
-        return technology.mac_area_um2(self.widest_format).times(
+        """Cells times the area of one."""
+        return self.cell_area_um2(technology).times(
             self.rows * self.columns, f"{self.rows} x {self.columns} cells"
         )
 
