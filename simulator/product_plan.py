@@ -62,10 +62,18 @@ def no_unit(product: ProductWork, resources: Resources) -> UserError:
 
 
 def product_units(product: ProductWork, units: Sequence[Unit]) -> list[Unit]:
-    """Arrays and lanes that take part in a way to do a product, in the order they are offered it."""
+    """Arrays and lanes that may do a product, in the order they are offered it.
+
+    Lanes are offered what no array accepts, and grouped convolutions besides, whose products are too
+    thin for the folds of an array. Any other product stays on arrays, slow or not: a unit's law
+    shows only where the unit is used.
+    """
     space = next(s for s in product.node.spaces if s.contraction() is not None)
     ways = units_for(product.node.op.name, space, product.formats, units)
-    return [unit for way in ways for unit in way if isinstance(unit, SystolicArray | Lanes)]
+    able = [unit for way in ways for unit in way if isinstance(unit, SystolicArray | Lanes)]
+    arrays: list[Unit] = [unit for unit in able if isinstance(unit, SystolicArray)]
+    grouped = product.node.op.kind == "convolution" and product.contraction.batch > 1
+    return arrays if arrays and not grouped else able
 
 
 def array_problem(

@@ -78,9 +78,8 @@ def test_a_product_that_fits_takes_the_closed_form(
         },
     )
     part = sf.estimate(product(m, n, k), chip, bits="traced").parts[0]
-    assert part.unit == "vector" or part.compute_cycles == array_cycles(
-        m, n, k, *side, dataflow=flow, overlap=overlap
-    )
+    assert part.unit == "array"
+    assert part.compute_cycles == array_cycles(m, n, k, *side, dataflow=flow, overlap=overlap)
 
 
 def test_the_program_moves_the_bytes_that_the_report_counts(block: Graph) -> None:
