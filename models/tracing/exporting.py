@@ -8,7 +8,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -22,23 +22,38 @@ _DATA_DEPENDENT = re.compile(
     r"data-dependent|DataDependent|unbacked|DynamicOutputShape|aten\.nonzero|Tensor-likes are not|item\(\)"
 )
 
+#: Tensors of up to this many elements that follow from fixed arguments are computed while exporting
+#: (assumption: the positions of a large image's patches).
+_FOLLOWED_ELEMENTS = 1 << 16
+
 #: Lines with which torch begins advice that does not concern a user of ours.
 _ADVICE = ("The following call", "For more information", "Stack trace", "User Stack", "Potential", "To fix")
 
 
 def exported(
-    module: torch.nn.Module, inputs: tuple[Any, ...], kwargs: Mapping[str, Any], name: str
+    module: torch.nn.Module,
+    inputs: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    name: str,
+    fixed: Mapping[str, Any] | None = None,
 ) -> ExportedProgram:
     """The module as a functional torch.fx graph with fixed shapes.
+
+    `fixed` holds further keyword arguments whose values, and not only shapes, are the program's.
 
     Raises
     ------
     UserError : when the forward pass does not run on these inputs, or its flow depends on data.
     """
-    with _in_eval_mode(module), _needless_masks_left_out(kwargs), warnings.catch_warnings():
+    with ExitStack() as stack:
+        stack.enter_context(_in_eval_mode(module))
+        stack.enter_context(_needless_masks_left_out(kwargs))
+        stack.enter_context(_with_values(module, fixed or {}))
+        stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         try:
-            program = torch.export.export(module, inputs, dict(kwargs), strict=False)
+            arguments = {**kwargs, **dict.fromkeys(fixed or {})}
+            program = torch.export.export(module, inputs, arguments, strict=False)
             if _writes_in_place(program):
                 program = program.run_decompositions({})
         except UserError:
@@ -92,6 +107,36 @@ def _needless_masks_left_out(kwargs: Mapping[str, Any]) -> Iterator[None]:
     finally:
         for name, function in before.items():
             setattr(masking, name, function)
+
+
+@contextmanager
+def _with_values(module: torch.nn.Module, fixed: Mapping[str, Any]) -> Iterator[None]:
+    """Hand forward the tensors of `fixed` as values written down in the program.
+
+    torch.export follows the values of such tensors only up to one element; a grid of image patches
+    has three, and what is computed from it some hundreds.
+    """
+    from torch._subclasses import fake_tensor
+    from torch.fx.experimental import proxy_tensor
+
+    if not fixed:
+        yield
+        return
+    held = {key: value.tolist() if isinstance(value, torch.Tensor) else value for key, value in fixed.items()}
+
+    def insert(module: torch.nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        return args, {**kwargs, **{key: torch.tensor(value) for key, value in held.items()}}
+
+    hook = module.register_forward_pre_hook(insert, prepend=True, with_kwargs=True)
+    limits = [(place, place.CONSTANT_NUMEL_LIMIT) for place in (fake_tensor, proxy_tensor)]
+    for place, _ in limits:
+        place.CONSTANT_NUMEL_LIMIT = _FOLLOWED_ELEMENTS  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        hook.remove()
+        for place, limit in limits:
+            place.CONSTANT_NUMEL_LIMIT = limit  # type: ignore[attr-defined]
 
 
 def _writes_in_place(program: ExportedProgram) -> bool:

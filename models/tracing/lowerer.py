@@ -28,6 +28,7 @@ from siliform.models.tracing.decompose import decomposed
 from siliform.models.tracing.literals import Literal, evaluate, filled
 from siliform.models.tracing.masks import Seen, recognised
 from siliform.models.tracing.source import module_path, source_line
+from siliform.models.tracing.symbols import Symbols
 
 Rule = Callable[..., Any]
 
@@ -73,6 +74,7 @@ class Lowerer:
         self._kept: list[Literal] = []
         self._place = ("", "")
         self._serial = 0
+        self._symbols = Symbols()
         self._seen: dict[tuple[int, int, int], Seen] = {}
         self._literals: dict[str, Literal] = {}
 
@@ -81,12 +83,12 @@ class Lowerer:
     @property
     def out(self) -> torch.Tensor:
         """The fake result of the node at hand (a tuple of them for several results)."""
-        result: torch.Tensor = self.node.meta["val"]
+        result: torch.Tensor = self._plain(self.node)
         return result
 
     def fake(self, position: int) -> torch.Tensor:
         """The fake tensor of one positional argument of the node at hand."""
-        argument: torch.Tensor = self.node.args[position].meta["val"]  # type: ignore[union-attr]
+        argument: torch.Tensor = self._plain(self.node.args[position])
         return argument
 
     def apply(self, op: str | OpSpec, *operands: Any, **attributes: Any) -> Any:
@@ -203,7 +205,9 @@ class Lowerer:
             return self._lower_call(node, args, kwargs)
         with self.builder.at(*self._place):
             if _known(args, kwargs) and _pure(target):
-                return evaluate(target, args, kwargs)
+                known = evaluate(target, args, kwargs)
+                self._symbols.learn(node.meta.get("val"), known)
+                return known
             args, kwargs = _real_parts(args), _real_parts(kwargs)
             rule = self.rule_for(str(target))
             if target._schema.returns and _from_data(args, kwargs):
@@ -247,7 +251,9 @@ class Lowerer:
 
     def _checked(self, result: Any, node: FxNode) -> Any:
         """The rule's result in the format that torch gives; a wrong shape is a fault of the rule."""
-        fake = node.meta.get("val")
+        if isinstance(result, Value):
+            self._symbols.learn(node.meta.get("val"), result.type)
+        fake = self._plain(node)
         if isinstance(result, Value) and isinstance(fake, torch.Tensor):
             if result.type.shape != tuple(fake.shape):
                 expected = f"{result.type}, torch gives {type_of(fake)}"
@@ -259,6 +265,13 @@ class Lowerer:
                 for r, f in zip(result, fake, strict=True)
             ]
         return result
+
+    def _plain(self, node: Any) -> Any:
+        """The fake value of a torch.fx node, its extents numbers."""
+        try:
+            return self._symbols.plain(node.meta.get("val"))
+        except ValueError:
+            raise self._data_dependent() from None
 
     def _where(self, node: FxNode) -> tuple[str, str]:
         path = module_path(node.meta.get("nn_module_stack"))

@@ -28,6 +28,7 @@ def trace(
     *,
     name: str = "",
     states: Iterable[str] = (),
+    fixed: Mapping[str, Any] | None = None,
     keep_data: bool = True,
     rules: Mapping[str, Rule] | None = None,
 ) -> Graph:
@@ -40,6 +41,9 @@ def trace(
     name : of the graph; the class of the module unless given.
     states : names of parameters of ``forward`` whose tensors live across calls, such as KV caches.
         They become the graph's states, behind which `standard_passes` appends in place.
+    fixed : keyword arguments of ``forward`` whose values the program is made for and which are no
+        inputs of the graph: sizes and grids that forward reads as numbers. The module must not
+        lie on the meta device where it mixes them with its own tensors.
     keep_data : hold the values of parameters and buffers, where the module has them.
     rules : further rules for operators, by name (``{"mylib.myop": rule}``); they come before ours.
 
@@ -59,7 +63,7 @@ def trace(
     name = name or type(module).__name__
     arguments = _without_cache(module, inputs, dict(kwargs or {}))
     with collector_paused():
-        program = exported(module, inputs, arguments, name)
+        program = exported(module, inputs, arguments, name, fixed)
         builder = Builder(name)
         places = _state_places(module, program, tuple(states), name)
         given = _declared(builder, module, program, places, keep_data)

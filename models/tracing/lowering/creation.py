@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from types import MappingProxyType
 from typing import Any
 
@@ -95,6 +96,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "aten.randint_like": _randint,
         "aten.bernoulli": _bernoulli,
         "aten.one_hot": _one_hot,
+        "aten.sym_size": lambda c, x, dim: c.shape(x)[dim],
+        "aten.sym_numel": lambda c, x: prod(c.shape(x)),
         "aten.item": _number,
         "aten._local_scalar_dense": _number,
     }

@@ -216,6 +216,22 @@ def test_states_are_told_from_inputs_and_appended_to_in_place():
     assert [n.op.name for n in standard_passes(graph).nodes].count("append") == 2
 
 
+class Sized(nn.Module):
+    """Reads a grid as numbers, as vision encoders of images of many sizes do."""
+
+    def forward(self, x, grid):
+        parts = torch.split(x, (grid[:, 0] * grid[:, 1]).tolist())
+        return [p.reshape(h, w).mean(0) for p, (h, w) in zip(parts, grid.tolist(), strict=True)]
+
+
+def test_a_fixed_argument_is_part_of_the_program():
+    grid, x = torch.tensor([[2, 3], [4, 2]]), torch.randn(14)
+    graph = trace(Sized(), (x,), fixed={"grid": grid})
+    assert [v.name for v in graph.inputs] == ["x"]
+    for ours, theirs in zip(interpret(graph, x.numpy()), Sized()(x, grid), strict=True):
+        np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-5)
+
+
 class InPlace(nn.Module):
     """A cache of fixed size whose row is overwritten, as a static cache does."""
 
