@@ -41,7 +41,7 @@ def plan_attention(item: Item, work: Work, resources: Resources) -> Plan:
     """Map one attention, and what is fused behind it, onto the array and the streaming units."""
     node = work.attention
     assert node is not None
-    array = _array(work, resources)
+    array = attention_array(work, resources)
     problem = attention_problem(item, work, resources, array)
     softmax, scalars = softmax_cost(node, problem, work, resources)
     found = best_attention(
@@ -84,7 +84,8 @@ def plan_attention(item: Item, work: Work, resources: Resources) -> Plan:
     return _plan(item, work, resources, problem, found, array, (*scalars, *behind), cost)
 
 
-def _array(work: Work, resources: Resources) -> SystolicArray:
+def attention_array(work: Work, resources: Resources) -> SystolicArray:
+    """The first array that multiplies in the formats of both products."""
     for unit in resources.accelerator.units:
         fits = all(unit.peak_macs_per_cycle(*p.formats) for p in work.products)
         if isinstance(unit, SystolicArray) and fits:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import ceil
+from typing import Any
 
 from siliform.arch.law import Count, maximum, minimum
 from siliform.arch.program import Loop, Product
@@ -61,7 +62,7 @@ def no_unit(product: ProductWork, resources: Resources) -> UserError:
     )
 
 
-def product_units(product: ProductWork, units: Sequence[Unit]) -> list[Unit]:
+def product_units(product: ProductWork, units: Sequence[Unit]) -> list[SystolicArray | Lanes]:
     """Arrays and lanes that may do a product, in the order they are offered it.
 
     Lanes are offered what no array accepts, and grouped convolutions besides, whose products are too
@@ -71,7 +72,7 @@ def product_units(product: ProductWork, units: Sequence[Unit]) -> list[Unit]:
     space = next(s for s in product.node.spaces if s.contraction() is not None)
     ways = units_for(product.node.op.name, space, product.formats, units)
     able = [unit for way in ways for unit in way if isinstance(unit, SystolicArray | Lanes)]
-    arrays: list[Unit] = [unit for unit in able if isinstance(unit, SystolicArray)]
+    arrays: list[SystolicArray | Lanes] = [unit for unit in able if isinstance(unit, SystolicArray)]
     grouped = product.node.op.kind == "convolution" and product.contraction.batch > 1
     return arrays if arrays and not grouped else able
 
@@ -223,7 +224,7 @@ def _row_bytes(product: ProductWork) -> int:
     return ceil(product.contraction.k * element_bits(product.formats[0]) / 8)
 
 
-def held_rows(product: ProductWork, tile_bytes: Count, overlapped: bool) -> Count:
+def held_rows(product: ProductWork, tile_bytes: Count, overlapped: Any) -> Count:
     """Rows of A held on lanes, beside one column of B; less than 1 where not even one fits."""
     fitting = buffer_bytes(tile_bytes, overlapped) // _row_bytes(product) - 1
     return minimum(product.contraction.m, fitting)
