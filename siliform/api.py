@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from siliform.graph_ir.errors import UserError
 
 if TYPE_CHECKING:
     from siliform.arch.accelerator import Accelerator
@@ -15,55 +18,107 @@ if TYPE_CHECKING:
 
 def trace(
     model: Any,
-    inputs: tuple[Any, ...] = (),
+    inputs: tuple[Any, ...] | None = None,
     kwargs: Mapping[str, Any] | None = None,
     *,
+    states: Iterable[str] = (),
+    name: str = "",
     seq: int | None = None,
     batch: int = 1,
     phase: str = "prefill",
     context: int | None = None,
     image: int | None = None,
     seed: int | None = None,
-    name: str = "",
 ) -> Graph:
     """Trace a PyTorch module, or a model by name, to a Graph.
 
     Parameters
     ----------
     model : a torch.nn.Module, or text: a built-in name, ``hf:<config.json>``,
-        ``py:<file.py>:<callable>``, ``gemm:M,N,K[,format]``, or a saved ``.graph`` file.
-    inputs, kwargs : example inputs of a module; not for text.
-    seq, batch, phase, context : tokens of the sequence, sequences, "prefill" or "decode", and
-        tokens already cached (decode only); for text.
-    image : side of a square input image in pixels; for text.
-    seed : for random weights, which the graph then holds; without it text gives shapes only.
-    name : name of the graph of a module; its class name otherwise.
+        ``py:<file.py>:<callable>``, ``gemm:M,N,K[,format]``, or the path of a saved ``.graph`` file.
+    inputs, kwargs : of a module: what its forward takes; of the tensors only shapes and dtypes matter.
+    states : of a module: names of forward's parameters that live across calls, such as a KV cache.
+    name : of a module: name of the graph; its class otherwise.
+    seq, batch, phase, context : of a built-in name or ``hf:``: tokens of the input, inputs side by
+        side, "prefill" or "decode" (one new token), and tokens already cached (decode only).
+    image : of the same: side of a square input image in pixels.
+    seed : of the same: random weights from this seed, which the graph then holds; without it the
+        graph has shapes only. A graph of a module holds the module's weights where it has them.
+
+    Returns
+    -------
+    A graph after the standard passes, its numbers in the formats of the module's dtypes.
 
     Raises
     ------
-    UserError : unknown name, negative size, a model that does not trace, an op we do not know.
+    UserError : unknown name, a size below 1 or that the model cannot have, a module that does not
+        run or whose flow depends on data, an operator that we do not know; with the source line.
     """
+    sizes = {"seq": seq, "batch": batch, "phase": phase, "context": context, "image": image, "seed": seed}
     if isinstance(model, str | Path):
+        _refuse(str(model), {"inputs": inputs, "kwargs": kwargs, "states": states, "name": name})
         from siliform.models import Request, build_graph
 
-        sizes = Request(phase=phase, sequence=seq, batch=batch, context=context)  # type: ignore[arg-type]
-        return build_graph(str(model), sizes)
+        asked = Request(phase=phase, sequence=seq, batch=batch, context=context, image_pixels=image)  # type: ignore[arg-type]
+        return build_graph(str(model), asked, seed=seed)
+    _refuse(type(model).__name__, sizes)
+    _check_module(model, inputs)
     from siliform.graph_ir.passes import standard_passes
     from siliform.models.tracing import trace as trace_module
 
-    return standard_passes(trace_module(model, inputs, dict(kwargs or {}), name=name or type(model).__name__))
+    given = tuple(inputs) if isinstance(inputs, list) else inputs or ()
+    return standard_passes(trace_module(model, given, dict(kwargs or {}), name=name, states=states))
+
+
+def _refuse(model: str, given: Mapping[str, Any]) -> None:
+    """Refuse arguments that this kind of model has no use for: none is silently ignored."""
+    defaults = inspect.signature(trace).parameters
+    for key, value in given.items():
+        if value is not None and value != defaults[key].default:
+            sizes = key in ("seq", "batch", "phase", "context", "image", "seed")
+            raise UserError(
+                asked=f"a trace of {model} with {key}={value!r}",
+                found="a module, whose sizes are those of its inputs" if sizes else "a name, not a module",
+                where="siliform.trace",
+                next_step="give inputs of the sizes wanted" if sizes else f"leave {key} out",
+            )
+
+
+def _check_module(model: Any, inputs: Any) -> None:
+    from torch import Tensor, nn
+
+    if not isinstance(model, nn.Module):
+        raise UserError(
+            asked=f"a trace of {model!r}",
+            found=f"a {type(model).__name__}",
+            where="siliform.trace",
+            next_step="give a torch.nn.Module with its inputs, or a model by name",
+        )
+    if isinstance(inputs, Tensor) or not isinstance(inputs, tuple | list | None):
+        raise UserError(
+            asked=f"a trace of {type(model).__name__}",
+            found=f"inputs that are a {type(inputs).__name__}, not a tuple",
+            where="siliform.trace",
+            next_step="give the inputs of forward as a tuple, such as (x,), and named ones as kwargs",
+        )
 
 
 def accelerator(name_or_path: str | Path, **overrides: Any) -> Accelerator:
-    """Load a design by name or TOML file; overrides are ``**{"array.rows": 16}``.
+    """Load a design by name or from a TOML file.
+
+    Parameters
+    ----------
+    name_or_path : "edge-32x32", or a path that ends in ``.toml``.
+    overrides : values by "UNIT.PARAMETER", such as ``**{"array.rows": 16, "scratchpad.bytes": "2 MiB"}``;
+        numbers in the unit of the parameter's name (bytes, hertz, ...), or text with its own.
 
     Raises
     ------
-    UserError : unknown design or parameter, malformed TOML, a value out of range.
+    UserError : unknown design or parameter, malformed TOML, a value out of range; with file, line and key.
     """
     from siliform.arch.design import load_design
 
-    return load_design(str(name_or_path), overrides)
+    return load_design(name_or_path, overrides)
 
 
 def estimate(
@@ -78,15 +133,22 @@ def estimate(
 
     Parameters
     ----------
-    bits : formats of matmul-like nodes (``int8``, ``fp16``, ``w4a8``, ...); None takes the
-        design's native formats, ``"traced"`` the model's own.
+    graph, accelerator : what `trace` and `accelerator` return.
+    bits : formats of matmul-like nodes (``int8``, ``fp16``, ``w4a8``, ``mxfp4``, ..., or the path of
+        a ``policy.toml``); None takes the design's native formats, ``"traced"`` the model's own.
     law : "model" (realistic) or "bound" (speed of light of the whole graph).
-    objective : what the mapper minimises: "latency", "energy" or "edp".
+    objective : what the mapper minimises: "latency", "energy", "edp" (their product) or "traffic".
+
+    Returns
+    -------
+    A report in cycles of the design's clock, seconds, joules, mm² and bytes, as named parts that
+    add up. A figure without a source is None, and ``report.provenance`` says why.
 
     Raises
     ------
-    UserError : an op that no unit accepts, a scratchpad too small for any tile, unknown bits.
+    UserError : an op that no unit accepts, a scratchpad too small for any tile, an unknown choice.
     """
+    _check_pair(graph, accelerator, "estimate")
     from siliform.simulator.estimate import estimate as run
 
     return run(graph, accelerator, bits=bits, law=law, objective=objective)
@@ -95,14 +157,43 @@ def estimate(
 def compile(
     graph: Graph, accelerator: Accelerator, *, bits: str | None = None, objective: str = "latency"
 ) -> Program:
-    """The mapper's result as a Program: tile-level tasks with operands, buffers and dependences."""
+    """The best mapping as a Program: tile-level tasks with operands, buffers and dependences.
+
+    Parameters are those of `estimate`. ``program.to_json()`` is its documented form; the tasks of a
+    block move the DRAM bytes that the report counts for the part of the same name.
+
+    Raises
+    ------
+    UserError : as `estimate`.
+    """
+    _check_pair(graph, accelerator, "compile")
     from siliform.simulator.estimate import compile_graph
 
     return compile_graph(graph, accelerator, bits=bits, objective=objective)
 
 
+def _check_pair(graph: Any, chip: Any, verb: str) -> None:
+    from siliform.arch.accelerator import Accelerator
+    from siliform.graph_ir.graph import Graph
+
+    for given, wanted, maker in ((graph, Graph, "trace"), (chip, Accelerator, "accelerator")):
+        if not isinstance(given, wanted):
+            argument = repr(given) if isinstance(given, str | Path) else "..."
+            raise UserError(
+                asked=f"siliform.{verb} of {given!r}",
+                found=f"a {type(given).__name__} where {wanted.__name__} is needed",
+                where=f"siliform.{verb}",
+                next_step=f"give siliform.{maker}({argument})",
+            )
+
+
 def describe(graph: Graph) -> dict[str, Any]:
-    """A graph's counts as a JSON-ready dict."""
+    """A graph's counts as a dict for JSON; ``siliform schema graph`` prints its schema.
+
+    `macs` counts what runs (a causal mask halves attention), `macs_dense` ignores masks;
+    `parameters` counts tied weights once, `weight_bytes` their bytes, scales included. Types read
+    ``format[shape]``, such as ``fp32[1,128,768]``.
+    """
     ops: dict[str, int] = {}
     for node in graph.nodes:
         ops[node.op.name] = ops.get(node.op.name, 0) + 1

@@ -1,19 +1,53 @@
 """The command line: the verbs of the API, one command each.
 
-Every command takes ``--json`` (one JSON object on stdout, nothing else there), exits with 0 on
-success, 2 on a user's mistake told in four parts, and 1 on a fault of ours.
+Every command takes ``--json`` (one JSON object on stdout, nothing else there; its schema is what
+``siliform schema`` prints) and exits with 0 on success, 2 on a user's mistake told in four parts,
+and 1 on a fault of ours, with its traceback.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
+from siliform.console import (
+    check_file,
+    drop_stdout,
+    finish_stdout,
+    make_folder,
+    messages_to_stderr,
+    print_json,
+    progress,
+    ready_streams,
+    refused_output,
+    writing,
+)
 from siliform.graph_ir.errors import UserError
+from siliform.options import (
+    Batch,
+    Bits,
+    Context,
+    DesignName,
+    Image,
+    Json,
+    Law,
+    ModelName,
+    Objective,
+    Overrides,
+    Phase,
+    Seq,
+    check_schema,
+    complete_design,
+    complete_schema,
+    override,
+)
+
+#: Exit status of a command stopped by Ctrl-C, and of one whose reader went away, as shells count
+#: them: 128 + SIGINT, 128 + SIGPIPE.
+INTERRUPTED, PIPE_CLOSED = 130, 141
 
 app = typer.Typer(
     name="siliform",
@@ -21,121 +55,139 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="""Design transformers and the silicon that runs them together.
-
-\b
-  siliform models                                    models by name
-  siliform designs                                   accelerators by name
+    help="Design transformers and the silicon that runs them together.",
+    epilog="""\b
+Examples:
+  siliform models
+  siliform designs
   siliform estimate --model bert-base --design edge-32x32
-  siliform estimate --model llama-2-7b --design nvidia-a100 --phase decode --context 4096
+  siliform estimate --model gpt2 --design nvidia-a100 --phase decode --context 512
   siliform estimate --model gemm:128,768,768,int8 --design edge-32x32 --set array.rows=16
-  siliform trace --model gpt2 --seq 64 --out gpt2.graph
 """,
 )
 
-ModelName = Annotated[
-    str,
-    typer.Option(
-        "--model",
-        help="A built-in name (see `siliform models`), hf:<config.json>, py:<file.py>:<callable>, "
-        "gemm:M,N,K[,format], or a saved .graph file.",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-Seq = Annotated[int | None, typer.Option("--seq", help="Tokens of the sequence (prefill).")]
-Batch = Annotated[int, typer.Option("--batch", help="Sequences side by side.")]
-Phase = Annotated[str, typer.Option("--phase", help="prefill, or decode: one new token.")]
-Image = Annotated[int | None, typer.Option("--image", help="Side of a square input image in pixels.")]
-Context = Annotated[int | None, typer.Option("--context", help="Tokens already cached (decode).")]
+
+@app.callback(invoke_without_command=True)
+def siliform(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Options that stand before the command."""
+    if version:
+        from siliform import __version__
+
+        typer.echo(f"siliform {__version__}")
+        raise typer.Exit
 
 
-def _print_json(content: Any) -> None:
-    sys.stdout.write(json.dumps(content, allow_nan=False) + "\n")
-
-
-@app.command()
+@app.command(
+    short_help="Latency, energy, area and traffic of a model.",
+    epilog="""\b
+Examples:
+  siliform estimate --model bert-base --design edge-32x32 --bits int8
+  siliform estimate --model bert-tiny --design edge-32x32 --set array.dataflow=output-stationary
+  siliform estimate --model bert-tiny --design server-128x128 --objective energy --pictures out
+  siliform estimate --model gpt2 --design nvidia-a100 --seq 1024 --law bound
+  siliform estimate --model gpt2 --design edge-32x32 --phase decode --context 512 --bits w4a8 --json
+  siliform estimate --model gemm:128,768,768,int8 --design edge-32x32 --set array.rows=16
+  siliform estimate --model hf:config.json --design edge-16x16-gemmini --seq 64
+  siliform estimate --model py:mine.py:build --design my-chip.toml --csv parts.csv
+""",
+)
 def estimate(
     model: ModelName,
-    design: Annotated[
-        str, typer.Option("--design", help="A design's name (see `siliform designs`) or a TOML file.")
-    ],
+    design: DesignName,
     seq: Seq = None,
     batch: Batch = 1,
     phase: Phase = "prefill",
     context: Context = None,
     image: Image = None,
-    bits: Annotated[
-        str | None,
+    bits: Bits = None,
+    law: Law = "model",
+    objective: Objective = "latency",
+    overrides: Overrides = None,
+    depth: Annotated[
+        int | None,
         typer.Option(
-            "--bits",
-            help="Formats of matmul-like nodes: int8, fp16, fp8_e4m3, w4a8, w1a1, ... "
-            "(default: the design's native formats; 'traced' keeps the model's own).",
+            "--depth", help="Steps of the module path that the table groups by. Default: what fits."
         ),
     ] = None,
-    law: Annotated[str, typer.Option("--law", help="model (realistic) or bound (speed of light).")] = "model",
-    objective: Annotated[
-        str, typer.Option("--objective", help="What the mapper minimises: latency, energy or edp.")
-    ] = "latency",
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", help="UNIT.PARAMETER=VALUE, repeatable: --set array.rows=16 --set clock='1.2 GHz'."
-        ),
-    ] = None,
-    depth: Annotated[int, typer.Option("--depth", help="Module depth of the table's groups.")] = 3,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the parts as CSV.")] = None,
     pictures: Annotated[
-        Path | None,
-        typer.Option("--pictures", help="Write roofline and breakdown pictures into this folder."),
+        Path | None, typer.Option("--pictures", help="Write roofline and breakdowns as PNG into this folder.")
     ] = None,
     program: Annotated[
         Path | None, typer.Option("--program", help="Write the compiled Program as JSON.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Latency, energy, area and traffic of a model on a design, closed form, best mapping.
-
-    \b
-      siliform estimate --model bert-base --design edge-32x32 --bits int8
-      siliform estimate --model bert-base --design edge-32x32 --set array.dataflow=output-stationary
-      siliform estimate --model yi-34b --design nvidia-a100 --seq 4000 --law bound
-      siliform estimate --model py:mine.py:build --design my-chip.toml --json
-    """
+    """Latency, energy, area and traffic of a model on a design: closed form, best mapping."""
     import siliform as sf
+    from siliform.simulator.estimate import check_choices
 
-    accelerator = sf.accelerator(design, **dict(_override(text) for text in overrides or []))
-    graph = sf.trace(model, seq=seq, batch=batch, phase=phase, context=context, image=image)
-    report = sf.estimate(graph, accelerator, bits=bits, law=law, objective=objective)
-    if csv:
-        report.to_csv(csv)
-    if program:
-        program.write_text(sf.compile(graph, accelerator, bits=bits, objective=objective).to_json())
-    if pictures:
-        from siliform.simulator.pictures import write_pictures
-
-        for path in write_pictures(report, pictures):
-            typer.echo(f"wrote {path}", err=True)
+    _check_depth(depth)
+    accelerator = sf.accelerator(design, **dict(override(text) for text in overrides or []))
+    check_choices(bits=bits, law=law, objective=objective)
+    check_file("--csv", csv)
+    check_file("--program", program)
+    make_folder("--pictures", pictures)
+    graph = _traced(model, seq=seq, batch=batch, phase=phase, context=context, image=image)
+    doing = f"mapping {graph.name} onto {design} (the first time, kernels are compiled: about half a minute)"
+    with progress(doing) as say, messages_to_stderr():
+        report = sf.estimate(graph, accelerator, bits=bits, law=law, objective=objective)
+        if csv:
+            with writing("--csv", csv):
+                report.to_csv(csv)
+        if program:
+            say(f"compiling the program of {graph.name}")
+            compiled = sf.compile(graph, accelerator, bits=bits, objective=objective)
+            with writing("--program", program):
+                program.write_text(compiled.to_json(), encoding="utf-8")
+        if pictures:
+            say(f"drawing {graph.name}")
+            _draw(report, pictures)
     if as_json:
-        _print_json(report.to_dict())
+        print_json(report.to_dict())
     else:
         from siliform.simulator.tables import print_report
 
         print_report(report, depth=depth)
 
 
-def _override(text: str) -> tuple[str, str]:
-    key, sign, value = text.partition("=")
-    if not sign or not key or not value:
+def _check_depth(depth: int | None) -> None:
+    if depth is not None and depth < 1:
         raise UserError(
-            asked=f"--set {text}",
-            found="no KEY=VALUE",
-            where="the command line",
-            next_step="write --set UNIT.PARAMETER=VALUE, such as --set array.rows=16",
+            asked=f"--depth {depth}",
+            found=f"{depth} is less than 1",
+            where="--depth",
+            next_step="give a whole number of 1 or more, or leave --depth out",
         )
-    return key, value
 
 
-@app.command()
+def _draw(report: Any, folder: Path) -> None:
+    from siliform.simulator.pictures import write_pictures
+
+    with writing("--pictures", folder):
+        for path in write_pictures(report, folder):
+            typer.echo(f"wrote {path}", err=True)
+
+
+def _traced(model: str, **sizes: Any) -> Any:
+    import siliform as sf
+
+    with progress(f"tracing {model}"), messages_to_stderr():
+        return sf.trace(model, **sizes)
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  siliform trace --model gemm:128,768,768,int8
+  siliform trace --model bert-tiny --seq 128 --out bert.graph
+  siliform estimate --model bert.graph --design edge-32x32
+  siliform trace --model gpt2 --phase decode --context 512 --json
+  siliform trace --model py:mine.py:build
+"""
+)
 def trace(
     model: ModelName,
     seq: Seq = None,
@@ -148,88 +200,171 @@ def trace(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Trace a model to its graph and print or save it.
-
-    \b
-      siliform trace --model bert-base --seq 128 --out bert.graph
-      siliform trace --model llama-2-7b --phase decode --context 4096 --json
-    """
+    """Trace a model to its graph, and print, count or save it."""
     import siliform as sf
 
-    graph = sf.trace(model, seq=seq, batch=batch, phase=phase, context=context, image=image)
+    if out and out.name and out.suffix != ".graph":
+        out = out.with_name(out.name + ".graph")
+    check_file("--out", out)
+    graph = _traced(model, seq=seq, batch=batch, phase=phase, context=context, image=image)
     if out:
         from siliform.graph_ir.weights import save_graph
 
-        save_graph(graph, out)
-    if as_json:
-        _print_json(sf.describe(graph))
-    elif out:
+        with writing("--out", out):
+            save_graph(graph, out)
         typer.echo(f"{graph.name}: {len(graph.nodes)} nodes, {graph.macs:,} MACs -> {out}", err=True)
-    else:
+    if as_json:
+        print_json(sf.describe(graph))
+    elif not out:
         typer.echo(str(graph))
 
 
-@app.command()
+@app.command(
+    short_help="List the accelerators, or show one whole.",
+    epilog="""\b
+Examples:
+  siliform designs
+  siliform designs edge-32x32
+  siliform designs edge-32x32 --set array.rows=16 --set clock='1.2 GHz'
+  siliform designs server-128x128 --json
+""",
+)
 def designs(
-    name: Annotated[str | None, typer.Argument(help="Show one design whole.")] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="UNIT.PARAMETER=VALUE, repeatable.")
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Show this one whole: a name or a TOML file.", autocompletion=complete_design),
     ] = None,
+    overrides: Overrides = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of a design file.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List the accelerators, or show one as TOML with its parameters.
-
-    \b
-      siliform designs
-      siliform designs edge-32x32 --set array.rows=16
-    """
+    """List the accelerators, or show one as TOML with all its parameters, to start your own from."""
     from siliform import listing
 
     if schema:
-        _print_json(listing.design_schema())
-    elif name:
-        listing.show_design(name, dict(_override(text) for text in overrides or []), as_json)
+        print_json(listing.schema("design"))
+    elif name is not None:
+        listing.show_design(name, dict(override(text) for text in overrides or []), as_json)
+    elif overrides:
+        raise UserError(
+            asked=f"--set {overrides[0]} on the list of designs",
+            found="no design to set it on",
+            where="--set",
+            next_step=f"name one: siliform designs edge-32x32 --set {overrides[0]}",
+        )
     else:
         listing.list_designs(as_json)
 
 
-@app.command()
+@app.command(
+    epilog="""\b
+Examples:
+  siliform models
+  siliform models --json
+"""
+)
 def models(as_json: Json = False) -> None:
-    """List the built-in models."""
+    """List the built-in models, none of which downloads anything."""
     from siliform import listing
 
     listing.list_models(as_json)
 
 
-@app.command()
-def schema(what: Annotated[Literal["report", "design"], typer.Argument(help="Which JSON Schema.")]) -> None:
-    """Print a published JSON Schema: of the report that --json prints, or of a design file."""
+@app.command(
+    epilog="""\b
+Examples:
+  siliform schema report
+  siliform schema design
+"""
+)
+def schema(
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="report, graph, designs, shown-design, models or demo: what the command prints with --json; "
+            "design: a design file.",
+            autocompletion=complete_schema,
+        ),
+    ],
+    as_json: Json = True,
+) -> None:
+    """Print a published JSON Schema."""
     from siliform import listing
 
-    _print_json(listing.report_schema() if what == "report" else listing.design_schema())
+    print_json(listing.schema(check_schema(what)))
 
 
-@app.command()
+@app.command(
+    short_help="BERT-base and Llama-2-7B on three designs.",
+    epilog="""\b
+Examples:
+  siliform demo
+  siliform demo --out report --json
+""",
+)
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder of the report.")] = Path("out/demo"),
     as_json: Json = False,
 ) -> None:
-    """The main job on real transformers: BERT-base and Llama-2-7B on three designs."""
+    """The main job on real transformers: BERT-base and Llama-2-7B on three designs (minutes)."""
     from siliform.demo import run
 
-    summary = run(out)
+    make_folder("--out", out)
+    with messages_to_stderr(), writing("--out", out):
+        summary = run(out)
     if as_json:
-        _print_json(summary)
+        print_json(summary)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point: runs a command and turns a UserError into its four parts and exit status 2."""
+    """Entry point: runs a command and turns what may go wrong into messages and exit statuses."""
+    ready_streams()
     try:
-        app(args=arguments)
+        status = app(args=arguments, prog_name="siliform", standalone_mode=False)
+        finish_stdout()
     except UserError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(2)
+        status = _told(error)
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
+    except BrokenPipeError:
+        status = PIPE_CLOSED
+    except OSError as error:
+        refused = refused_output(error)
+        status = _told(refused) if refused else _fault()
+    except SystemExit as stop:
+        # The library that parses the command line answers a closed pipe with exit status 1 by itself.
+        status = PIPE_CLOSED if isinstance(stop.__context__, BrokenPipeError) else stop.code
+    except Exception as error:
+        status = _misused(error) if hasattr(error, "exit_code") else _fault()
+    if status == PIPE_CLOSED:
+        drop_stdout()
+    sys.exit(status or 0)
+
+
+def _told(error: UserError) -> int:
+    sys.stderr.write(f"{error}\n")
+    return 2
+
+
+def _misused(error: Any) -> int:
+    """A usage error of the library that parses the command line, known by its exit status."""
+    error.show()
+    return int(error.exit_code)
+
+
+def _fault() -> int:
+    """An exception that nobody expected: its traceback, and whose it is."""
+    import platform
+    import traceback
+
+    from siliform import __version__
+
+    traceback.print_exc()
+    sys.stderr.write(
+        "This is a fault of Siliform, not of your input: please report the lines above with the command and "
+        f"its files (siliform {__version__}, Python {platform.python_version()}, {platform.platform()}).\n"
+    )
+    return 1
 
 
 if __name__ == "__main__":

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from siliform.console import print_json
+
+#: Where each published schema lies, by its name on the command line.
+_SCHEMAS = {"report": "simulator/report.schema.json", "design": "arch/designs/schema.json"}
 
 
 def list_designs(as_json: bool) -> None:
@@ -30,7 +36,7 @@ def list_designs(as_json: bool) -> None:
             }
         )
     if as_json:
-        _json({"designs": rows})
+        print_json({"format": "siliform-designs", "version": 1, "designs": rows})
         return
     _table(
         ("design", "peak MAC/s", "on-chip", "DRAM", "area", "native", "what it is"),
@@ -62,7 +68,9 @@ def show_design(name: str, overrides: Mapping[str, Any], as_json: bool) -> None:
 
     chip = load_design(name, overrides)
     if as_json:
-        _json({"name": chip.name, "toml": chip.to_toml()})
+        text = chip.to_toml()
+        shown = {"name": chip.name, "description": chip.description, "toml": text}
+        print_json({"format": "siliform-design", "version": 1, **shown, "parameters": tomllib.loads(text)})
     else:
         sys.stdout.write(chip.to_toml())
 
@@ -83,7 +91,7 @@ def list_models(as_json: bool) -> None:
         for spec in MODELS.values()
     ]
     if as_json:
-        _json({"models": rows})
+        print_json({"format": "siliform-models", "version": 1, "models": rows})
         return
     _table(
         ("model", "family", "format", "--seq", "parameters", "source of the configuration"),
@@ -101,24 +109,16 @@ def list_models(as_json: bool) -> None:
     )
 
 
-def design_schema() -> Any:
-    """The JSON Schema of a design file."""
-    return json.loads((Path(__file__).parent / "arch/designs/schema.json").read_text())
-
-
-def report_schema() -> Any:
-    """The JSON Schema of the report that ``estimate --json`` prints."""
-    return json.loads((Path(__file__).parent / "simulator/report.schema.json").read_text())
+def schema(name: str) -> Any:
+    """A published JSON Schema, by its name on the command line."""
+    path = _SCHEMAS.get(name, f"schemas/{name}.json")
+    return json.loads((Path(__file__).parent / path).read_text(encoding="utf-8"))
 
 
 def _engineering(value: Any, unit: str) -> str:
     from siliform.simulator.tables import engineering
 
     return engineering(value, unit)
-
-
-def _json(content: Any) -> None:
-    sys.stdout.write(json.dumps(content, allow_nan=False) + "\n")
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:

@@ -19,7 +19,7 @@ from siliform.arch.accelerator import Accelerator
 from siliform.graph_ir.graph import Graph
 from siliform.simulator.legalise import units_for
 from siliform.simulator.planner import scalar_unit
-from siliform.simulator.report import Part, Report
+from siliform.simulator.report import Origin, Part, Report
 from siliform.simulator.summary import kind_of, op_label, peak_macs_per_cycle, report_of
 from siliform.simulator.work import Work, work_of
 from siliform.simulator.workload import Item, workload
@@ -27,7 +27,7 @@ from siliform.simulator.workload import Item, workload
 DRAM = "dram"
 
 
-def bound_report(graph: Graph, accelerator: Accelerator, bits: str) -> Report:
+def bound_report(graph: Graph, accelerator: Accelerator, bits: str, formats: Origin | None = None) -> Report:
     """The speed of light of a legal graph, as a report."""
     items = graph.derived(workload).items
     works = [work_of(item) for item in items]
@@ -45,7 +45,9 @@ def bound_report(graph: Graph, accelerator: Accelerator, bits: str) -> Report:
     for item, demand in zip(items, demands, strict=True):
         before, reached = reached, reached + demand.get(binding, Fraction(0))
         parts.append(_part(item, demand, ceil(reached) - ceil(before), traffic[item.node.name], accelerator))
-    return report_of(graph, accelerator, tuple(parts), law="bound", objective="latency", bits=bits)
+    return report_of(
+        graph, accelerator, tuple(parts), law="bound", objective="latency", bits=bits, formats=formats
+    )
 
 
 def _compulsory_bytes(items: tuple[Item, ...], works: list[Work]) -> dict[str, int]:

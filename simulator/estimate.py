@@ -15,13 +15,14 @@ from siliform.graph_ir.passes.fusion import fuse
 from siliform.graph_ir.passes.policy import parse_bits
 from siliform.simulator.bound import bound_report
 from siliform.simulator.costs import EnergyLaw
+from siliform.simulator.fallback import format_origin
 from siliform.simulator.legalise import legalise
 from siliform.simulator.planner import Plan, Resources, plan_item
 from siliform.simulator.report import Part, Report
 from siliform.simulator.summary import kind_of, op_label, peak_macs_per_cycle, report_of
 from siliform.simulator.workload import Item, Workload, workload
 
-OBJECTIVES = ("latency", "energy", "edp")
+OBJECTIVES = ("latency", "energy", "edp", "traffic")
 LAWS = ("model", "bound")
 
 
@@ -45,7 +46,7 @@ def _prepare(graph: Graph, bits: str) -> Graph:
 
 def chosen_bits(accelerator: Accelerator, bits: str | None) -> str:
     """The formats asked for, or the design's native ones."""
-    return bits or accelerator.native_bits or "traced"
+    return (accelerator.native_bits or "traced") if bits is None else bits
 
 
 def plan_graph(graph: Graph, accelerator: Accelerator, *, bits: str | None, objective: str) -> Planned:
@@ -55,7 +56,6 @@ def plan_graph(graph: Graph, accelerator: Accelerator, *, bits: str | None, obje
     ------
     UserError : an op that no unit accepts, a scratchpad too small, unknown bits or objective.
     """
-    _check("--objective", objective, OBJECTIVES)
     ready = prepared(graph, chosen_bits(accelerator, bits))
     legal = legalise(ready, accelerator)
     work = legal.derived(workload)
@@ -96,6 +96,7 @@ def compile_graph(
     graph: Graph, accelerator: Accelerator, *, bits: str | None = None, objective: str = "latency"
 ) -> Program:
     """The mapper's result as a Program; see `siliform.compile`."""
+    check_choices(objective=objective)
     planned = plan_graph(graph, accelerator, bits=bits, objective=objective)
     return Program(accelerator.name, graph.name, tuple(plan.block(item) for item, plan in planned.plans))
 
@@ -109,14 +110,30 @@ def estimate(
     objective: str = "latency",
 ) -> Report:
     """Cost a graph on a design; see `siliform.estimate`."""
-    _check("--law", law, LAWS)
+    check_choices(law=law, objective=objective)
     used = chosen_bits(accelerator, bits)
+    formats = format_origin(prepared(graph, used), accelerator)
     if law == "bound":
-        _check("--objective", objective, OBJECTIVES)
-        return bound_report(legalise(prepared(graph, used), accelerator), accelerator, used)
+        return bound_report(legalise(prepared(graph, used), accelerator), accelerator, used, formats)
     planned = plan_graph(graph, accelerator, bits=bits, objective=objective)
     parts = tuple(_part(item, plan, accelerator) for item, plan in planned.plans)
-    return report_of(planned.workload.graph, accelerator, parts, law=law, objective=objective, bits=used)
+    return report_of(
+        planned.workload.graph,
+        accelerator,
+        parts,
+        law=law,
+        objective=objective,
+        bits=used,
+        formats=formats,
+    )
+
+
+def check_choices(*, bits: str | None = None, law: str = "model", objective: str = "latency") -> None:
+    """Refuse words that `estimate` would refuse, before the work that comes first."""
+    _check("--law", law, LAWS)
+    _check("--objective", objective, OBJECTIVES)
+    if bits is not None:
+        parse_bits(bits)
 
 
 def _check(option: str, given: str, allowed: tuple[str, ...]) -> None:

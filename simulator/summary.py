@@ -66,8 +66,9 @@ def report_of(
     law: str,
     objective: str,
     bits: str,
+    formats: Origin | None = None,
 ) -> Report:
-    """Totals around the parts."""
+    """Totals around the parts; `formats` says which products left their formats, and why."""
     pairs = {pair for node in graph.nodes for pair in graph_formats(node)} or {("int8", "int8")}
     peak = max(peak_macs_per_cycle(accelerator, pair) for pair in pairs)
     published = dict(accelerator.published).get("area_mm2")
@@ -93,7 +94,7 @@ def report_of(
         weight_bytes=graph.weight_bytes,
         parts=parts,
         area_parts_mm2=areas,
-        provenance=_provenance(accelerator, law, parts),
+        provenance=_provenance(accelerator, law, parts) | ({"formats": formats} if formats else {}),
     )
 
 

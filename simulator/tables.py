@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from siliform.simulator.report import Part, Report
@@ -31,71 +33,142 @@ def wide_console(stderr: bool = False) -> Any:
     return console if console.is_terminal else Console(stderr=stderr, width=WIDE_COLUMNS)
 
 
-def print_report(report: Report, depth: int = 3, console: Any = None) -> None:
-    """Print totals, then a row per group of modules, then the kinds of work."""
+#: Columns of a table of parts after the name, and whether a narrow terminal leaves them out.
+_COLUMNS = (
+    ("×", False),
+    ("nodes", True),
+    ("MACs", True),
+    ("DRAM", False),
+    ("cycles", False),
+    ("share", False),
+    ("energy", False),
+    ("util.", False),
+    ("bound by", False),
+)
+#: Below this many columns of a terminal the table leaves some of its own out.
+_NARROW = 100
+#: Rows that a table by module may have where no depth is asked for.
+_ROWS = 24
+
+
+def print_report(report: Report, depth: int | None = None, console: Any = None) -> None:
+    """Print totals, a row per group of modules, a row per kind of work, and what is to be known of them.
+
+    `depth` is the number of steps of the module path that a row stands for; None takes as many as
+    give a readable table. Layers that differ in their number only share a row.
+    """
+    console = console or wide_console()
+    for line in _headline(report):
+        console.print(line, highlight=False)
+    console.print()
+    _print_table(report, "module", _folded(report, depth), console)
+    kinds = [_Row(kind, 1, parts) for kind, parts in report.by("kind").items()]
+    _print_table(report, "kind of work", sorted(kinds, key=lambda row: -row.cycles), console)
+    for line in _notes(report):
+        console.print(line, style="dim", highlight=False)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Parts that share a row of a table, and how many modules of that name they come from."""
+
+    name: str
+    times: int
+    parts: Sequence[Part]
+
+    @property
+    def cycles(self) -> int:
+        return sum(p.cycles for p in self.parts)
+
+
+def _print_table(report: Report, what: str, rows: Sequence[_Row], console: Any) -> None:
+    from rich import box
     from rich.table import Table
 
-    console = console or wide_console()
-    console.print(_headline(report))
-    table = Table(title=f"{report.model} on {report.design}, by module", title_justify="left")
-    for name in ("module", "nodes"):
-        table.add_column(name, justify="left" if name == "module" else "right")
-    for name in ("MACs", "DRAM", "cycles", "share", "energy", "util.", "bottleneck"):
-        table.add_column(name, justify="right")
-    for name, parts in _folded(report.grouped(depth)).items():
-        table.add_row(*_row(name, parts, report))
-    table.add_section()
-    table.add_row(*_row("total", report.parts, report))
+    narrow = console.width < _NARROW
+    left_out = {name for name, optional in _COLUMNS if optional and narrow}
+    if report.energy_j is None:
+        left_out.add("energy")  # the notes below the tables say why
+    if all(row.times == 1 for row in rows):
+        left_out.add("×")
+    kept = [i for i, (name, _) in enumerate(_COLUMNS) if name not in left_out]
+    cells = [_cells(row, report, narrow) for row in rows]
+    total = _cells(_Row("total", 1, report.parts), report, narrow)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, show_footer=True)
+    table.add_column(what, footer="total", overflow="fold")
+    width = console.width
+    for i in kept:
+        table.add_column(_COLUMNS[i][0], footer=total[i], justify="right", no_wrap=True)
+        width -= 2 + max(len(texts[i]) for texts in (*cells, total, [name for name, _ in _COLUMNS]))
+    for row, texts in zip(rows, cells, strict=True):
+        table.add_row(_wrapped(row.name, width), *(texts[i] for i in kept))
     console.print(table)
-    kinds = Table(title="by kind of work", title_justify="left")
-    for name in ("kind", "nodes", "MACs", "DRAM", "cycles", "share", "energy", "util.", "bottleneck"):
-        kinds.add_column(name, justify="left" if name == "kind" else "right")
-    for name, parts in sorted(report.by("kind").items(), key=lambda item: -sum(p.cycles for p in item[1])):
-        kinds.add_row(*_row(name, parts, report))
-    console.print(kinds)
-    for key, origin in report.provenance.items():
-        if origin.kind == "absent":
-            console.print(f"{key}: n/a, because {origin.source}", style="dim")
+    console.print()
 
 
-def _headline(report: Report) -> str:
-    utilization = f"{100 * report.utilization:.1f} %"
-    return (
-        f"{report.model} ({report.phase}, {report.bits}) on {report.design}: "
+def _wrapped(name: str, width: int) -> str:
+    """A module path in lines of at most `width` characters, broken at its dots where that is possible."""
+    lines = [""]
+    for step in re.split(r"(?<=[.])", name):
+        if lines[-1].strip() and len(lines[-1] + step) > width:
+            lines.append("  ")
+        lines[-1] += step
+    return "\n".join(lines)
+
+
+def _headline(report: Report) -> list[str]:
+    return [
+        f"{report.model} ({report.phase}, {report.bits}) on {report.design}, --law {report.law}",
         f"{engineering(report.latency_s, 's')} ({report.cycles:,} cycles), "
-        f"{engineering(report.energy_j, 'J')}, {_area(report.area_mm2)}, "
-        f"{engineering(report.dram_bytes, 'B')} of DRAM traffic, "
-        f"utilisation {utilization}, bound by {report.bottleneck} [--law {report.law}]"
-    )
+        f"energy {engineering(report.energy_j, 'J')}, {_area(report.area_mm2)}, "
+        f"{engineering(report.dram_bytes, 'B')} of DRAM traffic",
+        f"{100 * report.utilization:.1f} % of the peak rate; bound by {report.bottleneck}",
+    ]
 
 
 def _area(area_mm2: float | None) -> str:
     return "area n/a" if area_mm2 is None else f"{area_mm2:.3g} mm²"
 
 
-def _folded(groups: dict[str, list[Part]]) -> dict[str, list[Part]]:
-    """Merge neighbouring groups that differ only in a layer number, so that 80 layers take one row."""
-    import re
-
-    folded: dict[str, list[Part]] = {}
-    seen: dict[str, set[str]] = {}
-    for name, parts in groups.items():
-        pattern = re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name)
-        folded.setdefault(pattern, []).extend(parts)
-        seen.setdefault(pattern, set()).add(name)
-    return {
-        (
-            pattern.replace("*", f"({len(seen[pattern])})", 1)
-            if len(seen[pattern]) > 1
-            else min(seen[pattern])
-        ): parts
-        for pattern, parts in folded.items()
-    }
+def _notes(report: Report) -> list[str]:
+    """What a reader should know of the numbers: products out of their formats, figures without a source."""
+    notes = []
+    formats = report.provenance.get("formats")
+    if formats is not None:
+        notes.append(f"formats: {formats.source}")
+    absent = [(key, origin.source) for key, origin in report.provenance.items() if origin.kind == "absent"]
+    return notes + [f"{key}: n/a, because {source}" for key, source in absent]
 
 
-def _row(name: str, parts: Iterable[Part], report: Report) -> list[str]:
-    parts = list(parts)
-    cycles = sum(p.cycles for p in parts)
+def _folded(report: Report, depth: int | None) -> list[_Row]:
+    """Groups of modules with their layer numbers starred, so that 80 layers take one row.
+
+    Without a depth the deepest that keeps to _ROWS rows is taken.
+    """
+    if depth is not None:
+        return _starred(report.grouped(depth))
+    found = _starred(report.grouped(1))
+    for deeper in range(2, 2 + max((p.module.count(".") for p in report.parts), default=0)):
+        rows = _starred(report.grouped(deeper))
+        if len(rows) > _ROWS:
+            break
+        found = rows
+    return found
+
+
+def _starred(groups: Mapping[str, list[Part]]) -> list[_Row]:
+    alike: dict[str, list[str]] = {}
+    for name in groups:
+        alike.setdefault(re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name), []).append(name)
+    return [
+        _Row(pattern if len(names) > 1 else names[0], len(names), [p for n in names for p in groups[n]])
+        for pattern, names in alike.items()
+    ]
+
+
+def _cells(row: _Row, report: Report, narrow: bool) -> list[str]:
+    """The cells of _COLUMNS."""
+    parts, cycles = row.parts, row.cycles
     macs = sum(p.macs for p in parts)
     energies = [p.energy_j for p in parts]
     energy = None if None in energies else math.fsum(e for e in energies if e is not None)
@@ -104,11 +177,11 @@ def _row(name: str, parts: Iterable[Part], report: Report) -> list[str]:
     for part in parts:
         worst[part.bottleneck] = worst.get(part.bottleneck, 0) + part.cycles
     return [
-        name,
+        str(row.times) if row.times > 1 else "",
         str(len(parts)),
         engineering(macs, ""),
         engineering(sum(p.dram_bytes for p in parts), "B"),
-        f"{cycles:,}",
+        engineering(cycles, "") if narrow else f"{cycles:,}",
         f"{100 * cycles / report.cycles:.1f} %" if report.cycles else "0 %",
         engineering(energy, "J"),
         f"{100 * macs / peak:.1f} %" if peak else "0 %",
