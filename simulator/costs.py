@@ -52,8 +52,10 @@ class Cost:
         return max(waits, key=lambda name: waits[name])
 
     def score(self, objective: str) -> tuple[float, float]:
-        """Smaller is better: latency, energy or their product; energy unknown counts as latency."""
+        """Smaller is better: latency, energy, their product or traffic; energy unknown counts as latency."""
         energy = self.energy_j
+        if objective == "traffic":
+            return float(self.dram_bytes), float(self.cycles)
         if energy is None or objective == "latency":
             return float(self.cycles), energy or 0.0
         return (energy if objective == "energy" else energy * self.cycles), float(self.cycles)

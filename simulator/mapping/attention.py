@@ -145,14 +145,10 @@ def best_attention(
     resources: ArrayResources,
     softmax: SoftmaxCost,
     objective: str = "latency",
-    slack: float = 0.0,
 ) -> AttentionMapping:
     """Return the fused mapping with the least latency, energy, energy-delay product ("edp") or DRAM traffic.
 
-    With `slack`, the latency may be up to that share above the least (and so the compute cycles), and the
-    mapping is the one of least traffic; see `gemm.best_mapping`.
-
-    Ties go to fewer compute cycles, then fewer DRAM bytes, less energy, and larger tiles.
+    Ties go to fewer compute cycles, then fewer DRAM bytes, less energy, fewer cycles, and larger tiles.
 
     Raises
     ------
@@ -162,7 +158,7 @@ def best_attention(
     from siliform.simulator.mapping.population import ArrayPopulation
 
     population = ArrayPopulation.of((resources,))
-    outcomes, tilings = search_attentions((problem,), population, [[softmax]], objective, slack)
+    outcomes, tilings = search_attentions((problem,), population, [[softmax]], objective)
     row_tile, key_tile, kept = (int(x) for x in tilings[0, 0])
     if row_tile == 0:
         raise _no_mapping(problem, resources)
@@ -191,7 +187,6 @@ def unfused_attention(
     resources: ArrayResources,
     softmax: SoftmaxCost,
     objective: str = "latency",
-    slack: float = 0.0,
     score_bits: float = 32,
 ) -> UnfusedAttention:
     """Return the best mappings of the two products with scores (of `score_bits`) and probabilities in DRAM.
@@ -228,7 +223,7 @@ def unfused_attention(
         b_resident=problem.v_resident,
         c_resident=problem.o_resident,
     )
-    first, second = (best_mapping(p, resources, objective, slack) for p in (scores, values))
+    first, second = (best_mapping(p, resources, objective) for p in (scores, values))
     elements = rows * keys
     moved = groups * (matrix_bytes(elements, score_bits) + matrix_bytes(elements, problem.probability_bits))
     moved += problem.beside_dram_bytes

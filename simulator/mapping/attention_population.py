@@ -18,14 +18,13 @@ def best_attentions(
     arrays: ArrayPopulation,
     softmax: Sequence[Sequence[SoftmaxCost]] | np.ndarray,
     objective: str = "latency",
-    slack: float = 0.0,
 ) -> PopulationCosts:
     """Return the cost of the best fused mapping of each attention on each array; as
     `attention.best_attention`.
 
     `softmax` is one cost per array and problem, or float64 [arrays, problems, 4] of its fields.
     """
-    outcomes, _ = search_attentions(problems, arrays, softmax, objective, slack)
+    outcomes, _ = search_attentions(problems, arrays, softmax, objective)
     return PopulationCosts(outcomes[..., 4], outcomes[..., 1], outcomes[..., 2], outcomes[..., 3])
 
 
@@ -34,13 +33,10 @@ def search_attentions(
     arrays: ArrayPopulation,
     softmax: Sequence[Sequence[SoftmaxCost]] | np.ndarray,
     objective: str,
-    slack: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return outcomes and tilings as `attention_search.search_all_attention` writes them."""
     if objective not in OBJECTIVES:
         raise ValueError(f"objective {objective!r} is none of {', '.join(OBJECTIVES)}")
-    if slack < 0:
-        raise ValueError(f"slack is a share of the least cycles, not {slack}")
     if not isinstance(softmax, np.ndarray):
         softmax = np.array(
             [[(s.score_cycles, s.row_cycles, s.merge_cycles, s.hidden) for s in row] for row in softmax],
@@ -51,7 +47,7 @@ def search_attentions(
     rows = np.array([_problem_row(p) for p in problems], float)  # one type: compiled once
     ranges = [_ranges(p) for p in problems]
     begins = np.cumsum([0] + [r.shape[1] for r in ranges])
-    chips, share = _chip_rows(arrays, len(problems)), float(slack)
+    chips = _chip_rows(arrays, len(problems))
     search_all_attention(
         rows,
         chips,
@@ -59,7 +55,6 @@ def search_attentions(
         np.concatenate(ranges, axis=1),
         begins,
         OBJECTIVES.index(objective),
-        share,
         outcomes,
         tilings,
     )

@@ -60,8 +60,6 @@ class Chip(NamedTuple):
     accumulator_pj_per_byte: float
     dram_pj_per_byte: float
     static_pj_per_cycle: float
-    most_cycles: float  # with the objective TRAFFIC: beyond these, a mapping does not count
-    most_busy_cycles: float
 
 
 class Pairs(NamedTuple):
@@ -190,11 +188,11 @@ def _dram_bytes(heads: Heads, keys_read: float) -> float:
 
 
 @inlined
-def _cycles(heads: Heads, chip: Chip, tiling: Tiling, busy: float, dram: float) -> float:
+def _cycles(heads: Heads, chip: Chip, busy: float, dram: float) -> float:
     memory = np.ceil(dram / chip.dram_bytes_per_cycle)
     if not chip.double_buffered:
         return busy + memory
-    rows, keys = min(tiling.rows, chip.rows), min(tiling.keys, chip.columns)
+    rows, keys = min(heads.rows, chip.rows), min(heads.keys, chip.columns)
     fill = np.ceil(rows * heads.width * heads.q_bits / 8)
     fill += np.ceil(keys * heads.width * heads.k_bits / 8)
     fill += np.ceil(keys * heads.value_width * heads.v_bits / 8)
@@ -228,7 +226,7 @@ def _outcome(heads: Heads, chip: Chip, objective: int, tiling: Tiling, pairs: Pa
         one = _softmax_cycles(heads, tiling.rows * tiling.keys, tiling.rows, 0.0)
         busy = min(busy, max(array, softmax) + one)
     dram = _dram_bytes(heads, heads.keys if tiling.kept else work.keys)
-    cycles = _cycles(heads, chip, tiling, busy, dram)
+    cycles = _cycles(heads, chip, busy, dram)
     # Each further key tile rescales what is gathered. That the first one finds nothing to update makes up
     # for the reading of everything at the end.
     sums = heads.groups * (work.sum_accesses + 2 * merges * heads.value_width)
@@ -247,7 +245,7 @@ def _outcome(heads: Heads, chip: Chip, objective: int, tiling: Tiling, pairs: Pa
     elif objective == ENERGY_DELAY:
         value = energy * cycles
     elif objective == TRAFFIC:
-        value = dram if cycles <= chip.most_cycles and busy <= chip.most_busy_cycles else np.inf
+        value = dram
     scores = heads.groups * work.scores
     return Outcome(value, busy, dram, energy, cycles, array, softmax, scores, scratched, accumulated)
 
@@ -367,7 +365,7 @@ def _least_objective(
     if objective == LATENCY:
         return 0.999 * cycles
     if objective == TRAFFIC:
-        return 0.999 * dram if 0.999 * cycles <= chip.most_cycles else np.inf
+        return 0.999 * dram
     energy = (
         scores * (heads.width + heads.value_width) * chip.mac_pj
         + dram * (chip.scratchpad_pj_per_byte + chip.dram_pj_per_byte)
@@ -442,10 +440,9 @@ def search_attention(
 
 
 @inlined
-def _chip(c: Any, most_cycles: float, most_busy_cycles: float) -> Chip:
+def _chip(c: Any) -> Chip:
     return Chip(
-        c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9], c[10], c[11], c[12], c[13], c[14],
-        most_cycles, most_busy_cycles,
+        c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9], c[10], c[11], c[12], c[13], c[14]
     )  # fmt: skip
 
 
@@ -457,7 +454,6 @@ def search_all_attention(
     ranges: Any,
     begins: Any,
     objective: int,
-    slack: float,
     outcomes: Any,
     tilings: Any,
 ) -> None:
@@ -466,11 +462,10 @@ def search_all_attention(
     Parameters
     ----------
     problems : float64 [problems, 16], the fields of `Heads` up to `beside_dram_bytes`.
-    chips : float64 [arrays, problems, 15], rows as in `Chip` up to `static_pj_per_cycle`.
+    chips : float64 [arrays, problems, 15], rows as in `Chip`.
     softmax : float64 [arrays, problems, 4], the remaining fields of `Heads`.
     ranges, begins : int64 [2, positions], the ranges of all problems side by side; problem p has those from
         begins[p] to begins[p + 1], none where every query sees every key.
-    slack : with LATENCY, the share of the least cycles that may be given up for less traffic.
     outcomes : float64 [arrays, problems, 10], out: rows as in `Outcome`, infinite where nothing fits.
     tilings : float64 [arrays, problems, 3], out: rows and keys of a tile, and whether keys stay.
     """
@@ -482,15 +477,11 @@ def search_all_attention(
                 h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7], h[8], h[9], h[10], h[11], h[12], h[13], h[14],
                 h[15], rest[0], rest[1], rest[2], rest[3],
             )  # fmt: skip
-            chip = _chip(chips[d, p], np.inf, np.inf)
+            chip = _chip(chips[d, p])
             row_tiles = tile_sizes(int(heads.rows), int(chip.rows), int(chip.columns))
             key_tiles = tile_sizes(int(heads.keys), int(chip.rows), int(chip.columns))
             low, end = ranges[0, begins[p] : begins[p + 1]], ranges[1, begins[p] : begins[p + 1]]
             best = search_attention(heads, chip, objective, low, end, row_tiles, key_tiles, chosen[p])
-            if objective == LATENCY and slack > 0 and best.cycles < np.inf:
-                more = 1 + slack
-                chip = _chip(chips[d, p], np.floor(best.cycles * more), np.floor(best.busy_cycles * more))
-                best = search_attention(heads, chip, TRAFFIC, low, end, row_tiles, key_tiles, chosen[p])
             tilings[d, p] = chosen[p]
             result = outcomes[d, p]
             result[0], result[1], result[2], result[3] = (

@@ -15,7 +15,8 @@ moves whole matrices: a matrix of `bits`-wide elements is ceil(elements * bits /
 pass. Cycles are whole: every transfer takes ceil(bytes / bytes per cycle). With a double-buffered scratchpad
 the product takes max(compute + fill, DRAM); otherwise compute + DRAM. Transfers come in the order in which
 the array needs them, so that the fill, which nothing can hide, is one block of A and of B in and one of C
-out: a block is as large as the array (and as deep as its rows along the streamed dimension), or the tile.
+out: a block is as large as the array (and as deep as its rows along the streamed dimension), or the product.
+It does not shrink with the tiles: where they are smaller than the array, the next ones fill it no later.
 """
 
 from __future__ import annotations
@@ -200,24 +201,18 @@ class NoMapping(UserError):
         )
 
 
-def best_mapping(
-    problem: GemmProblem, resources: ArrayResources, objective: str = "latency", slack: float = 0.0
-) -> GemmMapping:
+def best_mapping(problem: GemmProblem, resources: ArrayResources, objective: str = "latency") -> GemmMapping:
     """Return the mapping with the least latency, energy, energy-delay product ("edp") or DRAM traffic.
 
     Ties go to fewer compute cycles, then fewer DRAM bytes, less energy, fewer cycles, and larger tiles along
-    m, n, k.
-
-    The least latency is often that of very small tiles, which fill the pipeline soonest: it gains a few
-    cycles in ten thousand and may move several times the bytes. With `slack` (0.01, say) the latency may be
-    up to that share above the least, at no more compute cycles, and the mapping is the one of least traffic.
+    m, n, k: where computation hides the transfers, the least latency is the one that moves least.
 
     Raises
     ------
     NoMapping : not even tiles of one element (of one row, with `full_rows`) fit; names the memory and the
         bytes needed.
     """
-    return _found(problem, resources, objective, slack, None)
+    return _found(problem, resources, objective, None)
 
 
 def mapping_with_tiles(
@@ -237,19 +232,18 @@ def mapping_with_tiles(
             )
     if problem.full_rows and tile_n != problem.n:
         raise ValueError(f"tiles of {tile_n} columns are not whole rows of {problem.n}")
-    return _found(problem, resources, "latency", 0.0, tile)
+    return _found(problem, resources, "latency", tile)
 
 
 def _found(
     problem: GemmProblem,
     resources: ArrayResources,
     objective: str,
-    slack: float,
     tile: tuple[int, int, int] | None,
 ) -> GemmMapping:
     from siliform.simulator.mapping.population import ArrayPopulation, search_population
 
-    found = search_population((problem,), ArrayPopulation.of((resources,)), objective, slack, tile)
+    found = search_population((problem,), ArrayPopulation.of((resources,)), objective, tile)
     tile_m, tile_n, tile_k, innermost = (int(x) for x in found.tiles[0, 0])
     if tile_m == 0:
         smallest = (1, problem.n if problem.full_rows else 1, 1)
@@ -273,11 +267,12 @@ def block_sides(dataflow: str, rows: int, columns: int) -> tuple[int, int, int]:
             rows)  # fmt: skip
 
 
-def first_block_bytes(problem: GemmProblem, resources: ArrayResources, tile: tuple[int, int, int]) -> int:
+def first_block_bytes(problem: GemmProblem, resources: ArrayResources) -> int:
     """Return the fill: the first blocks of A and B in and the last of C out, resident operands left out."""
     sides = block_sides(resources.dataflow, resources.rows, resources.columns)
-    m, n, k = (min(t, side) for t, side in zip(tile, sides, strict=True))
-    n = tile[1] if problem.full_rows else n
+    lengths = (problem.rows, problem.n, problem.k)
+    m, n, k = (min(length, side) for length, side in zip(lengths, sides, strict=True))
+    n = problem.n if problem.full_rows else n
     return (
         (0 if problem.a_resident else matrix_bytes(m * k, problem.a_bits))
         + (0 if problem.b_resident else matrix_bytes(k * n, problem.b_bits))
@@ -373,7 +368,7 @@ def _described(
     operands, sums = footprint_bytes(problem, *tile)
     fill_bytes = 0
     if resources.double_buffered:
-        fill_bytes = first_block_bytes(problem, resources, tile)
+        fill_bytes = first_block_bytes(problem, resources)
     kept = c_bytes if problem.c_resident else 0
     return GemmMapping(
         tile_m=tile[0],

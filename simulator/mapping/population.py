@@ -105,14 +105,13 @@ def best_mappings(
     problems: Sequence[GemmProblem],
     arrays: ArrayPopulation,
     objective: str = "latency",
-    slack: float = 0.0,
 ) -> PopulationCosts:
     """Return the cost of the best mapping of each product on each array; the same numbers as
     `gemm.best_mapping`.
 
     Arrays that resemble their predecessor are mapped faster.
     """
-    costs = search_population(problems, arrays, objective, slack).costs
+    costs = search_population(problems, arrays, objective).costs
     return PopulationCosts(costs[..., 4], costs[..., 1], costs[..., 2], costs[..., 3])
 
 
@@ -120,15 +119,12 @@ def search_population(
     problems: Sequence[GemmProblem],
     arrays: ArrayPopulation,
     objective: str,
-    slack: float,
     tile: tuple[int, int, int] | None = None,
 ) -> SearchOutcome:
     """Map every product on every array; see `search.search_all`. With `tile`, only these sizes are
     considered."""
     if objective not in OBJECTIVES:
         raise ValueError(f"objective {objective!r} is none of {', '.join(OBJECTIVES)}")
-    if slack < 0:
-        raise ValueError(f"slack is a share of the least cycles, not {slack}")
     shape = (len(arrays), len(problems))
     products = np.array([_product_row(p) for p in problems], float)  # one type: compiled once
     lengths = np.array([(p.rows, p.n, p.k) for p in problems])
@@ -136,9 +132,7 @@ def search_population(
     costs = np.full((*shape, 5), np.inf)
     tiles = np.zeros((*shape, 4))
     rows = array_rows(arrays, len(problems))
-    search_all(
-        products, rows, entries, begins, tables, OBJECTIVES.index(objective), float(slack), costs, tiles
-    )
+    search_all(products, rows, entries, begins, tables, OBJECTIVES.index(objective), costs, tiles)
     return SearchOutcome(costs, tiles)
 
 

@@ -64,8 +64,6 @@ class Array(NamedTuple):
     block_m: float  # what the array works on at a time: its sides, and as deep as its rows where it streams
     block_n: float
     block_k: float
-    most_cycles: float  # with the objective TRAFFIC: beyond these, a mapping does not count
-    most_compute_cycles: float
 
 
 class Side(NamedTuple):
@@ -153,12 +151,16 @@ def _accumulator_bytes(product: Product, k: Side) -> float:
 
 
 @inlined
-def _fill_bytes(product: Product, array: Array, m: float, n: float, k: float) -> float:
-    """Return what moves while nothing is computed: the first blocks of A and B in, the last of C out."""
-    rows, depth = min(m, array.block_m), min(k, array.block_k)
-    columns = n if product.whole_rows != 0 else min(n, array.block_n)
+def _fill_cycles(product: Product, array: Array) -> float:
+    """Return how long nothing is computed: until the first blocks of A and B are in, and as the last of C
+    goes out."""
+    if array.double_buffered == 0:
+        return 0.0
+    rows, depth = min(product.m, array.block_m), min(product.k, array.block_k)
+    columns = product.n if product.whole_rows != 0 else min(product.n, array.block_n)
     operands = np.ceil(rows * depth * product.a_bits / 8) + np.ceil(depth * columns * product.b_bits / 8)
-    return operands + np.ceil(rows * columns * product.c_bits / 8)
+    moved = operands + np.ceil(rows * columns * product.c_bits / 8)
+    return np.ceil(moved / array.dram_bytes_per_cycle)
 
 
 @inlined
@@ -187,7 +189,7 @@ def _cycles(product: Product, array: Array, compute: float, dram: float, fill: f
     busy = max(compute, product.beside_cycles)
     memory = np.ceil(dram / array.dram_bytes_per_cycle)
     if array.double_buffered:
-        return max(busy + np.ceil(fill / array.dram_bytes_per_cycle), memory)
+        return max(busy + fill, memory)
     return busy + memory
 
 
@@ -209,8 +211,7 @@ def _cost(product: Product, array: Array, objective: int, fill: float, m: Side, 
     elif objective == ENERGY_DELAY:
         value = energy * cycles
     elif objective == TRAFFIC:
-        within = cycles <= array.most_cycles and compute <= array.most_compute_cycles
-        value = dram if within else np.inf
+        value = dram
     return Cost(value, compute, dram, energy, cycles)
 
 
@@ -236,12 +237,16 @@ def _promises(
     if objective in (LATENCY, TRAFFIC):  # nearly always decided here, without the energy
         compute = _compute_cycles(product, array, m, n, k)
         dram = product.batch * _traffic(product, m.tiles, n.tiles, k.tiles)[0]
-        cycles = _cycles(product, array, compute, dram, fill)
         if objective == LATENCY:
+            cycles = _cycles(product, array, compute, dram, fill)
             if cycles != best.cycles:
                 return cycles < best.cycles
-        elif dram > best.dram_bytes or cycles > array.most_cycles or compute > array.most_compute_cycles:
-            return False
+        elif dram != best.dram_bytes:
+            return dram < best.dram_bytes
+        if compute != best.compute_cycles:
+            return compute < best.compute_cycles
+        if dram != best.dram_bytes:
+            return dram < best.dram_bytes
     return _before(_cost(product, array, objective, fill, m, n, k), best)
 
 
@@ -291,40 +296,29 @@ def search(
     `best` is the cost of a mapping known already (infinite if none is): it is returned, and `rows` left
     alone, when nothing is before it.
     """
-    any_m, any_n, any_k = _least(ms, 0, 1.0), _least(ns, 0, 1.0), _least(ks, 0, 1.0)
-    bound = _cost(product, array, objective, _fill_bytes(product, array, 1.0, 1.0, 1.0), any_m, any_n, any_k)
+    any_n, any_k = _least(ns, 0, 1.0), _least(ks, 0, 1.0)
+    fill = _fill_cycles(product, array)
     whole_rows = product.whole_rows != 0
     narrowest = product.n if whole_rows else 1.0
     for i in range(_first_fitting_m(product, array, ms, narrowest), ms.shape[0]):
-        if not _before(bound, best):
-            break
         m_tile = ms[i, 0]
-        fill = _fill_bytes(product, array, 1.0, narrowest, 1.0)
         if not _promises(product, array, objective, fill, _least(ms, i, ms[i, 1]), any_n, any_k, best):
             break
         m = _entry(ms, i)
-        fill = _fill_bytes(product, array, m_tile, narrowest, 1.0)
-        if not _promises(product, array, objective, fill, m, any_n, any_k, best):
-            continue
         first_n = 0 if whole_rows else _first_fitting_n(product, array, ns, m_tile)
+        fewest_k = _least(ks, 0, np.ceil(product.k / _longest_k(product, array, m_tile, narrowest)))
         for j in range(first_n, 1 if whole_rows else ns.shape[0]):
             n_tile = ns[j, 0]
-            fill = _fill_bytes(product, array, m_tile, narrowest, 1.0)
-            if not _promises(product, array, objective, fill, m, _least(ns, j, ns[j, 1]), any_k, best):
+            if not _promises(product, array, objective, fill, m, _least(ns, j, ns[j, 1]), fewest_k, best):
                 break
             n = _entry(ns, j)
-            k_limit = _longest_k(product, array, m_tile, n_tile)
-            fewest = np.ceil(product.k / k_limit)
-            fill = _fill_bytes(product, array, m_tile, n_tile, 1.0)
-            if not _promises(product, array, objective, fill, m, n, _least(ks, 0, fewest), best):
-                continue
-            for l in range(_first_within(ks, k_limit), ks.shape[0]):  # noqa: E741 - the third index
-                if not _fits(product, array, m_tile, n_tile, ks[l, 0]):
-                    continue
+            first_k = _first_within(ks, _longest_k(product, array, m_tile, n_tile))
+            for l in range(first_k, ks.shape[0]):  # noqa: E741 - the third index
                 if not _promises(product, array, objective, fill, m, n, _least(ks, l, ks[l, 1]), best):
                     break
-                whole = _fill_bytes(product, array, m_tile, n_tile, ks[l, 0])
-                cost = _cost(product, array, objective, whole, m, n, _entry(ks, l))
+                if not _fits(product, array, m_tile, n_tile, ks[l, 0]):
+                    continue
+                cost = _cost(product, array, objective, fill, m, n, _entry(ks, l))
                 if _before(cost, best):
                     best = cost
                     rows[0], rows[1], rows[2] = i, j, l
@@ -349,7 +343,7 @@ def _known(
     if not _fits(product, array, ms[i, 0], ns[j, 0], ks[l, 0]):
         return never
     rows[0], rows[1], rows[2] = i, j, l
-    fill = _fill_bytes(product, array, ms[i, 0], ns[j, 0], ks[l, 0])
+    fill = _fill_cycles(product, array)
     return _cost(product, array, objective, fill, _entry(ms, i), _entry(ns, j), _entry(ks, l))
 
 
@@ -362,10 +356,9 @@ def _product(p: Any) -> Product:
 
 
 @inlined
-def _array(a: Any, most_cycles: float, most_compute_cycles: float) -> Array:
+def _array(a: Any) -> Array:
     return Array(
-        a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13], a[14],
-        most_cycles, most_compute_cycles,
+        a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13], a[14]
     )  # fmt: skip
 
 
@@ -377,7 +370,6 @@ def search_all(
     begins: Any,
     tables: Any,
     objective: int,
-    slack: float,
     costs: Any,
     tiles: Any,
 ) -> None:
@@ -386,10 +378,9 @@ def search_all(
     Parameters
     ----------
     products : float64 [products, 17], rows as in `Product`.
-    arrays : float64 [arrays, products, 15], rows as in `Array` up to `block_k`.
+    arrays : float64 [arrays, products, 15], rows as in `Array`.
     entries, begins : as `tiles.tile_tables` returns them.
     tables : int64 [arrays, products, 3], the tables of m, n and k.
-    slack : with LATENCY, the share of the least cycles that may be given up for less traffic.
     costs : float64 [arrays, products, 5], out: rows as in `Cost`, infinite where nothing fits.
     tiles : float64 [arrays, products, 4], out: tiles along m, n and k, and the innermost loop. Among
         mappings of equal cost the first array gets the largest tiles; later arrays start from their
@@ -400,7 +391,7 @@ def search_all(
     for d in range(arrays.shape[0]):
         for p in range(products.shape[0]):
             product = _product(products[p])
-            array = _array(arrays[d, p], np.inf, np.inf)
+            array = _array(arrays[d, p])
             ms = entries[begins[tables[d, p, 0]] : begins[tables[d, p, 0] + 1]]
             ns = entries[begins[tables[d, p, 1]] : begins[tables[d, p, 1] + 1]]
             ks = entries[begins[tables[d, p, 2]] : begins[tables[d, p, 2] + 1]]
@@ -409,12 +400,6 @@ def search_all(
             if best.cycles == np.inf:
                 continue
             before[p, 0], before[p, 1], before[p, 2] = ms[rows[0], 0], ns[rows[1], 0], ks[rows[2], 0]
-            if objective == LATENCY and slack > 0:
-                array = _array(arrays[d, p], np.floor(best.cycles * (1 + slack)), best.compute_cycles)
-                known = Cost(
-                    best.dram_bytes, best.compute_cycles, best.dram_bytes, best.energy_pj, best.cycles
-                )
-                best = search(product, array, TRAFFIC, ms, ns, ks, known, rows)
             cost, tile = costs[d, p], tiles[d, p]
             cost[0], cost[1], cost[2] = best.objective, best.compute_cycles, best.dram_bytes
             cost[3], cost[4] = best.energy_pj, best.cycles

@@ -17,6 +17,7 @@ from siliform.arch.units.array import array_cycles
 from siliform.graph_ir.graph import Builder, Graph
 from siliform.graph_ir.ops import OPS
 from siliform.graph_ir.types import tensor
+from siliform.simulator.estimate import OBJECTIVES
 from siliform.simulator.report import Report
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "simulator/report.schema.json").read_text())
@@ -134,9 +135,11 @@ def test_objectives_are_each_best_at_their_own(make_block: Callable[..., Graph])
         make_block(tokens=128, width=128),
         sf.accelerator("edge-32x32", **{"scratchpad.bytes": "32 KiB"}),
     )
-    found = {o: sf.estimate(graph, chip, objective=o) for o in ("latency", "energy", "edp")}
+    found = {o: sf.estimate(graph, chip, objective=o) for o in OBJECTIVES}
     assert found["latency"].cycles == min(r.cycles for r in found.values())
     assert found["energy"].energy_j == min(r.energy_j or 0 for r in found.values())
+    assert found["traffic"].dram_bytes == min(r.dram_bytes for r in found.values())
+    assert json.loads(found["traffic"].to_json())["objective"] == "traffic"
 
 
 def test_the_same_report_prints_the_same_text(make_block: Callable[..., Graph]) -> None:

@@ -141,7 +141,7 @@ def walked(problem, resources, softmax, rows, keys, kept, objective):
     cycles = busy + memory
     if resources.double_buffered:
         fill = 0
-        first, seen = min(rows, resources.rows), min(keys, resources.columns)
+        first, seen = min(problem.rows, resources.rows), min(total, resources.columns)
         for elements, bits, stays in (
             (first * width, problem.q_bits, problem.q_resident),
             (seen * width, problem.k_bits, problem.k_resident),
@@ -188,7 +188,7 @@ def random_case(rng, largest):
     softmax = SoftmaxCost(
         float(rng.choice([0.0, 0.25, 2.0])), float(rng.choice([0.0, 1.5])), 0.5, hidden=bool(rng.integers(2))
     )
-    return problem, resources, softmax, OBJECTIVES[rng.integers(3)]
+    return problem, resources, softmax, OBJECTIVES[rng.integers(4)]
 
 
 def tilings(problem, resources):

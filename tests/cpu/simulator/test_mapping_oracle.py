@@ -6,7 +6,6 @@ the elements that move, and runs the folds through a timeline.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 
@@ -171,9 +170,9 @@ def oracle_cost(problem, resources, tile, order, objective):
     busy = max(compute, problem.beside_cycles)
     if resources.double_buffered:
         turned = resources.dataflow == "input-stationary"
-        p = min(x, resources.columns if turned else resources.rows)
-        q = y if problem.full_rows else min(y, resources.rows if turned else resources.columns)
-        r = min(z, resources.rows)
+        p = min(m, resources.columns if turned else resources.rows)
+        q = n if problem.full_rows else min(n, resources.rows if turned else resources.columns)
+        r = min(k, resources.rows)
         fill = away_a * math.ceil(p * r * problem.a_bits / 8) + away_b * math.ceil(r * q * problem.b_bits / 8)
         fill += away_c * math.ceil(p * q * problem.c_bits / 8)
         cycles = max(busy + math.ceil(fill / resources.dram_bytes_per_cycle), memory)
@@ -218,7 +217,7 @@ def random_case(rng, largest):
         mac_pj=0.2, scratchpad_pj_per_byte=float(rng.choice([0.0, 0.7])), accumulator_pj_per_byte=0.3,
         dram_pj_per_byte=float(rng.choice([0.0, 20.0])), static_pj_per_cycle=float(rng.choice([0.0, 1.5])),
     )  # fmt: skip
-    return problem, resources, OBJECTIVES[rng.integers(3)]
+    return problem, resources, OBJECTIVES[rng.integers(4)]
 
 
 def reported(mapping, objective):
@@ -226,6 +225,7 @@ def reported(mapping, objective):
         "latency": mapping.cycles,
         "energy": mapping.energy_pj,
         "edp": mapping.energy_pj * mapping.cycles,
+        "traffic": mapping.dram_bytes,
     }
     return (
         float(value[objective]), mapping.compute_cycles, mapping.dram_bytes, mapping.energy_pj,
@@ -266,34 +266,6 @@ def test_brute_force_finds_nothing_better(seed):
         assert reported(best_mapping(problem, resources, objective), objective)[:4] == best[:4]
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_slack_gives_up_latency_for_the_least_traffic_there_is(seed):
-    rng = np.random.default_rng(200 + seed)
-    spared = 0
-    for _ in range(40):
-        problem, resources, _ = random_case(rng, 7)
-        # Small arrays under a fast DRAM: computation decides, and small tiles fill sooner.
-        few = {
-            "rows": int(rng.integers(1, 3)),
-            "columns": int(rng.integers(1, 3)),
-            "dram_bytes_per_cycle": 4.0,
-        }
-        resources = dataclasses.replace(resources, double_buffered=True, scratchpad_bytes=400, **few)
-        slack = float(rng.choice([0.01, 0.1, 0.5]))
-        tiles = itertools.product(*(range(1, s + 1) for s in sides(problem)))
-        counted = [oracle_cost(problem, resources, t, o, "latency") for t in tiles for o in ORDERS]
-        counted = [c for c in counted if c is not None]
-        if not counted:
-            continue
-        fastest = min(counted)
-        within = [c for c in counted if c[0] <= math.floor(fastest[0] * (1 + slack)) and c[1] <= fastest[1]]
-        least = min((c[2], c[1], c[3], c[0]) for c in within)
-        found = best_mapping(problem, resources, "latency", slack)
-        assert (found.dram_bytes, found.compute_cycles, found.energy_pj, found.cycles) == least
-        spared += found.dram_bytes < fastest[2]
-    assert spared > 5
-
-
 def test_brute_force_over_larger_products_finds_nothing_better():
     """All tiles of products up to 48 a side at once, by the array's own law and the traffic of three loop
     orders."""
@@ -320,7 +292,7 @@ def test_brute_force_over_larger_products_finds_nothing_better():
         if resources.double_buffered:
             half //= 2
             sides_mnk = block_sides(resources.dataflow, resources.rows, resources.columns)
-            p, q, r = (np.minimum(tile, side) for tile, side in zip((x, y, z), sides_mnk, strict=True))
+            p, q, r = (min(length, side) for length, side in zip((m, n, k), sides_mnk, strict=True))
             fill = np.ceil((p * r + r * q + p * q) / resources.dram_bytes_per_cycle)
             cycles = np.maximum(compute + fill, memory)
         fits = x * z + z * y + 4 * x * y <= half
