@@ -20,6 +20,7 @@ from siliform.simulator.mapping.compiled import compiled, inlined
 WEIGHT_STATIONARY, OUTPUT_STATIONARY, INPUT_STATIONARY = 0, 1, 2
 LATENCY, ENERGY, ENERGY_DELAY, TRAFFIC = 0, 1, 2, 3
 INNERMOST_K, INNERMOST_N, INNERMOST_M = 0, 1, 2
+GROUP = 8  # tiles along n that one lower bound excludes at once; of 4, 8, 16 and 32, eight is fastest
 
 
 class Product(NamedTuple):
@@ -307,21 +308,27 @@ def search(
         m = _entry(ms, i)
         first_n = 0 if whole_rows else _first_fitting_n(product, array, ns, m_tile)
         fewest_k = _least(ks, 0, np.ceil(product.k / _longest_k(product, array, m_tile, narrowest)))
-        for j in range(first_n, 1 if whole_rows else ns.shape[0]):
-            n_tile = ns[j, 0]
-            if not _promises(product, array, objective, fill, m, _least(ns, j, ns[j, 1]), fewest_k, best):
+        stop_n = 1 if whole_rows else ns.shape[0]
+        for first in range(first_n, stop_n, GROUP):
+            n = _least(ns, first, ns[first, 1])
+            if not _promises(product, array, objective, fill, m, n, fewest_k, best):
                 break
-            n = _entry(ns, j)
-            first_k = _first_within(ks, _longest_k(product, array, m_tile, n_tile))
-            for l in range(first_k, ks.shape[0]):  # noqa: E741 - the third index
-                if not _promises(product, array, objective, fill, m, n, _least(ks, l, ks[l, 1]), best):
-                    break
-                if not _fits(product, array, m_tile, n_tile, ks[l, 0]):
-                    continue
-                cost = _cost(product, array, objective, fill, m, n, _entry(ks, l))
-                if _before(cost, best):
-                    best = cost
-                    rows[0], rows[1], rows[2] = i, j, l
+            last = min(first + GROUP, stop_n)
+            group_k = _least(ks, 0, np.ceil(product.k / _longest_k(product, array, m_tile, ns[last - 1, 0])))
+            if not _promises(product, array, objective, fill, m, n, group_k, best):
+                continue
+            for j in range(first, last):
+                n = _entry(ns, j)
+                first_k = _first_within(ks, _longest_k(product, array, m_tile, ns[j, 0]))
+                for l in range(first_k, ks.shape[0]):  # noqa: E741 - the third index
+                    if not _promises(product, array, objective, fill, m, n, _least(ks, l, ks[l, 1]), best):
+                        break
+                    if not _fits(product, array, m_tile, ns[j, 0], ks[l, 0]):
+                        continue
+                    cost = _cost(product, array, objective, fill, m, n, _entry(ks, l))
+                    if _before(cost, best):
+                        best = cost
+                        rows[0], rows[1], rows[2] = i, j, l
     return best
 
 
