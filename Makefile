@@ -39,7 +39,7 @@ format: $(READY) ## let ruff mend and format the sources
 	$(BIN)/ruff format .
 
 demo: $(READY) ## BERT-base and Llama-2-7B on three designs: tables, pictures and JSON under out/demo
-	$(BIN)/python -m siliform.demo
+	$(BIN)/python -m siliform demo
 
 bench: $(READY) ## speed and agreement, side by side with other tools where they are installed
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python -m benchmarks.$$(basename $$file .py); done
