@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 import resource
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from siliform.graph_ir.errors import UserError
+from siliform.models.tracing.presets import DETECTORS, OWN_BACKBONE, PRESETS, Preset
 from siliform.models.tracing.shorten import shorten
 
 #: Tokens of every text input: more than one, and no multiple of a large power of two (assumption).
@@ -49,52 +51,141 @@ class Attempt:
     found: str = ""
 
 
-def attempt(model_type: str, check: bool) -> Attempt:
-    """Build, trace and, with `check`, compare one architecture. Never raises: a failure is an answer."""
+def attempts(model_type: str, check: bool) -> Iterator[Attempt]:
+    """What came of one architecture: traced or not, and with `check` once more when compared.
+
+    Where the inputs that were guessed do not suit, fewer are tried, then the bare model. Never
+    raises: a failure is an answer.
+    """
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    first: Attempt | None = None
+    for guess in GUESSES:
+        found, parameters = _attempted(model_type, guess)
+        if found.outcome not in ("build", "inputs"):
+            yield found
+            if check and found.outcome == "traced" and parameters <= CHECKED_PARAMETERS:
+                yield _compared(found, guess)
+            return
+        if first is None or first.outcome == "build":
+            first = found
+    yield first or Attempt(model_type, "build")
+
+
+def _compared(traced: Attempt, guess: Guess) -> Attempt:
+    try:
+        return replace(traced, error=compared(traced.model_type, guess))
+    except Exception as error:
+        return replace(traced, found=f"not compared: {_told(error)}")
+
+
+@dataclass(frozen=True)
+class Guess:
+    """One way to build an architecture: the class that suits it or the bare model, all inputs or text."""
+
+    bare: bool = False
+    text_only: bool = False
+
+
+#: Ways to build an architecture, in the order in which they are tried.
+GUESSES = (Guess(), Guess(text_only=True), Guess(bare=True), Guess(bare=True, text_only=True))
+
+
+def _attempted(model_type: str, guess: Guess) -> tuple[Attempt, int]:
+    """What came of one guess, and the number of parameters of a graph."""
     from siliform.models.tracing.trace import trace
 
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    preset = PRESETS.get(model_type, Preset())
     try:
-        module, given = built(model_type, seed=None)
+        module, given = built(model_type, guess, seed=0 if preset.real else None)
     except Exception as error:
-        return Attempt(model_type, "build", found=_told(error))
+        return Attempt(model_type, "build", found=_told(error)), 0
     names = tuple(name for name, value in given.items() if isinstance(value, torch.Tensor))
     try:
-        graph = trace(module, (), given, name=model_type, keep_data=False)
+        graph = trace(module, (), given, name=model_type, fixed=preset.fixed, keep_data=False)
     except Exception as error:
-        return Attempt(model_type, _blame(error, module, given), names, found=_told(error))
-    nodes, difference, found = len(graph.nodes), None, ""
-    if check and graph.parameter_count <= CHECKED_PARAMETERS:
-        try:
-            difference = compared(model_type)
-        except Exception as error:
-            found = f"not compared: {_told(error)}"
-    return Attempt(model_type, "traced", names, nodes, difference, found)
+        blame = _blame(error, module, {**given, **tensors(preset)})
+        return Attempt(model_type, blame, names, found=_told(error)), 0
+    names = (*names, *preset.fixed)
+    return Attempt(model_type, "traced", names, len(graph.nodes)), graph.parameter_count
 
 
-def built(model_type: str, seed: int | None) -> tuple[Any, dict[str, Any]]:
+def built(model_type: str, guess: Guess, seed: int | None) -> tuple[Any, dict[str, Any]]:
     """The module of a model type, few layers deep, and keyword arguments for a forward pass."""
     import transformers
 
     from siliform.models.drawing import DTYPES, Draw
-    from siliform.models.huggingface.inputs import Asked, prefill
     from siliform.models.huggingface.library import build, head_of
+
+    preset = PRESETS.get(model_type, Preset())
+    config = _configured(transformers.CONFIG_MAPPING[model_type], model_type, preset)
+    draw = Draw(seed)
+    head = "AutoModel" if guess.bare else preset.head or _head(head_of, config)
+    with draw.building():
+        module = build(config, head, DTYPES["fp32"], model_type)
+    if seed is not None:
+        module = module.float()
+    return module, _inputs(module, preset, guess, draw)
+
+
+def _configured(make: Any, model_type: str, preset: Preset) -> Any:
+    plain = {name: value for name, value in preset.configuration.items() if "." not in name}
+    if model_type in DETECTORS:
+        from transformers import ResNetConfig
+
+        own: Any = ResNetConfig()
+        own.out_features = ["stage2", "stage3", "stage4"]
+        plain |= {**OWN_BACKBONE, "backbone": None, "backbone_config": own}
+    config = make(**plain)
+    shorten(config)
+    return config
+
+
+def _inputs(module: Any, preset: Preset, guess: Guess, draw: Any) -> dict[str, Any]:
+    """The inputs that forward takes as far as they can be guessed, and those of the preset."""
+    from siliform.models.huggingface.inputs import Asked, prefill
     from siliform.models.request import Request
 
-    config = transformers.CONFIG_MAPPING[model_type]()
-    shorten(config)
-    draw = Draw(seed)
-    heads = dict.fromkeys((_head(head_of, config), "AutoModel"))
-    failure: Exception | None = None
-    for head in heads:
-        try:
-            with draw.building():
-                module = build(config, head, DTYPES["fp32"], model_type)
-            length = SAMPLES if module.main_input_name == "input_values" else SEQUENCE
-            return module, prefill(Asked(module, Request(), length, draw))
-        except Exception as error:
-            failure = failure or error
-    raise failure or ValueError(f"no class builds {model_type}")
+    length = preset.length or (SAMPLES if module.main_input_name == "input_values" else SEQUENCE)
+    shapes = {name: shape for name, shape in preset.inputs.items() if shape is not None}
+    accepted = inspect.signature(module.forward).parameters
+    try:
+        given = prefill(Asked(module, Request(), length, draw))
+    except UserError:
+        if not shapes:
+            raise
+        given = {"use_cache": False} if "use_cache" in accepted else {}
+    if guess.text_only:
+        given = {k: v for k, v in given.items() if k in ("input_ids", "decoder_input_ids", "use_cache")}
+    given = {k: v for k, v in given.items() if k not in preset.inputs}
+    given |= {name: _drawn(draw, shape) for name, shape in shapes.items()}
+    if "grid_thw" in preset.fixed:
+        given = {
+            "hidden_states" if "hidden_states" in accepted else "pixel_values": _patches(module.config, draw)
+        }
+    return given
+
+
+def _drawn(draw: Any, shape: Any) -> torch.Tensor:
+    made: torch.Tensor
+    if shape[0] == "int64":
+        made = draw.integers(*shape[1:], below=2)
+    else:
+        made = draw.normal(*shape, dtype=torch.float32)
+    return made
+
+
+def _patches(config: Any, draw: Any) -> torch.Tensor:
+    """The patches of the fixed grid, each one row, as processors of images of any size lay them out."""
+    names = ("in_channels", "num_channels", "in_chans")
+    channels = next((getattr(config, name) for name in names if hasattr(config, name)), 3)
+    side, frames = config.patch_size, getattr(config, "temporal_patch_size", 1)
+    made: torch.Tensor = draw.normal(8 * 12, channels * frames * side * side, dtype=torch.float32)
+    return made
+
+
+def tensors(preset: Preset) -> dict[str, torch.Tensor]:
+    """The fixed arguments as tensors."""
+    return {name: torch.tensor(value) for name, value in preset.fixed.items()}
 
 
 def _head(head_of: Any, config: Any) -> str:
@@ -104,15 +195,17 @@ def _head(head_of: Any, config: Any) -> str:
         return "AutoModel"
 
 
-def compared(model_type: str) -> float:
+def compared(model_type: str, guess: Guess) -> float:
     """The largest difference between the interpreter and PyTorch, over the largest value of PyTorch."""
     from siliform.graph_ir.interpret import interpret
     from siliform.models.tracing.trace import trace
 
-    module, given = built(model_type, seed=0)
-    graph = trace(module, (), given, name=model_type)
+    preset = PRESETS.get(model_type, Preset())
+    module, given = built(model_type, guess, seed=0)
+    graph = trace(module, (), given, name=model_type, fixed=preset.fixed)
     with torch.no_grad():
-        wanted = [t for t in pytree.tree_leaves(module(**given)) if isinstance(t, torch.Tensor)]
+        made = module(**given, **tensors(preset))
+    wanted = [t for t in pytree.tree_leaves(made) if isinstance(t, torch.Tensor)]
     order = [
         n for n in inspect.signature(module.forward).parameters if isinstance(given.get(n), torch.Tensor)
     ]

@@ -18,11 +18,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from siliform.models.tracing.attempt import Attempt, attempt
+from siliform.models.tracing.attempt import Attempt, attempts
 
 #: Where the table goes, beside the other documents.
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "huggingface-coverage.md"
@@ -48,34 +48,45 @@ def tried(model_type: str, run: Run) -> Attempt:
     context = multiprocessing.get_context("fork")  # the library is imported once, before
     receiver, sender = context.Pipe(duplex=False)
     worker = context.Process(target=_work, args=(model_type, run.check, sender))
-    start = time.monotonic()
     worker.start()
     sender.close()
-    try:
-        answer = receiver.recv() if receiver.poll(run.timeout_s) else None
-    except EOFError:
-        worker.join()
-        return Attempt(model_type, "crash", found=f"the process ended with {worker.exitcode}")
-    finally:
-        if worker.is_alive():
-            worker.join(2.0)
-            worker.kill()
-        worker.join()
-    if answer is None:
-        return Attempt(model_type, "time", found=f"not done after {time.monotonic() - start:.0f} s")
-    return Attempt(**answer)
+    answers, ending = _heard(receiver, time.monotonic() + run.timeout_s)
+    if ending == "time":
+        worker.kill()
+    worker.join()
+    if not answers:
+        found = (
+            f"not done after {run.timeout_s:.0f} s" if ending == "time" else f"exit code {worker.exitcode}"
+        )
+        return Attempt(model_type, ending, found=found)
+    last = Attempt(**answers[-1])
+    if ending == "time" or worker.exitcode:
+        return replace(last, found=f"not compared within {run.timeout_s:.0f} s")
+    return last
+
+
+def _heard(receiver: Any, deadline: float) -> tuple[list[dict[str, Any]], str]:
+    """Every answer until the worker ends ("crash" if it ends without one) or time is up."""
+    answers: list[dict[str, Any]] = []
+    while receiver.poll(max(deadline - time.monotonic(), 0.0)):
+        try:
+            answers.append(receiver.recv())
+        except EOFError:
+            return answers, "crash"
+    return answers, "time"
 
 
 def _work(model_type: str, check: bool, sender: Any) -> None:
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 2)  # torch.export prints pages about what it refuses; the answer says it in a line
-    sender.send(asdict(attempt(model_type, check)))
+    for answer in attempts(model_type, check):
+        sender.send(asdict(answer))
     sender.close()
 
 
-def table(attempts: Iterable[Attempt], versions: str) -> str:
+def table(answers: Iterable[Attempt], versions: str) -> str:
     """The document: a summary, what stands in the way how often, and a row for each architecture."""
-    listed = list(attempts)
+    listed = list(answers)
     traced = [a for a in listed if a.outcome == "traced"]
     compared = [a for a in traced if a.error is not None]
     lines = [
@@ -143,12 +154,12 @@ def main(arguments: list[str] | None = None) -> int:
     trace(torch.nn.Linear(2, 2), (torch.ones(1, 2),))  # loads what torch.export needs once, for every process
     transformers.logging.set_verbosity_error()
     run = Run(chosen.timeout, chosen.check)
-    attempts = []
+    answers = []
     for model_type in chosen.only or architectures():
-        attempts.append(tried(model_type, run))
-        print(_row(attempts[-1]), file=sys.stderr, flush=True)
+        answers.append(tried(model_type, run))
+        print(_row(answers[-1]), file=sys.stderr, flush=True)
     versions = f"transformers {transformers.__version__} and torch {torch.__version__.partition('+')[0]}"
-    text = table(attempts, versions)
+    text = table(answers, versions)
     out = chosen.out or (None if chosen.only else TABLE)
     if out is None:
         print(text)

@@ -203,6 +203,29 @@ def _deg2rad(c: Lowerer, x: Any) -> Any:
     return c.apply("mul", x, math.pi / 180.0)
 
 
+def _leg(c: Lowerer, x: Any) -> Any:
+    """sqrt(1 - x^2), the other leg of an angle with cosine (or sine) x."""
+    return c.apply("sqrt", c.apply("sub", 1.0, c.apply("square", x)))
+
+
+def _acos(c: Lowerer, x: Any) -> Any:
+    return c.apply("atan2", _leg(c, x), x)
+
+
+def _asin(c: Lowerer, x: Any) -> Any:
+    return c.apply("atan2", x, _leg(c, x))
+
+
+def _asinh(c: Lowerer, x: Any) -> Any:
+    root = c.apply("sqrt", c.apply("add", c.apply("square", x), 1.0))
+    return c.apply("log", c.apply("add", x, root))
+
+
+def _atanh(c: Lowerer, x: Any) -> Any:
+    ratio = c.apply("div", c.apply("add", x, 1.0), c.apply("sub", 1.0, x))
+    return c.apply("mul", c.apply("log", ratio), 0.5)
+
+
 RULES: Mapping[str, Rule] = MappingProxyType(
     {f"aten.{name}": _unary(name) for name in SAME_UNARY}
     | {f"aten.{name}": _binary(op) for name, op in BINARY.items()}
@@ -232,6 +255,10 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "aten.fmax": _binary("maximum"),
         "aten.fmin": _binary("minimum"),
         "aten.arctan": _unary("atan"),
+        "aten.acos": _acos,
+        "aten.asin": _asin,
+        "aten.asinh": _asinh,
+        "aten.atanh": _atanh,
         "aten.where": _where,
         "aten.masked_fill": _masked_fill,
         "aten.gelu": _gelu,

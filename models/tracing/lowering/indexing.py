@@ -132,16 +132,19 @@ def _index_put(
 
 
 def _masked_write(c: Lowerer, x: Any, mask: Any, values: Any, accumulate: bool) -> Any:
-    """``x[mask] = number``: a choice by element; several values have an order that the data decide."""
-    if prod(c.shape(values)) != 1:
+    """``x[mask] = value``: a choice by element, where every marked place gets the same value.
+
+    Different values for the marked places stand in an order that the data decide.
+    """
+    rest = len(c.shape(x)) - len(c.shape(mask))
+    if prod(c.shape(values)) != 1 and len(c.shape(values)) > rest:
         raise c.refusal(
             "values that a mask spreads as the data decide", "use torch.where with a tensor of full shape"
         )
-    rest = len(c.shape(x)) - len(c.shape(mask))
     wide = reshape(c, mask, (*c.shape(mask), *[1] * rest))
-    number = reshape(c, c.cast(values, c.out.dtype), ())
-    written = c.apply("add", x, number) if accumulate else number
-    return c.apply("where", wide, written, x)
+    value = c.cast(values, c.out.dtype)
+    value = reshape(c, value, ()) if prod(c.shape(values)) == 1 else value
+    return c.apply("where", wide, c.apply("add", x, value) if accumulate else value, x)
 
 
 def _scatter(c: Lowerer, x: Any, dim: int, index: Any, source: Any, *, reduce: str | None = None) -> Any:

@@ -140,6 +140,36 @@ def _nearest_exact(c: Lowerer, x: Any, *ignored: Any, **options: Any) -> Any:
     return x
 
 
+def _smoothed(op: Any) -> Rule:
+    """Antialiased resampling: each result weighs a range of rows, one axis after the other.
+
+    The weights are those that torch gives to the rows of an identity matrix.
+    """
+
+    def rule(c: Lowerer, x: Any, size: Any, align_corners: bool, *scales: Any, **options: Any) -> Any:
+        for axis, extent in enumerate(c.out.shape[2:], 2):
+            own = c.shape(x)[axis]
+            if own != extent:
+                table = op(torch.eye(own)[None, None], [own, extent], align_corners, None, None)[0, 0].mT
+                x = _weighed(c, x, axis, table)
+        return x
+
+    return rule
+
+
+def _weighed(c: Lowerer, x: Any, axis: int, table: torch.Tensor) -> Any:
+    """Sums of rows along `axis` with the weights of `table` [results, rows], zeros left out."""
+    first = (table != 0).to(torch.uint8).argmax(dim=1)
+    taps = int((table != 0).sum(dim=1).max())
+    rows = (first[:, None] + torch.arange(taps)).clamp(max=table.shape[1] - 1)
+    inside = first[:, None] + torch.arange(taps) < table.shape[1]
+    weights = torch.where(inside, table.gather(1, rows), 0.0)
+    taken = c.apply("take", x, Literal.of(rows), axis=axis)
+    shape = (*weights.shape, *[1] * (len(c.shape(x)) - 1 - axis))
+    weighed = c.apply("mul", taken, Literal.of(weights.reshape(shape).to(c.out.dtype)))
+    return c.apply("reduce_sum", weighed, axes=(axis + 1,), keepdims=False)
+
+
 RULES: Mapping[str, Rule] = MappingProxyType(
     {f"aten.max_pool{n}d": _max_pool(n) for n in (1, 2, 3)}
     | {f"aten.max_pool{n}d_with_indices": _max_pool_with_indices(n) for n in (1, 2, 3)}
@@ -150,6 +180,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
     | {f"aten.upsample_nearest{n}d": _resample("nearest") for n in (1, 2, 3)}
     | {f"aten._upsample_nearest_exact{n}d": _nearest_exact for n in (1, 2, 3)}
     | {
+        "aten._upsample_bilinear2d_aa": _smoothed(torch.ops.aten._upsample_bilinear2d_aa.default),
+        "aten._upsample_bicubic2d_aa": _smoothed(torch.ops.aten._upsample_bicubic2d_aa.default),
         "aten.upsample_linear1d": _resample("linear"),
         "aten.upsample_bilinear2d": _resample("bilinear"),
         "aten.upsample_trilinear3d": _resample("trilinear"),

@@ -44,16 +44,16 @@ def _extreme(op: str, arg: str) -> Rule:
             return c.apply(op, x, axes=axes_of(c, x, None), keepdims=False)
         axes = axes_of(c, x, dim)
         values = c.apply(op, x, axes=axes, keepdims=keepdim)
-        if not _position_used(c):
+        if not position_used(c):
             return [values, None]
         return [values, c.apply(arg, x, axis=axes[0], keepdims=keepdim)]
 
     return rule
 
 
-def _position_used(c: Lowerer) -> bool:
+def position_used(c: Lowerer) -> bool:
     """Whether anybody reads the second of two results."""
-    return any(len(user.args) > 1 and user.args[1] == 1 for user in c.node.users)
+    return any(len(user.args) > 1 and user.args[1] == 1 and user.users for user in c.node.users)
 
 
 def _arg(op: str) -> Rule:
@@ -123,6 +123,25 @@ def _logsumexp(c: Lowerer, x: Any, dim: Dims, keepdim: bool = False) -> Any:
 def _cumulative(op: str) -> Rule:
     def rule(c: Lowerer, x: Any, dim: int = 0, *, dtype: Any = None) -> Any:
         return c.apply(op, c.cast(x, c.out.dtype), axis=dim % len(c.shape(x)))
+
+    return rule
+
+
+def _running(op: str) -> Rule:
+    """cummax and cummin: each doubling of the reach compares with what lies that far behind."""
+
+    def rule(c: Lowerer, x: Any, dim: int) -> Any:
+        if position_used(c):
+            raise c.refusal("its positions used", "use the values alone")
+        axis, reach = dim % len(c.shape(x)), 1
+        extent = c.shape(x)[axis]
+        while reach < extent:
+            # In front stands the first row, which every later one includes anyway.
+            shape = tuple(reach if i == axis else n for i, n in enumerate(c.shape(x)))
+            front = expand(c, cut(c, x, axis, 0, 1), shape)
+            x = c.apply(op, x, concat(c, [front, cut(c, x, axis, 0, extent - reach)], axis))
+            reach *= 2
+        return [x, None]
 
     return rule
 
@@ -223,6 +242,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "aten.cumsum": _cumulative("cumsum"),
         "aten.cumprod": _cumulative("cumprod"),
         "aten.diff": _diff,
+        "aten.cummax": _running("maximum"),
+        "aten.cummin": _running("minimum"),
         "aten.histc": _histogram,
         "aten.bincount": _bincount,
         "aten.cross": _cross,

@@ -66,6 +66,7 @@ CASES = {
     "gelu tanh": (lambda x: F.gelu(x, approximate="tanh"), A),
     "glu": (lambda x: F.glu(x[:, :4]), A),
     "trigonometry": (lambda x: (x.sin(), x.cos(), x.tan(), x.atan(), torch.atan2(x, x + 1), x.sinh()), A),
+    "inverse functions": (lambda x: (x.asinh(), (x / 5).acos(), (x / 5).asin(), (x / 5).atanh()), A),
     "exponentials": (
         lambda x: (x.exp(), x.log(), x.log1p(), x.expm1(), x.sqrt(), x.rsqrt(), x.log2()),
         POSITIVE,
@@ -229,11 +230,19 @@ CASES = {
         ),
         IMAGE,
     ),
+    "antialiased": (
+        lambda x: (
+            F.interpolate(x, size=(3, 12), mode="bilinear", antialias=True),
+            F.interpolate(x, size=(5, 4), mode="bicubic", antialias=True),
+        ),
+        IMAGE,
+    ),
+    "running extremes": (lambda x: (x.cummax(1).values, x.long().cummin(0).values), A),
     "resampling by a factor": (lambda x: F.interpolate(x, scale_factor=1.7, mode="bilinear"), IMAGE),
     "grid sample": (
         lambda x, g: tuple(
             F.grid_sample(x, g, mode=m, padding_mode=p, align_corners=a)
-            for m in ("bilinear", "nearest")
+            for m in ("bilinear", "nearest", "bicubic")
             for p in ("zeros", "border")
             for a in (False, True)
         ),
@@ -300,6 +309,7 @@ def _put(x, index, accumulate):
 def _masked(x):
     y = x.clone()
     y[y > 0] = 7.0
+    y[x[:, 0] > 0] = C[:, 1]
     return y
 
 
