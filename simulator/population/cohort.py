@@ -94,6 +94,8 @@ class Costs:
     def score(self, objective: str) -> tuple[np.ndarray, np.ndarray]:
         """As `Cost.score`."""
         unknown = np.isnan(self.energy_j)
+        if objective == "traffic":
+            return self.dram_bytes, self.cycles
         if objective == "latency":
             return self.cycles, np.where(unknown, 0.0, self.energy_j)
         energy = self.energy_j if objective == "energy" else self.energy_j * self.cycles
