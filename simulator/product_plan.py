@@ -65,16 +65,16 @@ def no_unit(product: ProductWork, resources: Resources) -> UserError:
 def product_units(product: ProductWork, units: Sequence[Unit]) -> list[SystolicArray | Lanes]:
     """Arrays and lanes that may do a product, in the order they are offered it.
 
-    Lanes are offered what no array accepts, and grouped convolutions besides, whose products are too
-    thin for the folds of an array. Any other product stays on arrays, slow or not: a unit's law
-    shows only where the unit is used.
+    Lanes are offered what no array accepts; beside an array, what their parameter `products` says.
     """
     space = next(s for s in product.node.spaces if s.contraction() is not None)
     ways = units_for(product.node.op.name, space, product.formats, units)
     able = [unit for way in ways for unit in way if isinstance(unit, SystolicArray | Lanes)]
     arrays: list[SystolicArray | Lanes] = [unit for unit in able if isinstance(unit, SystolicArray)]
     grouped = product.node.op.kind == "convolution" and product.contraction.batch > 1
-    return arrays if arrays and not grouped else able
+    if not arrays:
+        return able
+    return [u for u in able if u in arrays or grouped or getattr(u, "products", "grouped") == "any"]
 
 
 def array_problem(

@@ -36,7 +36,9 @@ class SpecialUnit(Lanes):
     depth_cycles: int = parameter(
         "cycles from the last operand in to the last result out", default=8, low=0, high=1024
     )
-    formats: tuple[str, ...] = parameter("element formats of operands", default=("fp32", "fp16", "bf16", "int32", "int64"))
+    formats: tuple[str, ...] = parameter(
+        "element formats of operands", default=("fp32", "fp16", "bf16", "int32", "int64")
+    )
 
     def area_um2(self, technology: Technology) -> Sourced:
         """Two multiply-adds (a quadratic by Horner's rule) and a coefficient table in each lane."""

@@ -23,6 +23,14 @@ class VectorUnit(Lanes):
 
     kind: ClassVar[str] = "vector"
 
+    products: str = parameter(
+        "matrix products it may take from an array that accepts them too, where it is faster: only those of "
+        "grouped convolutions, too thin for an array's folds, or any, such as one row times a matrix",
+        default="grouped",
+        choices=("grouped", "any"),
+        knob=("grouped", "any"),
+    )
+
     ops: Mapping[str, int] = parameter(
         "cycles that one scalar operation keeps a lane busy", default=SIMPLE_OPS, low=1, high=1024
     )

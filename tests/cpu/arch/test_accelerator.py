@@ -109,7 +109,7 @@ def test_scalar_work_finds_its_unit_or_the_reasons(edge: Accelerator) -> None:
     assert edge.scalar_unit("exp", "int8") is None
     reasons = edge.refusals("exp", "int8")
     assert len(reasons) == len(edge.units)
-    assert "special takes fp32, fp16, bf16, not int8" in reasons
+    assert "special takes fp32, fp16, bf16, int32, int64, not int8" in reasons
     a100 = load_design("nvidia-a100")
     for scalar_op in SCALAR_OPS:
         assert a100.scalar_unit(scalar_op, "fp16") is not None, scalar_op

@@ -84,7 +84,7 @@ def test_refusals(unit, space, formats, reason) -> None:
 def test_scalar_operations_are_refused_one_by_one() -> None:
     assert VECTOR.scalar_refusal("add", "fp32") is None
     assert VECTOR.scalar_refusal("exp", "fp32") is not None
-    assert SPECIAL.scalar_refusal("exp", "int8") == "special takes fp32, fp16, bf16, not int8"
+    assert SPECIAL.scalar_refusal("exp", "int8") == "special takes fp32, fp16, bf16, int32, int64, not int8"
     assert ARRAY.scalar_refusal("mac", "int8") == "array computes no single mac"
     with pytest.raises(ValueError, match="array computes no single mac"):
         ARRAY.scalar_cycles("mac", 3)

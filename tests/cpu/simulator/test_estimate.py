@@ -178,3 +178,15 @@ def test_an_unknown_choice_is_an_error_with_the_choices(block: Graph, option: st
         sf.estimate(block, sf.accelerator("edge-32x32"), **{option: value})  # type: ignore[arg-type]
     assert error.value.asked == f"--{option} {value}"
     assert "use one of: " in error.value.next_step
+
+
+def test_lanes_take_thin_products_only_as_the_design_says() -> None:
+    row = product(1, 512, 512)
+    slow = {"array.overlap": "none", "dram.bandwidth_bytes_per_second": "100 TB/s"}
+    assert sf.estimate(row, sf.accelerator("edge-32x32", **slow)).parts[0].unit == "array"
+    any_product = sf.accelerator("edge-32x32", **slow, **{"vector.products": "any"})
+    assert sf.estimate(row, any_product).parts[0].unit == "vector"
+    b = Builder("depthwise")
+    x, w = b.input("x", tensor("int8", 1, 64, 16, 16)), b.parameter("w", tensor("int8", 64, 1, 3, 3))
+    conv = b.finish(b(OPS["conv"], x, w, padding=[1, 1], groups=64))
+    assert sf.estimate(conv, sf.accelerator("edge-32x32"), bits="traced").parts[0].unit == "vector"
