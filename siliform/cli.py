@@ -308,10 +308,11 @@ def demo(
 ) -> None:
     """The main job on real transformers: BERT-base and Llama-2-7B on three designs (minutes)."""
     from siliform.demo import run
+    from siliform.simulator.tables import wide_console
 
     make_folder("--out", out)
-    with messages_to_stderr(), writing("--out", out):
-        summary = run(out)
+    with writing("--out", out):
+        summary = run(out, wide_console(stderr=as_json))
     if as_json:
         print_json(summary)
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import siliform as sf
+from siliform.console import messages_to_stderr, progress
+
+if TYPE_CHECKING:
+    from siliform.simulator.report import Report
 
 #: (model, options of the trace): an encoder, a long prefill, one token behind a long cache.
 RUNS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -19,50 +25,52 @@ RUNS: tuple[tuple[str, dict[str, Any]], ...] = (
 DESIGNS = ("edge-32x32", "server-128x128", "nvidia-h100")
 
 
-def run(out: Path) -> dict[str, Any]:
-    """Trace and estimate every run on every design; print tables, write pictures and JSON.
+def run(
+    out: Path,
+    console: Any,
+    *,
+    runs: Sequence[tuple[str, Mapping[str, Any]]] = RUNS,
+    designs: Sequence[str] = DESIGNS,
+) -> dict[str, Any]:
+    """Trace and estimate every run on every design; print tables, write pictures, CSV and JSON.
 
-    Returns the summary that is written to ``summary.json``.
+    Returns the summary that is written to ``summary.json``; OSError where `out` cannot be written.
     """
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    from siliform.simulator.pictures import write_pictures
-    from siliform.simulator.tables import print_report, wide_console
+    from siliform.simulator.tables import print_report
 
     out.mkdir(parents=True, exist_ok=True)
-    console = wide_console(stderr=True)
     rows = []
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("starting", total=None)
-        for model, options, graph, traced_s in _graphs(progress, task):
-            for design in DESIGNS:
-                progress.update(task, description=f"estimating {model} on {design}")
+    for model, options in runs:
+        with progress(f"tracing {model} with torch.export"), messages_to_stderr():
+            started = time.perf_counter()
+            graph = sf.trace(model, **options)
+            traced_s = time.perf_counter() - started
+        for design in designs:
+            doing = f"estimating {model} on {design} (the first time, kernels are compiled: half a minute)"
+            with progress(doing) as say, messages_to_stderr():
                 started = time.perf_counter()
                 report = sf.estimate(graph, sf.accelerator(design))
                 elapsed_s = time.perf_counter() - started
-                print_report(report, console=console)
-                stem = f"{model}-{options.get('phase', 'prefill')}-{design}"
-                (out / f"{stem}.json").write_text(report.to_json(indent=1) + "\n")
-                report.to_csv(out / f"{stem}.csv")
-                progress.update(task, description=f"drawing {model} on {design}")
-                write_pictures(report, out)
-                rows.append(_row(report, traced_s, elapsed_s))
+                say(f"drawing {model} on {design}")
+                _write(report, out)
+            print_report(report, console=console)
+            rows.append(_row(report, traced_s, elapsed_s))
     summary = {"format": "siliform-demo", "version": 1, "folder": str(out), "runs": rows}
-    (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     _print_summary(rows, out, console)
     return summary
 
 
-def _graphs(progress: Any, task: Any) -> Iterator[tuple[str, dict[str, Any], Any, float]]:
-    for model, options in RUNS:
-        progress.update(task, description=f"tracing {model} with torch.export")
-        started = time.perf_counter()
-        graph = sf.trace(model, **options)
-        yield model, options, graph, time.perf_counter() - started
+def _write(report: Report, out: Path) -> None:
+    from siliform.simulator.pictures import write_pictures
+
+    stem = re.sub(r"[^\w.+-]+", "_", f"{report.model}-{report.design}-{report.phase}")
+    (out / f"{stem}.json").write_text(report.to_json(indent=1) + "\n", encoding="utf-8")
+    report.to_csv(out / f"{stem}.csv")
+    write_pictures(report, out)
 
 
-def _row(report: Any, traced_s: float, elapsed_s: float) -> dict[str, Any]:
+def _row(report: Report, traced_s: float, elapsed_s: float) -> dict[str, Any]:
     return {
         "model": report.model,
         "phase": report.phase,
@@ -79,11 +87,12 @@ def _row(report: Any, traced_s: float, elapsed_s: float) -> dict[str, Any]:
 
 
 def _print_summary(rows: list[dict[str, Any]], out: Path, console: Any) -> None:
+    from rich import box
     from rich.table import Table
 
     from siliform.simulator.tables import engineering
 
-    table = Table(title="found", title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for name in ("model", "phase", "design", "bits", "latency", "energy", "DRAM", "util.", "bound by"):
         table.add_column(name, justify="left" if name in ("model", "phase", "design", "bits") else "right")
     for row in rows:
@@ -99,4 +108,10 @@ def _print_summary(rows: list[dict[str, Any]], out: Path, console: Any) -> None:
             row["bottleneck"],
         )
     console.print(table)
-    console.print(f"The report lies in {out}/: summary.json, a JSON and a CSV a run, and pictures (*.png).")
+    console.print(f"\nThe report lies in {out}/: summary.json, a JSON and a CSV a run, and pictures (*.png).")
+
+
+if __name__ == "__main__":
+    from siliform.cli import main
+
+    main(["demo", *sys.argv[1:]])

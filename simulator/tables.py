@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
-from siliform.simulator.report import Part, Report
+from siliform.simulator.grouping import Row, by_kind, by_module
+from siliform.simulator.report import Report
 
 #: Width of a table written to a file or a pipe.
 WIDE_COLUMNS = 130
@@ -61,27 +61,13 @@ def print_report(report: Report, depth: int | None = None, console: Any = None) 
     for line in _headline(report):
         console.print(line, highlight=False)
     console.print()
-    _print_table(report, "module", _folded(report, depth), console)
-    kinds = [_Row(kind, 1, parts) for kind, parts in report.by("kind").items()]
-    _print_table(report, "kind of work", sorted(kinds, key=lambda row: -row.cycles), console)
+    _print_table(report, "module", by_module(report, _ROWS, depth), console)
+    _print_table(report, "kind of work", by_kind(report), console)
     for line in _notes(report):
         console.print(line, style="dim", highlight=False)
 
 
-@dataclass(frozen=True)
-class _Row:
-    """Parts that share a row of a table, and how many modules of that name they come from."""
-
-    name: str
-    times: int
-    parts: Sequence[Part]
-
-    @property
-    def cycles(self) -> int:
-        return sum(p.cycles for p in self.parts)
-
-
-def _print_table(report: Report, what: str, rows: Sequence[_Row], console: Any) -> None:
+def _print_table(report: Report, what: str, rows: Sequence[Row], console: Any) -> None:
     from rich import box
     from rich.table import Table
 
@@ -93,7 +79,7 @@ def _print_table(report: Report, what: str, rows: Sequence[_Row], console: Any) 
         left_out.add("×")
     kept = [i for i, (name, _) in enumerate(_COLUMNS) if name not in left_out]
     cells = [_cells(row, report, narrow) for row in rows]
-    total = _cells(_Row("total", 1, report.parts), report, narrow)
+    total = _cells(Row("total", 1, report.parts), report, narrow)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, show_footer=True)
     table.add_column(what, footer="total", overflow="fold")
     width = console.width
@@ -140,33 +126,7 @@ def _notes(report: Report) -> list[str]:
     return notes + [f"{key}: n/a, because {source}" for key, source in absent]
 
 
-def _folded(report: Report, depth: int | None) -> list[_Row]:
-    """Groups of modules with their layer numbers starred, so that 80 layers take one row.
-
-    Without a depth the deepest that keeps to _ROWS rows is taken.
-    """
-    if depth is not None:
-        return _starred(report.grouped(depth))
-    found = _starred(report.grouped(1))
-    for deeper in range(2, 2 + max((p.module.count(".") for p in report.parts), default=0)):
-        rows = _starred(report.grouped(deeper))
-        if len(rows) > _ROWS:
-            break
-        found = rows
-    return found
-
-
-def _starred(groups: Mapping[str, list[Part]]) -> list[_Row]:
-    alike: dict[str, list[str]] = {}
-    for name in groups:
-        alike.setdefault(re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name), []).append(name)
-    return [
-        _Row(pattern if len(names) > 1 else names[0], len(names), [p for n in names for p in groups[n]])
-        for pattern, names in alike.items()
-    ]
-
-
-def _cells(row: _Row, report: Report, narrow: bool) -> list[str]:
+def _cells(row: Row, report: Report, narrow: bool) -> list[str]:
     """The cells of _COLUMNS."""
     parts, cycles = row.parts, row.cycles
     macs = sum(p.macs for p in parts)
