@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from math import exp, log
+from typing import NamedTuple
 
 import numpy as np
 
@@ -45,6 +46,14 @@ N5_POWER = 0.70  # TSMC, IEDM 2019: 30 % less power than N7 at the same speed
 N5_DELAY = 1 / 1.15  # TSMC, IEDM 2019: 15 % more speed than N7 at the same power
 PE_GATES_INT8 = 1196  # Yosys synthesis of an int8 multiply-accumulate cell on OSU018, NAND2 equivalents
 NAND2_LEAKAGE_NW = 17.393360  # NangateOpenCellLibrary typical (1.1 V, 25 C), NAND2_X1 cell_leakage_power
+
+
+class Srams(NamedTuple):
+    """Figures of memories, float64: of reading or writing a byte, of their area, of their leakage."""
+
+    pj_per_byte: np.ndarray
+    area_um2: np.ndarray
+    leakage_watts: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,10 +194,6 @@ class Technology:
         """Reading or writing one byte of a memory of that capacity, in whole 64-bit words."""
         return self.sram_access_pj(capacity_bytes, 1).times(1.0, unit="pJ/B")
 
-    def sram_energies_pj_per_byte(self, capacities_bytes: np.ndarray) -> np.ndarray:
-        """`sram_energy_pj_per_byte` of many capacities: the same numbers, float64."""
-        return _sram_values("read_pj", capacities_bytes) / 8 * self.energy_factor
-
     def dram_energy_pj_per_byte(self, kind: str) -> Sourced:
         """Moving one byte between DRAM and chip; the chip's own node has no part in it."""
         per_bit = dram_pj_per_bit().get(kind)
@@ -257,10 +262,6 @@ class Technology:
         mm2, source = _sram("area_mm2", capacity_bytes)
         return self._area(mm2 * 1e6, source)
 
-    def sram_areas_um2(self, capacities_bytes: np.ndarray) -> np.ndarray:
-        """`sram_area_um2` of many capacities: the same numbers, float64."""
-        return _sram_values("area_mm2", capacities_bytes) * 1e6 * self.area_factor
-
     @property
     def logic_leakage_watts_per_um2(self) -> float:
         """Leakage of logic by area."""
@@ -280,11 +281,15 @@ class Technology:
             (channel + gate) * 1e-3 * self.area_factor, "W", f"{source}; {rule}" if rule else source
         )
 
-    def sram_leakages_watts(self, capacities_bytes: np.ndarray) -> np.ndarray:
-        """`sram_leakage_watts` of many capacities: the same numbers, float64."""
-        channel = _sram_values("leakage_mw", capacities_bytes)
-        gate = _sram_values("gate_leakage_mw", capacities_bytes)
-        return (channel + gate) * 1e-3 * self.area_factor
+    def srams(self, capacities_bytes: np.ndarray) -> Srams:
+        """The figures of many memories: the same numbers as one by one."""
+        found = _sram_values(("read_pj", "area_mm2", "leakage_mw", "gate_leakage_mw"), capacities_bytes)
+        read_pj, area_mm2, channel_mw, gate_mw = found
+        return Srams(
+            read_pj / 8 * self.energy_factor,
+            area_mm2 * 1e6 * self.area_factor,
+            (channel_mw + gate_mw) * 1e-3 * self.area_factor,
+        )
 
 
 def _multiplier_bits(format_name: str) -> int:
@@ -319,19 +324,20 @@ def _sram(column: str, capacity_bytes: int) -> tuple[float, str]:
         source += "; assumption: extrapolated log-log beyond the table"
     elif capacity_bytes not in capacities:
         source += ", log-log between rows"
-    return float(_sram_values(column, np.array([capacity_bytes]))[0]), source
+    return float(_sram_values((column,), np.array([capacity_bytes]))[0][0]), source
 
 
-def _sram_values(column: str, capacities_bytes: np.ndarray) -> np.ndarray:
-    """A figure of CACTI's table at each capacity: log-log between rows, and so continued outside."""
-    points = sram_points()[column]
-    known = np.array([c for c, _ in points])
-    above = np.clip(np.searchsorted(known, capacities_bytes), 1, len(points) - 1)
-    low = known[above - 1]
-    slopes = np.array([log(high[1] / low[1]) / log(high[0] / low[0]) for low, high in pairwise(points)])[
-        above - 1
-    ]
+def _sram_values(columns: tuple[str, ...], capacities_bytes: np.ndarray) -> list[np.ndarray]:
+    """Figures of CACTI's table at each capacity: log-log between rows, and so continued outside."""
+    known = np.array([c for c, _ in sram_points()[columns[0]]])  # the same rows in every column
+    above = np.clip(np.searchsorted(known, capacities_bytes), 1, known.size - 1)
     # The C library's logarithm and exponential, which NumPy's vector forms may miss by the last bit.
-    logs = np.array([log(ratio) for ratio in (capacities_bytes / low).tolist()])
-    growth = np.array([exp(x) for x in (slopes * logs).tolist()])
-    return np.array([value for _, value in points])[above - 1] * growth
+    ratios = (capacities_bytes / known[above - 1]).tolist()
+    logs = np.array([log(ratio) for ratio in ratios])
+    found = []
+    for column in columns:
+        points = sram_points()[column]
+        slopes = np.array([log(high[1] / low[1]) / log(high[0] / low[0]) for low, high in pairwise(points)])
+        growth = np.array([exp(power) for power in (slopes[above - 1] * logs).tolist()])
+        found.append(np.array([value for _, value in points])[above - 1] * growth)
+    return found

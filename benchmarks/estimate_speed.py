@@ -87,9 +87,7 @@ def main() -> int:
         print(json.dumps(told))
     else:
         print(f"{asked.model}, {asked.seq} tokens, {told['nodes']} nodes: traced in {traced:.1f} s")
-        print(
-            f"first estimate {first * 1e3:.0f} ms; then, over {asked.designs} new designs, each loaded and estimated:"
-        )
+        print(f"first estimate {first * 1e3:.0f} ms; then {asked.designs} new designs, loaded and estimated:")
         print(
             f"median {median(walls) * 1e3:.1f} ms wall clock ({median(cpus) * 1e3:.1f} ms CPU), "
             f"slowest {max(walls) * 1e3:.1f} ms; target below {MOST_SECONDS * 1e3:.0f} ms"

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from siliform.arch.accelerator import Accelerator
+from siliform.arch.parameter import parameters_of
+from siliform.arch.units.array import DATAFLOWS, OVERLAPS
 from siliform.graph_ir.graph import Graph
 from siliform.simulator.costs import EnergyLaw, EnergyRates
 from siliform.simulator.estimate import check_choices, chosen_bits, prepared
@@ -20,13 +22,13 @@ from siliform.simulator.mapping.population import ArrayPopulation
 from siliform.simulator.planner import Resources
 from siliform.simulator.population.cohort import Cohort, Slice
 from siliform.simulator.population.designs import Designs, designs_of
-from siliform.simulator.population.rates import area_mm2, energy_rates, leakage_watts
+from siliform.simulator.population.rates import Figures
 from siliform.simulator.population.report import PopulationReport
 from siliform.simulator.work import Work, work_of
 from siliform.simulator.workload import Item, Workload, workload
 
-#: Designs costed in one go: their intermediate arrays, some kilobytes each, stay within tens of megabytes.
-AT_ONCE = 8192
+#: Designs costed in one go: their intermediate arrays, a kilobyte or two each, take tens of megabytes.
+AT_ONCE = 32768
 
 
 def estimate_population(
@@ -62,13 +64,12 @@ def estimate_population(
     designs = designs_of(accelerator, columns)
     used = chosen_bits(accelerator, bits)
     legal = legalise(prepared(graph, used), accelerator)
-    leakage = leakage_watts(designs)
-    rates = energy_rates(designs, leakage)
+    figures = Figures(designs)
     totals = np.full((3, designs.count), np.inf)
     for cohort, resident, rows in _cohorts(legal, designs, objective):
         for begin in range(0, rows.size, AT_ONCE):
             part = rows[begin : begin + AT_ONCE]
-            costs = cohort.totals(_slice(designs, rates, resident, part))
+            costs = cohort.totals(_slice(designs, figures.energy_rates, resident, part))
             totals[:, part] = costs.cycles, costs.dram_bytes, costs.energy_j
     cycles, dram, energy = totals
     feasible = np.isfinite(cycles)
@@ -82,8 +83,8 @@ def estimate_population(
         latency_s=cycles / designs.clock_hz,
         energy_j=np.where(feasible, energy, np.inf),
         dram_bytes=np.where(feasible, dram, np.inf),
-        area_mm2=area_mm2(designs),
-        leakage_watts=leakage,
+        area_mm2=figures.area_mm2,
+        leakage_watts=figures.leakage_watts,
         feasible=feasible,
     )
 
@@ -102,25 +103,31 @@ def _cohorts(graph: Graph, designs: Designs, objective: str) -> Iterator[tuple[C
     )
     thresholds = np.array([threshold for threshold, _ in work.residency_steps])
     level = np.searchsorted(thresholds, part, side="right")
-    order = np.lexsort(
-        (
-            designs.of_array("columns"),
-            designs.of_array("rows"),
-            designs.of_memory("scratchpad", "double_buffered"),
-            designs.of_array("overlap"),
-            designs.of_array("dataflow"),
-            designs.variant,
-            level,
-        )
-    )
+    group = level * len(designs.variants) + designs.variant
+    order = np.argsort(_likeness(designs, group))
     order = order[designs.exists[order]]
-    group = level[order] * len(designs.variants) + designs.variant[order]
+    group = group[order]
     for rows in np.split(order, np.flatnonzero(np.diff(group)) + 1):
         if not rows.size:
             continue
         chip = designs.variants[designs.variant[rows[0]]]
         resources = Resources(chip, objective, chip.scratchpad.bytes, int(part[rows[0]]), EnergyLaw(chip))
         yield Cohort(graph.derived(_works), resources), work.resident_bytes(int(part[rows[0]])), rows
+
+
+def _likeness(designs: Designs, group: np.ndarray) -> np.ndarray:
+    """One number per design: alike within a group lie together, which warms the mapper's starts."""
+    sides = max(parameters_of(designs.array)[side].high or 0 for side in ("rows", "columns"))
+    likeness = group
+    for values, count in (
+        (designs.of_array("dataflow"), len(DATAFLOWS)),
+        (designs.of_array("overlap"), len(OVERLAPS)),
+        (designs.of_memory("scratchpad", "double_buffered"), 2),
+        (designs.of_array("rows"), int(sides) + 1),
+        (designs.of_array("columns"), int(sides) + 1),
+    ):
+        likeness = likeness * count + values
+    return likeness
 
 
 def _slice(designs: Designs, rates: EnergyRates, resident_bytes: int, rows: np.ndarray) -> Slice:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from siliform.arch.sourced import Sourced
-from siliform.arch.technology import Technology
+from siliform.arch.technology import Srams
 from siliform.simulator.costs import PICO, EnergyRates
 from siliform.simulator.population.designs import Designs
-
-MemoryLaw = Callable[[Technology, np.ndarray], np.ndarray]
 
 
 def number(figure: Sourced) -> float:
@@ -19,89 +19,86 @@ def number(figure: Sourced) -> float:
     return np.nan if figure.value is None else figure.value
 
 
-def area_mm2(designs: Designs) -> np.ndarray:
-    """Area of each design, as `Report.area_mm2`."""
-    stated = designs.base.stated("area_mm2")
-    if stated is not None:
-        return np.full(designs.count, number(stated))
-    units = [
-        _by_variant(designs, lambda chip, name=name: chip.area_parts_mm2[name]) for name in _others(designs)
-    ]
-    memories = [area * 1e-6 for area in _by_memory(designs, Technology.sram_areas_um2)]
-    return _sum([_array_area_um2(designs) * 1e-6, *units, *memories])
+@dataclass(frozen=True, eq=False)
+class Figures:
+    """What the technology says of each design; the design's own figures come first."""
 
+    designs: Designs
 
-def leakage_watts(designs: Designs) -> np.ndarray:
-    """Leakage of each design, as `Accelerator.leakage_watts`."""
-    stated = designs.base.stated("leakage_watts")
-    if stated is not None:
-        return np.full(designs.count, number(stated))
-    technology = designs.base.technology
-    array = _array_area_um2(designs) * technology.logic_leakage_watts_per_um2
-    units = [
-        _by_variant(designs, lambda chip, name=name: chip.unit(name).leakage_watts(technology))
-        for name in _others(designs)
-    ]
-    return _sum([array, *units, *_by_memory(designs, Technology.sram_leakages_watts)])
+    @cached_property
+    def area_mm2(self) -> np.ndarray:
+        """Area, as `Report.area_mm2`."""
+        stated = self._stated("area_mm2")
+        if stated is not None:
+            return stated
+        units = [self._of_unit(name, lambda chip, name: chip.area_parts_mm2[name]) for name in self._others]
+        memories = [memory.area_um2 * 1e-6 for memory in self._memories.values()]
+        return _sum([self._array_um2 * 1e-6, *units, *memories])
 
+    @cached_property
+    def leakage_watts(self) -> np.ndarray:
+        """Leakage, as `Accelerator.leakage_watts`."""
+        stated = self._stated("leakage_watts")
+        if stated is not None:
+            return stated
+        technology = self.designs.base.technology
+        units = [
+            self._of_unit(name, lambda chip, name: chip.unit(name).leakage_watts(technology))
+            for name in self._others
+        ]
+        array = self._array_um2 * technology.logic_leakage_watts_per_um2
+        return _sum([array, *units, *(memory.leakage_watts for memory in self._memories.values())])
 
-def energy_rates(designs: Designs, leakage: np.ndarray) -> EnergyRates:
-    """Energies of each design, as `EnergyLaw` has them."""
-    scratchpad = _sram_energy(designs, "scratchpad")
-    accumulator = scratchpad if designs.base.accumulator is None else _sram_energy(designs, "accumulator")
-    dram = np.full(designs.count, number(designs.base.dram_energy_pj_per_byte))
-    return EnergyRates(scratchpad, accumulator, dram, leakage / designs.clock_hz / PICO)
+    @cached_property
+    def energy_rates(self) -> EnergyRates:
+        """Energies, as `EnergyLaw` has them."""
+        base = self.designs.base
+        scratchpad = self._sram_pj_per_byte("scratchpad")
+        accumulator = scratchpad if base.accumulator is None else self._sram_pj_per_byte("accumulator")
+        dram = np.full(self.designs.count, number(base.dram_energy_pj_per_byte))
+        return EnergyRates(scratchpad, accumulator, dram, self.leakage_watts / self.designs.clock_hz / PICO)
 
+    def _stated(self, quantity: str) -> np.ndarray | None:
+        stated = self.designs.base.stated(quantity)
+        return None if stated is None else np.full(self.designs.count, number(stated))
 
-def _sram_energy(designs: Designs, memory: str) -> np.ndarray:
-    stated = designs.base.stated("sram_energy_pj_per_byte")
-    if stated is not None:
-        return np.full(designs.count, number(stated))
-    return _distinct(
-        designs.base.technology, Technology.sram_energies_pj_per_byte, designs.of_memory(memory, "bytes")
-    )
+    def _sram_pj_per_byte(self, memory: str) -> np.ndarray:
+        stated = self._stated("sram_energy_pj_per_byte")
+        return self._memories[memory].pj_per_byte if stated is None else stated
 
+    @cached_property
+    def _memories(self) -> dict[str, Srams]:
+        found = {}
+        for name, memory in self.designs.base.memories():
+            sizes = np.array([memory.bytes])
+            if name != "registers":
+                sizes = self.designs.of_memory(name, "bytes")
+            different, which = np.unique(sizes, return_inverse=True)
+            figures = self.designs.base.technology.srams(different)
+            found[name] = Srams(*(np.broadcast_to(f[which], self.designs.count) for f in figures))
+        return found
 
-def _array_area_um2(designs: Designs) -> np.ndarray:
-    cell = number(designs.array.cell_area_um2(designs.base.technology))
-    return cell * (designs.of_array("rows") * designs.of_array("columns"))
+    @cached_property
+    def _array_um2(self) -> np.ndarray:
+        cell = number(self.designs.array.cell_area_um2(self.designs.base.technology))
+        return cell * (self.designs.of_array("rows") * self.designs.of_array("columns"))
 
+    @cached_property
+    def _others(self) -> list[str]:
+        return [unit.name for unit in self.designs.base.units if unit is not self.designs.array]
 
-def _others(designs: Designs) -> list[str]:
-    return [unit.name for unit in designs.base.units if unit is not designs.array]
-
-
-def _by_variant(designs: Designs, figure: Callable[..., Sourced]) -> np.ndarray:
-    """A figure of the units that the array is not, on each design."""
-    return np.array([number(figure(chip)) for chip in designs.variants])[designs.variant]
-
-
-def _by_memory(designs: Designs, law: MemoryLaw) -> list[np.ndarray]:
-    """A figure of each memory on each design."""
-    found = []
-    for name, memory in designs.base.memories():
-        varied = name in ("scratchpad", "accumulator")
-        sizes = designs.of_memory(name, "bytes") if varied else np.full(designs.count, memory.bytes)
-        found.append(_distinct(designs.base.technology, law, sizes))
-    return found
-
-
-def _distinct(technology: Technology, law: MemoryLaw, sizes: np.ndarray) -> np.ndarray:
-    different, which = np.unique(sizes, return_inverse=True)
-    return law(technology, different)[which]
+    def _of_unit(self, name: str, figure: Callable[..., Sourced]) -> np.ndarray:
+        """A figure of a unit that the array is not."""
+        return np.array([number(figure(chip, name)) for chip in self.designs.variants])[self.designs.variant]
 
 
 def _sum(terms: Iterable[np.ndarray]) -> np.ndarray:
     """The sum as `math.fsum` rounds it (but for cases that even twice the precision leaves undecided)."""
-    total: np.ndarray | None = None
-    lost = np.zeros(1)
+    total, lost = np.zeros(1), np.zeros(1)
     for term in terms:
-        if total is None:
-            total, lost = term, np.zeros_like(term)
-            continue
         # Two-sum (Knuth): what the rounded sum loses, exactly.
         summed = total + term
         back = summed - total
         lost = lost + ((total - (summed - back)) + (term - back))
         total = summed
-    return np.zeros(1) if total is None else total + lost
+    return np.asarray(total + lost)
