@@ -21,6 +21,7 @@ from siliform.console import (
     messages_to_stderr,
     print_json,
     progress,
+    quiet_logs,
     ready_streams,
     refused_output,
     writing,
@@ -174,7 +175,7 @@ def _draw(report: Any, folder: Path) -> None:
 def _traced(model: str, **sizes: Any) -> Any:
     import siliform as sf
 
-    with progress(f"tracing {model}"), messages_to_stderr():
+    with progress(f"tracing {model}"), messages_to_stderr(), quiet_logs():
         return sf.trace(model, **sizes)
 
 

@@ -55,6 +55,19 @@ def messages_to_stderr() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def quiet_logs() -> Iterator[None]:
+    """No warnings of libraries while the block runs: what concerns the user, we say ourselves."""
+    import logging
+
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.WARNING))
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 def check_file(option: str, path: Path | None) -> None:
     """Refuse a file that cannot be written, before the work whose result it is to hold."""
     if path is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import siliform as sf
-from siliform.console import messages_to_stderr, progress
+from siliform.console import messages_to_stderr, progress, quiet_logs
 
 if TYPE_CHECKING:
     from siliform.simulator.report import Report
@@ -41,7 +41,7 @@ def run(
     out.mkdir(parents=True, exist_ok=True)
     rows = []
     for model, options in runs:
-        with progress(f"tracing {model} with torch.export"), messages_to_stderr():
+        with progress(f"tracing {model} with torch.export"), messages_to_stderr(), quiet_logs():
             started = time.perf_counter()
             graph = sf.trace(model, **options)
             traced_s = time.perf_counter() - started
