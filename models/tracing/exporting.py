@@ -15,6 +15,7 @@ import torch
 from torch.export import ExportedProgram
 
 from siliform.graph_ir.errors import UserError
+from siliform.models.tracing.inplace import made_functional
 from siliform.models.tracing.source import source_line
 
 #: What torch says when a Python decision, or a shape, waits for the values of a tensor.
@@ -49,13 +50,12 @@ def exported(
         stack.enter_context(_in_eval_mode(module))
         stack.enter_context(_needless_masks_left_out(kwargs))
         stack.enter_context(_with_values(module, fixed or {}))
+        stack.enter_context(torch.no_grad())  # the kernels of inference, and so its strides
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         try:
             arguments = {**kwargs, **dict.fromkeys(fixed or {})}
-            program = torch.export.export(module, inputs, arguments, strict=False)
-            if _writes_in_place(program):
-                program = program.run_decompositions({})
+            program = made_functional(torch.export.export(module, inputs, arguments, strict=False))
         except UserError:
             raise
         except Exception as error:
@@ -137,17 +137,6 @@ def _with_values(module: torch.nn.Module, fixed: Mapping[str, Any]) -> Iterator[
         hook.remove()
         for place, limit in limits:
             place.CONSTANT_NUMEL_LIMIT = limit  # type: ignore[attr-defined]
-
-
-def _writes_in_place(program: ExportedProgram) -> bool:
-    """Whether an operator changes its operand, so that the graph must first be made functional."""
-    graphs = [m.graph for m in program.graph_module.modules() if isinstance(m, torch.fx.GraphModule)]
-    return any(
-        node.target._schema.is_mutable
-        for graph in graphs
-        for node in graph.nodes
-        if isinstance(node.target, torch._ops.OpOverload)
-    )
 
 
 def _explained(error: Exception, name: str) -> UserError:

@@ -95,7 +95,8 @@ def _reshape(c: Lowerer, x: Any, *ignored: Any, **options: Any) -> Any:
 
 def _contiguous(c: Lowerer, x: Any, *, memory_format: Any = None) -> Any:
     """A copy, unless the bytes lie in that order already."""
-    return x if c.fake(0).stride() == c.out.stride() else copied(c, x)
+    steps = zip(c.fake(0).stride(), c.out.stride(), c.out.shape, strict=True)
+    return x if all(before == after for before, after, extent in steps if extent > 1) else copied(c, x)
 
 
 def _to(c: Lowerer, x: Any, *ignored: Any, **options: Any) -> Any:

@@ -75,6 +75,8 @@ CASES = {
     "integer bits": (lambda x: (x & 3, x | 1, x ^ 2, x << 1, x >> 1, ~x), WHOLE),
     "lerp and addcmul": (lambda x, y: (torch.lerp(x, y, 0.3), torch.addcmul(x, x, y, value=0.5)), A, B),
     "in place": (lambda x: x.clone().add_(1).mul_(2), A),
+    "in place on what is new": (lambda x: _raised(x), A),
+    "in place under two names": (lambda x: _two_names(x), A),
     "in place on a slice": (lambda x: _written(x), A),
     "fills": (
         lambda x: (torch.zeros_like(x) + x, x.new_ones(2), torch.full_like(x, 2.5), torch.arange(3)),
@@ -300,6 +302,21 @@ def _written(x):
     y[:, 1:3] = 0.5
     y[0] += 1
     return y
+
+
+def _raised(x):
+    y = x * 2
+    seen = y + 1
+    y.add_(1)
+    return seen, y, y * 2
+
+
+def _two_names(x):
+    y = x * 2
+    row = y[0]
+    y.mul_(3)
+    row.add_(1)
+    return row, y
 
 
 def _put(x, index, accumulate):
