@@ -240,3 +240,37 @@ def test_a_gpu_has_no_array_to_vary(block: Graph) -> None:
 def test_an_unknown_objective_is_refused(block: Graph) -> None:
     with pytest.raises(UserError, match="--objective speed"):
         estimate_population(block, sf.accelerator("edge-32x32"), {ROWS: [8]}, objective="speed")
+
+
+def test_parts_costed_one_after_the_other_are_parts_of_one_population(
+    block: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from siliform.simulator.population import estimate as module
+
+    columns, base = draw(30, seed=13), sf.accelerator("edge-32x32")
+    whole = estimate_population(block, base, columns)
+    monkeypatch.setattr(module, "AT_ONCE", 4)
+    parts = estimate_population(block, base, columns)
+    assert (whole.cycles == parts.cycles).all()
+    assert (whole.energy_j == parts.energy_j).all()
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_arrays_and_lanes_both_win_a_grouped_convolution(objective: str) -> None:
+    """Small arrays lose against many lanes, large ones win: both are what the estimate alone takes."""
+    columns = {
+        ROWS: np.array([1, 2, 9, 32, 2, 9]),
+        "array.columns": np.array([1, 3, 20, 40, 3, 20]),
+        "vector.lanes": np.array([1024, 1024, 1, 1, 1, 64]),
+    }
+    check(convolution_graph(), "edge-32x32", columns, objective)
+    units = {
+        part.unit.partition("+")[0]
+        for row in range(6)
+        for part in sf.estimate(
+            convolution_graph(), sf.accelerator("edge-32x32", **overrides(columns, row)), objective=objective
+        ).parts
+        if part.macs
+    }
+    if objective == "latency":
+        assert units == {"array", "vector"}
