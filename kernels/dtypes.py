@@ -33,11 +33,6 @@ FORMAT_OF: Mapping[torch.dtype, str] = MappingProxyType(
 #: The torch dtype that holds each format without loss; narrower or scaled formats have none.
 DTYPE_OF: Mapping[str, torch.dtype] = MappingProxyType({name: dtype for dtype, name in FORMAT_OF.items()})
 
-#: The dtype of the real and imaginary parts of each complex dtype.
-REAL_PART: Mapping[torch.dtype, torch.dtype] = MappingProxyType(
-    {torch.complex64: torch.float32, torch.complex128: torch.float64, torch.complex32: torch.float16}
-)
-
 
 def format_of(dtype: torch.dtype) -> Format:
     """The format of a torch dtype; KeyError for one that a graph cannot hold (complex, quint8...)."""

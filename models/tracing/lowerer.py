@@ -23,7 +23,7 @@ from siliform.graph_ir.graph import Builder, Value
 from siliform.graph_ir.ops import op_named
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.types import TensorType
-from siliform.kernels.dtypes import FORMAT_OF, REAL_PART, format_of, to_numpy, type_of
+from siliform.kernels.dtypes import FORMAT_OF, format_of, to_numpy, type_of
 from siliform.models.tracing.decompose import decomposed
 from siliform.models.tracing.literals import Literal, evaluate, filled
 from siliform.models.tracing.masks import Seen, recognised
@@ -357,6 +357,3 @@ def _how_to_add(name: str) -> str:
         f"add a rule for {name.rpartition('.')[0] or name} to a table in models/tracing/lowering/ (or pass "
         "rules={...} to trace), and where no op of graph_ir/ops means the same, an OpSpec there"
     )
-
-
-__all__ = ["REAL_PART", "Complex", "FromData", "Lowerer", "Origin", "Rule"]

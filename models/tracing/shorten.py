@@ -41,7 +41,8 @@ def shorten(config: Any) -> None:
         if hasattr(inner, "model_type") and hasattr(inner, "to_dict"):
             shorten(inner)
     lists = _lists_by_layer(config)
-    depth = max(2, _period(config), *(len(_places(kinds)) for kinds in lists.values()), 0)
+    mixed = max((len(_places(kinds)) for kinds in lists.values()), default=0)
+    depth = max(2, mixed if mixed > 1 else _period(config))
     for name, kinds in lists.items():
         places = [*_places(kinds), *range(depth)][:depth]
         _set(config, name, type(kinds)(kinds[place] for place in sorted(places)))  # type: ignore[call-arg]
