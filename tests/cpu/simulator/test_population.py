@@ -15,8 +15,10 @@ from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.graph import Builder, Graph
 from siliform.graph_ir.ops import OPS
 from siliform.graph_ir.types import tensor
-from siliform.simulator.estimate import OBJECTIVES
+from siliform.simulator.estimate import OBJECTIVES, prepared
+from siliform.simulator.legalise import legalise
 from siliform.simulator.population import PopulationReport, estimate_population
+from siliform.simulator.workload import workload
 
 ROWS, BYTES, BANDWIDTH = "array.rows", "scratchpad.bytes", "dram.bandwidth_bytes_per_second"
 
@@ -274,3 +276,12 @@ def test_arrays_and_lanes_both_win_a_grouped_convolution(objective: str) -> None
     }
     if objective == "latency":
         assert units == {"array", "vector"}
+
+
+def test_a_part_of_just_a_threshold_keeps_the_value(make_block: Callable[..., Graph]) -> None:
+    graph = make_block(tokens=32, width=64)
+    base = sf.accelerator("edge-32x32")
+    steps = workload(legalise(prepared(graph, "int8"), base)).residency_steps
+    parts = np.array([threshold + beside for threshold, _ in steps for beside in (-1, 0, 1)])
+    found = check(graph, "edge-32x32", {BYTES: 2 * parts}, "latency")
+    assert len(np.unique(found.dram_bytes)) >= len({threshold for threshold, _ in steps})
