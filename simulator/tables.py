@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -26,11 +27,12 @@ def engineering(value: float | None, unit: str) -> str:
 
 
 def wide_console(stderr: bool = False) -> Any:
-    """A console as wide as its terminal, or WIDE_COLUMNS where there is none."""
+    """A console as wide as its terminal, or as $COLUMNS or WIDE_COLUMNS where there is none."""
     from rich.console import Console
 
     console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=WIDE_COLUMNS)
+    known = console.is_terminal or os.environ.get("COLUMNS", "").isdigit()
+    return console if known else Console(stderr=stderr, width=WIDE_COLUMNS)
 
 
 #: Columns of a table of parts after the name, and whether a narrow terminal leaves them out.
@@ -82,7 +84,7 @@ def _print_table(report: Report, what: str, rows: Sequence[Row], console: Any) -
     total = _cells(Row("total", 1, report.parts), report, narrow)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, show_footer=True)
     table.add_column(what, footer="total", overflow="fold")
-    width = console.width
+    width = console.width - 1
     for i in kept:
         table.add_column(_COLUMNS[i][0], footer=total[i], justify="right", no_wrap=True)
         width -= 2 + max(len(texts[i]) for texts in (*cells, total, [name for name, _ in _COLUMNS]))

@@ -65,3 +65,25 @@ def test_estimates_without_torch(model: str, tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     assert (done.stdout, done.returncode) == ("True\n\n", 0), done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["estimate", "--help"],
+        ["designs"],
+        ["models", "--json"],
+        ["estimate", "--model", "gemm:16,16,16,int8", "--design", "edge-32x32", "--json"],
+    ],
+    ids=" ".join,
+)
+def test_commands_leave_torch_alone(arguments: list[str]) -> None:
+    """Where torch cannot even be imported, all that needs no model still works."""
+    code = (
+        "import sys; sys.modules['torch'] = sys.modules['transformers'] = None\n"
+        f"from siliform.cli import main; main({arguments})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
