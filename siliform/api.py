@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from siliform.arch.accelerator import Accelerator
     from siliform.arch.program import Program
     from siliform.graph_ir.graph import Graph
+    from siliform.simulator.population import PopulationReport
     from siliform.simulator.report import Report
 
 
@@ -152,6 +153,35 @@ def estimate(
     from siliform.simulator.estimate import estimate as run
 
     return run(graph, accelerator, bits=bits, law=law, objective=objective)
+
+
+def estimate_population(
+    graph: Graph,
+    accelerator: Accelerator,
+    columns: Mapping[str, Any],
+    *,
+    bits: str | None = None,
+    objective: str = "latency",
+) -> PopulationReport:
+    """`estimate` on many variants of one design at once, each node of each mapped optimally.
+
+    Parameters
+    ----------
+    columns : an array of values by parameter, keyed as overrides are: ``{"array.rows": [8, 16]}``;
+        all of the same length, one variant a row.
+
+    Returns
+    -------
+    Arrays over the variants, equal to what `estimate` gives one by one; a variant that cannot run
+    the graph is a row of infinities.
+
+    Raises
+    ------
+    UserError : an unknown parameter, columns of different lengths, a design without one array.
+    """
+    from siliform.simulator.population import estimate_population as run
+
+    return run(graph, accelerator, columns, bits=bits, objective=objective)
 
 
 def compile(
