@@ -9,6 +9,7 @@ import numpy as np
 
 from siliform.simulator.mapping.attention import AttentionProblem, SoftmaxCost
 from siliform.simulator.mapping.attention_search import search_all_attention
+from siliform.simulator.mapping.attention_tiles import size_tables
 from siliform.simulator.mapping.gemm import OBJECTIVES, OVERLAPS
 from siliform.simulator.mapping.population import ArrayPopulation, PopulationCosts, array_rows
 
@@ -46,14 +47,16 @@ def search_attentions(
     outcomes, tilings = np.full((*shape, 10), np.inf), np.zeros((*shape, 3))
     rows = np.array([_problem_row(p) for p in problems], float)  # one type: compiled once
     ranges = [_ranges(p) for p in problems]
-    begins = np.cumsum([0] + [r.shape[1] for r in ranges])
-    chips = _chip_rows(arrays, len(problems))
+    positions = [_positions(r, p.pattern.keys) for r, p in zip(ranges, problems, strict=True)]
+    begins = np.array([np.cumsum([0] + [part.shape[1] for part in parts]) for parts in (ranges, positions)])
     search_all_attention(
         rows,
-        chips,
+        _chip_rows(arrays, len(problems)),
         np.asarray(softmax, float),
         np.concatenate(ranges, axis=1),
+        np.concatenate(positions, axis=1),
         begins,
+        *_size_tables(problems, arrays),
         OBJECTIVES.index(objective),
         outcomes,
         tilings,
@@ -66,6 +69,32 @@ def _ranges(problem: AttentionProblem) -> np.ndarray:
     if not problem.pattern.is_range:
         return np.zeros((2, 0), np.int64)
     return np.array(problem.pattern.ranges(), np.int64)
+
+
+def _positions(ranges: np.ndarray, keys: int) -> np.ndarray:
+    """Return int64 [2, keys + 1], `low_at` and `end_beyond` of `attention_search.Seen`; [2, 0] if all."""
+    if ranges.shape[1] == 0:
+        return ranges
+    key = np.arange(keys + 1)
+    return np.array([np.searchsorted(ranges[0], key, "left"), np.searchsorted(ranges[1], key, "right")])
+
+
+def _size_tables(
+    problems: Sequence[AttentionProblem], arrays: ArrayPopulation
+) -> tuple[Any, Any, np.ndarray]:
+    """Return the tile sizes of every distinct length on every distinct array, where each table begins, and
+    which tables, int64 [arrays, problems, 2], the rows and keys of each problem take."""
+    lengths = np.array([(p.rows, p.pattern.keys) for p in problems])
+    rows, columns = np.asarray(arrays.rows, np.int64), np.asarray(arrays.columns, np.int64)
+    distinct, length_of = np.unique(lengths, return_inverse=True)
+    wide = columns.max() + 1
+    shapes, shape_of = np.unique(rows * wide + columns, return_inverse=True)
+    sizes, begins = size_tables(
+        np.repeat(distinct, shapes.size),
+        np.tile(shapes // wide, distinct.size),
+        np.tile(shapes % wide, distinct.size),
+    )
+    return sizes, begins, length_of.reshape(lengths.shape) * shapes.size + shape_of[:, None, None]
 
 
 def _problem_row(problem: AttentionProblem) -> list[float]:

@@ -62,6 +62,15 @@ class Chip(NamedTuple):
     static_pj_per_cycle: float
 
 
+class Seen(NamedTuple):
+    """Which keys each query position sees: one range, and ranges never move back. Empty: all see all."""
+
+    low: Any  # [positions], the first key
+    end: Any  # [positions], the end of the keys
+    low_at: Any  # [keys + 1], the first position that sees no key before this one
+    end_beyond: Any  # [keys + 1], the first position that sees a key not before this one
+
+
 class Pairs(NamedTuple):
     """How many pairs of a query tile and a key tile are computed, by whether each is whole or the last
     one."""
@@ -81,17 +90,6 @@ class Tiling(NamedTuple):
     keys: float
     last_keys: float
     kept: float
-
-
-class Work(NamedTuple):
-    """Sums over the pairs of one group."""
-
-    array_cycles: float
-    scores: float
-    rows: float  # query rows of each pair
-    keys: float  # keys of each pair
-    scratchpad_bits: float
-    sum_accesses: float
 
 
 class Outcome(NamedTuple):
@@ -139,27 +137,51 @@ def _product_cycles(chip: Chip, m: float, n: float, k: float) -> float:
 
 
 @inlined
-def _pair(heads: Heads, chip: Chip, rows: float, keys: float, count: float, work: Work) -> Work:
-    """Add `count` pairs of a tile of query rows and a tile of keys."""
-    if count == 0:
-        return work
-    cycles = _product_cycles(chip, rows, keys, heads.width)
-    cycles += _product_cycles(chip, rows, heads.value_width, keys)
-    score_m, score_n, score_k = _visits(chip, rows, keys, heads.width)
-    value_m, value_n, value_k = _visits(chip, rows, heads.value_width, keys)
-    bits = rows * heads.width * score_n * heads.q_held_bits + keys * heads.width * score_m * heads.k_held_bits
-    bits += rows * keys * (value_n + 1) * heads.p_bits  # the softmax writes them, the array reads them
-    bits += keys * heads.value_width * value_m * heads.v_held_bits
-    sums = rows * keys * 2 * score_k  # written and updated by the array, read by the softmax
-    sums += rows * heads.value_width * 2 * value_k
-    return Work(
-        work.array_cycles + count * cycles,
-        work.scores + count * rows * keys,
-        work.rows + count * rows,
-        work.keys + count * keys,
-        work.scratchpad_bits + count * bits,
-        work.sum_accesses + count * sums,
-    )
+def _part(tiling: Tiling, pairs: Pairs, part: int) -> tuple[float, float, float]:
+    """Return how many pairs of one of the four sorts there are, their query rows and their keys."""
+    if part == 0:
+        return pairs.whole_whole, tiling.rows, tiling.keys
+    if part == 1:
+        return pairs.whole_last, tiling.rows, tiling.last_keys
+    if part == 2:
+        return pairs.last_whole, tiling.last_rows, tiling.keys
+    return pairs.last_last, tiling.last_rows, tiling.last_keys
+
+
+@inlined
+def _array_cycles(heads: Heads, chip: Chip, tiling: Tiling, pairs: Pairs) -> float:
+    """Return the cycles of both products of all pairs of all groups."""
+    cycles = 0.0
+    for part in range(4):
+        count, rows, keys = _part(tiling, pairs, part)
+        if count > 0:
+            cycles += count * _product_cycles(chip, rows, keys, heads.width)
+            cycles += count * _product_cycles(chip, rows, heads.value_width, keys)
+    cycles = heads.groups * cycles + chip.tail_cycles
+    if chip.overlapped:  # nothing loads behind the last stream
+        last_keys = tiling.last_keys if pairs.last_last else tiling.keys
+        streamed = _passes(chip, tiling.last_rows, heads.value_width, last_keys)[1]
+        cycles += streamed - max(streamed, chip.rows)
+    return cycles
+
+
+@inlined
+def _accesses(heads: Heads, chip: Chip, tiling: Tiling, pairs: Pairs) -> tuple[float, float]:
+    """Return the bits of operands and the partial sums that one group accesses, rescaling left aside."""
+    all_bits, all_sums = 0.0, 0.0
+    for part in range(4):
+        count, rows, keys = _part(tiling, pairs, part)
+        score_m, score_n, score_k = _visits(chip, rows, keys, heads.width)
+        value_m, value_n, value_k = _visits(chip, rows, heads.value_width, keys)
+        bits = rows * heads.width * score_n * heads.q_held_bits
+        bits += keys * heads.width * score_m * heads.k_held_bits
+        bits += rows * keys * (value_n + 1) * heads.p_bits  # the softmax writes them, the array reads them
+        bits += keys * heads.value_width * value_m * heads.v_held_bits
+        sums = rows * keys * 2 * score_k  # written and updated by the array, read by the softmax
+        sums += rows * heads.value_width * 2 * value_k
+        all_bits += count * bits
+        all_sums += count * sums
+    return all_bits, all_sums
 
 
 @inlined
@@ -206,47 +228,48 @@ def _softmax_cycles(heads: Heads, scores: float, rows: float, merges: float) -> 
 
 
 @inlined
-def _outcome(heads: Heads, chip: Chip, objective: int, tiling: Tiling, pairs: Pairs) -> Outcome:
-    work = Work(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    work = _pair(heads, chip, tiling.rows, tiling.keys, pairs.whole_whole, work)
-    work = _pair(heads, chip, tiling.rows, tiling.last_keys, pairs.whole_last, work)
-    work = _pair(heads, chip, tiling.last_rows, tiling.keys, pairs.last_whole, work)
-    work = _pair(heads, chip, tiling.last_rows, tiling.last_keys, pairs.last_last, work)
-    merges = work.rows - heads.rows
-    array = heads.groups * work.array_cycles + chip.tail_cycles
-    if chip.overlapped:  # nothing loads behind the last stream
-        last_keys = tiling.last_keys if pairs.last_last else tiling.keys
-        streamed = _passes(chip, tiling.last_rows, heads.value_width, last_keys)[1]
-        array += streamed - max(streamed, chip.rows)
-    softmax = _softmax_cycles(
-        heads, heads.groups * work.scores, heads.groups * heads.rows, heads.groups * merges
-    )
+def _outcome(
+    heads: Heads, chip: Chip, objective: int, tiling: Tiling, pairs: Pairs, best: Outcome
+) -> Outcome:
+    """Return what a tiling costs; an infinite cost, as soon as it is seen not to be before the best."""
+    never = Outcome(np.inf, np.inf, np.inf, np.inf, np.inf, 0.0, 0.0, 0.0, 0.0, 0.0)
+    dram = _dram_bytes(heads, heads.keys if tiling.kept else _keys_read(tiling, pairs))
+    if objective == TRAFFIC and dram > best.objective:
+        return never
+    whole_rows, last_rows = pairs.whole_whole + pairs.whole_last, pairs.last_whole + pairs.last_last
+    merges = tiling.rows * whole_rows + tiling.last_rows * last_rows - heads.rows
+    scores = tiling.rows * (tiling.keys * pairs.whole_whole + tiling.last_keys * pairs.whole_last)
+    scores += tiling.last_rows * (tiling.keys * pairs.last_whole + tiling.last_keys * pairs.last_last)
+    scores *= heads.groups
+    array = _array_cycles(heads, chip, tiling, pairs)
+    softmax = _softmax_cycles(heads, scores, heads.groups * heads.rows, heads.groups * merges)
     busy = array + softmax
     if heads.hidden:  # all but one tile's, which has no product to run beside
         one = _softmax_cycles(heads, tiling.rows * tiling.keys, tiling.rows, 0.0)
         busy = min(busy, max(array, softmax) + one)
-    dram = _dram_bytes(heads, heads.keys if tiling.kept else work.keys)
     cycles = _cycles(heads, chip, busy, dram)
+    value = cycles if objective == LATENCY else dram
+    if objective in (LATENCY, TRAFFIC) and (
+        value > best.objective or (value == best.objective and busy > best.busy_cycles)
+    ):
+        return never
+    bits, sums = _accesses(heads, chip, tiling, pairs)
     # Each further key tile rescales what is gathered. That the first one finds nothing to update makes up
     # for the reading of everything at the end.
-    sums = heads.groups * (work.sum_accesses + 2 * merges * heads.value_width)
+    sums = heads.groups * (sums + 2 * merges * heads.value_width)
     accumulated = np.ceil(sums * heads.sum_bits / 8)
-    scratched = np.ceil(heads.groups * work.scratchpad_bits / 8) + dram
+    scratched = np.ceil(heads.groups * bits / 8) + dram
     energy = (
-        heads.groups * work.scores * (heads.width + heads.value_width) * chip.mac_pj
+        scores * (heads.width + heads.value_width) * chip.mac_pj
         + scratched * chip.scratchpad_pj_per_byte
         + accumulated * chip.accumulator_pj_per_byte
         + dram * chip.dram_pj_per_byte
         + cycles * chip.static_pj_per_cycle
     )
-    value = cycles
     if objective == ENERGY:
         value = energy
     elif objective == ENERGY_DELAY:
         value = energy * cycles
-    elif objective == TRAFFIC:
-        value = dram
-    scores = heads.groups * work.scores
     return Outcome(value, busy, dram, energy, cycles, array, softmax, scores, scratched, accumulated)
 
 
@@ -264,64 +287,79 @@ def _before(one: Outcome, other: Outcome) -> bool:
 
 
 @inlined
-def _count_pairs(heads: Heads, low: Any, end: Any, rows: float, keys: float) -> Pairs:
-    """Count the pairs of tiles in which any query sees any key; `low` and `end` are empty where all see all.
-
-    A query tile spans positions, and what these see is one range of keys, since `low` and `end` never
-    decrease.
-    """
-    query_tiles, key_tiles = int(np.ceil(heads.rows / rows)), int(np.ceil(heads.keys / keys))
-    if end.size == 0:
-        return Pairs(
-            float((query_tiles - 1) * (key_tiles - 1)), float(query_tiles - 1), float(key_tiles - 1), 1.0
-        )  # fmt: skip
-    group, whole, tile = int(heads.heads), int(rows), int(keys)
-    whole_whole, whole_last, last_whole, last_last = 0, 0, 0, 0
-    for index in range(query_tiles):
-        first = index * whole
-        final = min(first + whole, int(heads.rows)) - 1
-        begin = low[first // group] // tile
-        stop = (end[final // group] + tile - 1) // tile
-        touches_last = 1 if stop == key_tiles else 0
-        if index < query_tiles - 1:
-            whole_whole += stop - begin - touches_last
-            whole_last += touches_last
-        else:
-            last_whole += stop - begin - touches_last
-            last_last += touches_last
-    return Pairs(float(whole_whole), float(whole_last), float(last_whole), float(last_last))
-
-
-@compiled
-def tile_sizes(length: int, rows: int, columns: int) -> Any:
-    """Return the tile sizes of the map space, descending.
-
-    For each number of tiles: the smallest tile that makes so few, and that rounded up to whole rows and to
-    whole columns of the array.
-    """
-    found = np.empty(3 * (2 * int(np.sqrt(length)) + 2), np.int64)
-    used = 0
-    tile = length
-    while tile > 0:
-        least = (length + (length + tile - 1) // tile - 1) // ((length + tile - 1) // tile)
-        for size in (least, (least + rows - 1) // rows * rows, (least + columns - 1) // columns * columns):
-            found[used] = min(size, length)
-            used += 1
-        tile = least - 1
-    return np.unique(found[:used])[::-1].copy()
+def _keys_read(tiling: Tiling, pairs: Pairs) -> float:
+    """Return the keys of all pairs of a group."""
+    whole = pairs.whole_whole + pairs.last_whole
+    return tiling.keys * whole + tiling.last_keys * (pairs.whole_last + pairs.last_last)
 
 
 @inlined
-def _keys_seen(heads: Heads, low: Any, end: Any, rows: float) -> tuple[float, float]:
+def _tiles_ending_beyond(heads: Heads, seen: Seen, rows: float, key: float) -> float:
+    """Return how many of the query tiles before the last one see a key that is not before `key`."""
+    position = seen.end_beyond[int(key)]
+    if position == seen.end.size:
+        return 0.0
+    tiles = np.ceil(heads.rows / rows) - 1
+    return max(0.0, tiles - np.floor(position * heads.heads / rows))
+
+
+@inlined
+def _tiles_beginning_at(heads: Heads, seen: Seen, rows: float, key: float) -> float:
+    """Return how many of the query tiles before the last one see no key before `key`."""
+    position = seen.low_at[int(key)]
+    if position == seen.end.size:
+        return 0.0
+    return max(0.0, np.ceil(heads.rows / rows) - 1 - np.ceil(position * heads.heads / rows))
+
+
+@inlined
+def _count_pairs(heads: Heads, seen: Seen, rows: float, keys: float) -> Pairs:
+    """Count the pairs of tiles in which any query sees any key; `seen` is empty where all see all.
+
+    A query tile spans positions, and what these see is one range of keys, since ranges never move back. The
+    key tiles from the first key to the end are added up over the query tiles, or the query tiles that reach
+    beyond each key tile's first key over the key tiles: the same number, whichever is shorter to add.
+    """
+    query_tiles, key_tiles = np.ceil(heads.rows / rows), np.ceil(heads.keys / keys)
+    if seen.end.size == 0:
+        return Pairs((query_tiles - 1) * (key_tiles - 1), query_tiles - 1, key_tiles - 1, 1.0)
+    touched = 0.0
+    if query_tiles <= key_tiles:
+        for index in range(int(query_tiles) - 1):
+            begin, end = _keys_seen_by(heads, seen, rows, index)
+            touched += np.ceil(end / keys) - np.floor(begin / keys)
+    else:
+        for index in range(int(key_tiles)):
+            touched += _tiles_ending_beyond(heads, seen, rows, index * keys)
+            if index > 0:
+                touched -= _tiles_beginning_at(heads, seen, rows, index * keys)
+    touching_last = _tiles_ending_beyond(heads, seen, rows, (key_tiles - 1) * keys)
+    begin, end = _keys_seen_by(heads, seen, rows, int(query_tiles) - 1)
+    last = np.ceil(end / keys) - np.floor(begin / keys)
+    last_touches_last = 1.0 if np.ceil(end / keys) == key_tiles else 0.0
+    return Pairs(touched - touching_last, touching_last, last - last_touches_last, last_touches_last)
+
+
+@inlined
+def _keys_seen_by(heads: Heads, seen: Seen, rows: float, index: int) -> tuple[float, float]:
+    """Return the first key and the end of those that a query tile sees."""
+    first = index * rows
+    final = min(first + rows, heads.rows) - 1
+    return float(seen.low[int(first / heads.heads)]), float(seen.end[int(final / heads.heads)])
+
+
+@compiled
+def _all_keys_seen(heads: Heads, seen: Seen, rows: float) -> tuple[float, float]:
     """Return the keys that whole query tiles see, added up, and those that the last one sees."""
     query_tiles = int(np.ceil(heads.rows / rows))
-    if end.size == 0:
+    if seen.end.size == 0:
         return float(query_tiles - 1) * heads.keys, heads.keys
-    group, whole = int(heads.heads), int(rows)
-    seen = 0
+    added = 0.0
     for index in range(query_tiles - 1):
-        seen += end[((index + 1) * whole - 1) // group] - low[index * whole // group]
-    return float(seen), float(end[end.size - 1] - low[(query_tiles - 1) * whole // group])
+        begin, end = _keys_seen_by(heads, seen, rows, index)
+        added += end - begin
+    begin, end = _keys_seen_by(heads, seen, rows, query_tiles - 1)
+    return added, end - begin
 
 
 @inlined
@@ -350,92 +388,115 @@ def _least_array_cycles(heads: Heads, chip: Chip, rows: float) -> float:
 
 
 @inlined
-def _least_objective(
-    heads: Heads, chip: Chip, objective: int, tiling: Tiling, seen: float, last_seen: float
-) -> float:
-    """Return a lower bound on the objective over all key tiles, a thousandth below for its own rounding."""
-    array = heads.groups * seen * _least_array_cycles(heads, chip, tiling.rows)
-    array += heads.groups * last_seen * _least_array_cycles(heads, chip, tiling.last_rows)
-    scores = heads.groups * (seen * tiling.rows + last_seen * tiling.last_rows)
+def _may_be_before(
+    heads: Heads, chip: Chip, objective: int, tiling: Tiling, whole: float, last: float, best: Outcome
+) -> bool:
+    """Return whether these query tiles may be before the best with some key tile.
+
+    `whole` and `last` are the keys that whole query tiles see, added up, and those that the last one sees.
+    Lower bounds decide, each a thousandth below for its own rounding, traffic excepted: it is whole.
+    """
+    read = min(whole + last, heads.keys) if tiling.kept else whole + last
+    dram = _dram_bytes(heads, read)
+    if objective == TRAFFIC and dram != best.objective:
+        return dram < best.objective
+    array = heads.groups * whole * _least_array_cycles(heads, chip, tiling.rows)
+    array += heads.groups * last * _least_array_cycles(heads, chip, tiling.last_rows)
+    scores = heads.groups * (whole * tiling.rows + last * tiling.last_rows)
     softmax = scores * heads.score_cycles + heads.groups * heads.rows * heads.row_cycles
-    dram = _dram_bytes(heads, heads.keys if tiling.kept else seen + last_seen)
-    memory = dram / chip.dram_bytes_per_cycle
     busy = max(array, softmax) if heads.hidden else array + softmax
+    if objective == TRAFFIC:
+        return 0.999 * busy <= best.busy_cycles
+    memory = dram / chip.dram_bytes_per_cycle
     cycles = max(busy, memory) if chip.double_buffered else busy + memory
     if objective == LATENCY:
-        return 0.999 * cycles
-    if objective == TRAFFIC:
-        return 0.999 * dram
+        return 0.999 * cycles <= best.objective
     energy = (
         scores * (heads.width + heads.value_width) * chip.mac_pj
         + dram * (chip.scratchpad_pj_per_byte + chip.dram_pj_per_byte)
         + cycles * chip.static_pj_per_cycle
     )
-    return 0.999 * (energy if objective == ENERGY else energy * cycles)
+    return 0.999 * (energy if objective == ENERGY else energy * cycles) <= best.objective
 
 
 @compiled
-def _known(
-    heads: Heads, chip: Chip, objective: int, low: Any, end: Any, row_tiles: Any, key_tiles: Any, chosen: Any
-) -> Outcome:
-    """Return the outcome of the tiles nearest below `chosen`, which become it; infinite where they do not
-    fit."""
-    i, j = 0, 0
-    while row_tiles[i] > chosen[0]:
-        i += 1
-    while key_tiles[j] > chosen[1]:
-        j += 1
-    rows, keys, kept = float(row_tiles[i]), float(key_tiles[j]), chosen[2]
-    chosen[0], chosen[1] = rows, keys
-    if not _fits(heads, chip, rows, keys, kept):
-        chosen[:] = 0
-        return Outcome(np.inf, np.inf, np.inf, np.inf, np.inf, 0.0, 0.0, 0.0, 0.0, 0.0)
-    last_rows = heads.rows - (np.ceil(heads.rows / rows) - 1) * rows
-    last_keys = heads.keys - (np.ceil(heads.keys / keys) - 1) * keys
-    tiling = Tiling(rows, last_rows, keys, last_keys, kept)
-    return _outcome(heads, chip, objective, tiling, _count_pairs(heads, low, end, rows, keys))
+def _promising(
+    heads: Heads, chip: Chip, objective: int, rows: float, keys: Any, seen: Seen, whole: float, best: Outcome
+) -> Any:
+    """Return those key tiles that may be before the best with these query tiles.
+
+    It bounds the pairs, which are longer to count: query tiles that see `whole` keys meet no fewer whole key
+    tiles than hold these keys, and one each.
+    """
+    query_tiles = np.ceil(heads.rows / rows)
+    begin, end = _keys_seen_by(heads, seen, rows, int(query_tiles) - 1)
+    found = np.empty(keys.size)
+    used = 0
+    for tile in keys:
+        last = heads.keys - (np.ceil(heads.keys / tile) - 1) * tile
+        reaching = _tiles_ending_beyond(heads, seen, rows, heads.keys - last)
+        fewest = max(np.ceil((whole - reaching * last) / tile), query_tiles - 1 - reaching)
+        last_row = np.ceil(end / tile) - np.floor(begin / tile)
+        last_last = 1.0 if end > heads.keys - last else 0.0
+        pairs = Pairs(fewest, reaching, last_row - last_last, last_last)
+        kept = 0.0
+        if _keys_read(Tiling(rows, 0.0, tile, last, 0.0), pairs) >= heads.keys:
+            kept = 1.0
+        tiling = Tiling(rows, heads.rows - (query_tiles - 1) * rows, tile, last, kept)
+        if _before(_outcome(heads, chip, objective, tiling, pairs, best), best):
+            found[used] = tile
+            used += 1
+    return found[:used]
+
+
+@inlined
+def _first_within(sizes: Any, limit: float) -> int:
+    """Return the first of the descending sizes that is at most `limit`, which the last one is."""
+    index = 0
+    while sizes[index] > limit:
+        index += 1
+    return index
 
 
 @compiled
 def search_attention(
-    heads: Heads, chip: Chip, objective: int, low: Any, end: Any, row_tiles: Any, key_tiles: Any, chosen: Any
+    heads: Heads, chip: Chip, objective: int, seen: Seen, row_tiles: Any, key_tiles: Any, chosen: Any
 ) -> Outcome:
     """Return the best outcome over all tiles, and leave its rows, keys and whether keys stay in `chosen`.
 
-    `low` and `end` are int64 [positions], the range of keys that each query position sees, or empty. The
-    tiles in `chosen`, or the next smaller ones, are tried first (none if they are 0).
+    The tiles in `chosen`, or the next smaller ones, are tried first (none if they are 0).
     """
     best = Outcome(np.inf, np.inf, np.inf, np.inf, np.inf, 0.0, 0.0, 0.0, 0.0, 0.0)
+    known_row, known_key = -1, 0
     if chosen[0] > 0:
-        best = _known(heads, chip, objective, low, end, row_tiles, key_tiles, chosen)
-    for row_tile in row_tiles:
-        rows = float(row_tile)
+        known_row, known_key = _first_within(row_tiles, chosen[0]), _first_within(key_tiles, chosen[1])
+    chosen[:] = 0
+    for step in range(0 if known_row < 0 else -1, row_tiles.size):
+        rows = row_tiles[known_row if step < 0 else step]
         last_rows = heads.rows - (np.ceil(heads.rows / rows) - 1) * rows
-        seen, last_seen = _keys_seen(heads, low, end, rows)
-        kept_objective, read_objective = np.inf, np.inf
-        if _fits(heads, chip, rows, 1.0, 1.0):
-            tiling = Tiling(rows, last_rows, 1.0, 1.0, 1.0)
-            kept_objective = _least_objective(heads, chip, objective, tiling, seen, last_seen)
-        if _fits(heads, chip, rows, 1.0, 0.0):
-            tiling = Tiling(rows, last_rows, 1.0, 1.0, 0.0)
-            read_objective = _least_objective(heads, chip, objective, tiling, seen, last_seen)
-        for key_tile in key_tiles:
-            if min(kept_objective, read_objective) > best.objective:
-                break
-            keys = float(key_tile)
+        if not _fits(heads, chip, rows, 1.0, 0.0):
+            continue
+        keepable = 1.0 if _fits(heads, chip, rows, 1.0, 1.0) else 0.0
+        any_keys = Tiling(rows, last_rows, 1.0, 1.0, keepable)
+        whole, last = _all_keys_seen(heads, seen, rows)
+        if not _may_be_before(heads, chip, objective, any_keys, whole, last, best):
+            continue
+        tried = key_tiles[known_key : known_key + 1] if step < 0 else key_tiles
+        if seen.end.size > 0 and best.objective < np.inf:
+            tried = _promising(heads, chip, objective, rows, tried, seen, whole, best)
+        for keys in tried:
             if not _fits(heads, chip, rows, keys, 0.0):
                 continue
             last_keys = heads.keys - (np.ceil(heads.keys / keys) - 1) * keys
-            pairs = _count_pairs(heads, low, end, rows, keys)
-            for kept in (1.0, 0.0):
-                least = kept_objective if kept else read_objective
-                if least > best.objective or not _fits(heads, chip, rows, keys, kept):
-                    continue
-                tiling = Tiling(rows, last_rows, keys, last_keys, kept)
-                outcome = _outcome(heads, chip, objective, tiling, pairs)
-                if _before(outcome, best):
-                    best = outcome
-                    chosen[0], chosen[1], chosen[2] = rows, keys, kept
+            pairs = _count_pairs(heads, seen, rows, keys)
+            tiling = Tiling(rows, last_rows, keys, last_keys, 0.0)
+            # Keeping keys costs nothing but space, unless some are seen by no query.
+            if _keys_read(tiling, pairs) >= heads.keys and _fits(heads, chip, rows, keys, 1.0):
+                tiling = Tiling(rows, last_rows, keys, last_keys, 1.0)
+            outcome = _outcome(heads, chip, objective, tiling, pairs, best)
+            if _before(outcome, best):
+                best = outcome
+                chosen[0], chosen[1], chosen[2] = rows, keys, tiling.kept
     return best
 
 
@@ -452,7 +513,11 @@ def search_all_attention(
     chips: Any,
     softmax: Any,
     ranges: Any,
+    positions: Any,
     begins: Any,
+    sizes: Any,
+    size_begins: Any,
+    tables: Any,
     objective: int,
     outcomes: Any,
     tilings: Any,
@@ -464,8 +529,12 @@ def search_all_attention(
     problems : float64 [problems, 16], the fields of `Heads` up to `beside_dram_bytes`.
     chips : float64 [arrays, problems, 15], rows as in `Chip`.
     softmax : float64 [arrays, problems, 4], the remaining fields of `Heads`.
-    ranges, begins : int64 [2, positions], the ranges of all problems side by side; problem p has those from
-        begins[p] to begins[p + 1], none where every query sees every key.
+    ranges : int64 [2, positions], `low` and `end` of `Seen`, all problems' side by side, none of a problem
+        where every query sees every key.
+    positions : int64 [2, keys], `low_at` and `end_beyond` likewise.
+    begins : int64 [2, problems + 1], where each problem's `ranges` and `positions` begin.
+    sizes, size_begins : as `attention_tiles.size_tables` returns them.
+    tables : int64 [arrays, problems, 2], the tables of rows and keys.
     outcomes : float64 [arrays, problems, 10], out: rows as in `Outcome`, infinite where nothing fits.
     tilings : float64 [arrays, problems, 3], out: rows and keys of a tile, and whether keys stay.
     """
@@ -478,10 +547,15 @@ def search_all_attention(
                 h[15], rest[0], rest[1], rest[2], rest[3],
             )  # fmt: skip
             chip = _chip(chips[d, p])
-            row_tiles = tile_sizes(int(heads.rows), int(chip.rows), int(chip.columns))
-            key_tiles = tile_sizes(int(heads.keys), int(chip.rows), int(chip.columns))
-            low, end = ranges[0, begins[p] : begins[p + 1]], ranges[1, begins[p] : begins[p + 1]]
-            best = search_attention(heads, chip, objective, low, end, row_tiles, key_tiles, chosen[p])
+            r, k = begins[0, p : p + 2], begins[1, p : p + 2]
+            seen = Seen(
+                ranges[0, r[0] : r[1]], ranges[1, r[0] : r[1]],
+                positions[0, k[0] : k[1]], positions[1, k[0] : k[1]],
+            )  # fmt: skip
+            at_rows, at_keys = tables[d, p, 0], tables[d, p, 1]
+            row_tiles = sizes[size_begins[at_rows] : size_begins[at_rows + 1]]
+            key_tiles = sizes[size_begins[at_keys] : size_begins[at_keys + 1]]
+            best = search_attention(heads, chip, objective, seen, row_tiles, key_tiles, chosen[p])
             tilings[d, p] = chosen[p]
             result = outcomes[d, p]
             result[0], result[1], result[2], result[3] = (

@@ -16,7 +16,7 @@ from siliform.simulator.mapping.attention import (
     unfused_attention,
 )
 from siliform.simulator.mapping.attention_population import best_attentions
-from siliform.simulator.mapping.attention_search import tile_sizes
+from siliform.simulator.mapping.attention_tiles import size_tables
 from siliform.simulator.mapping.gemm import DATAFLOWS, OBJECTIVES, OVERLAPS, ArrayResources, NoMapping
 from siliform.simulator.mapping.population import ArrayPopulation
 
@@ -189,6 +189,22 @@ def random_case(rng, largest):
         float(rng.choice([0.0, 0.25, 2.0])), float(rng.choice([0.0, 1.5])), 0.5, hidden=bool(rng.integers(2))
     )
     return problem, resources, softmax, OBJECTIVES[rng.integers(4)]
+
+
+def tile_sizes(length, rows, columns):
+    """The map space, as defined: for every number of tiles the most even ones, and those rounded up."""
+    even = {-(-length // count) for count in range(1, length + 1)}
+    rounded = {min(length, -(-tile // side) * side) for tile in even for side in (rows, columns)}
+    return sorted(even | rounded, reverse=True)
+
+
+def test_the_tiles_tried_are_those_of_the_map_space():
+    rng = np.random.default_rng(11)
+    lengths, rows, columns = (rng.integers(1, most, 300) for most in (300, 70, 70))
+    sizes, begins = size_tables(lengths, rows, columns)
+    for index in range(300):
+        found = sizes[begins[index] : begins[index + 1]]
+        assert found.tolist() == tile_sizes(*(int(v[index]) for v in (lengths, rows, columns)))
 
 
 def tilings(problem, resources):
