@@ -42,7 +42,7 @@ def tile_tables(lengths: Any, sides: Any, kinds: Any) -> Any:
 
     Returns
     -------
-    float64 [entries, 8], all whole numbers; tiles descend in a table. The columns are the tile, the count,
+    float64 [at least entries, 8], whole numbers; tiles descend in a table. The columns are the tile, count,
     the visits (folds of a FOLDED dimension, else the count), busy and last_busy (0 on a FOLDED one), and the
     least visits, busy and last_busy of this entry and all after it. Then int64 [tables + 1], the beginnings.
     """
@@ -60,58 +60,72 @@ def tile_tables(lengths: Any, sides: Any, kinds: Any) -> Any:
             group = used
             while tile <= most:
                 if used == entries.shape[0]:
-                    grown = np.empty((2 * used, 8))
-                    grown[:used] = entries
-                    entries = grown
-                _describe(entries[used], length, side, kind, tile, count)
+                    entries = _grown(entries)
+                _describe(entries, used, length, side, kind, tile, count)
                 used += 1
                 tile = _next_tile(length, side, kind, tile, count)
-            for low in range(group, group + (used - group) // 2):
-                high = used - 1 - (low - group)
-                for column in range(5):
-                    swapped = entries[low, column]
-                    entries[low, column] = entries[high, column]
-                    entries[high, column] = swapped
+            _turn(entries, group, used)
             tile = least - 1
         begins[index + 1] = used
-        _fill_least(entries[begins[index] : used])
-    return entries[:used].copy(), begins
+        _fill_least(entries, begins[index], used)
+    return entries, begins
 
 
 @compiled
 def tile_table(length: int, side: int, kind: int, tile: int) -> Any:
     """Return the table of one dimension with this tile as its only entry."""
     entries = np.empty((1, 8))
-    _describe(entries[0], length, side, kind, tile, (length + tile - 1) // tile)
-    _fill_least(entries)
+    _describe(entries, 0, length, side, kind, tile, (length + tile - 1) // tile)
+    _fill_least(entries, 0, 1)
     return entries
 
 
 @compiled
-def _fill_least(table: Any) -> None:
-    for row in range(table.shape[0] - 1, -1, -1):
-        for column in range(VISITS, LAST_BUSY + 1):
-            value = table[row, column]
-            if row < table.shape[0] - 1:
-                value = min(value, table[row + 1, column + 3])
-            table[row, column + 3] = value
+def _grown(entries: Any) -> Any:
+    """Return twice the room. Written out, like `_turn`: slices take seconds to compile."""
+    grown = np.empty((2 * entries.shape[0], 8))
+    for row in range(entries.shape[0]):
+        for column in range(8):
+            grown[row, column] = entries[row, column]
+    return grown
 
 
 @compiled
-def _describe(entry: Any, length: int, side: int, kind: int, tile: int, count: int) -> None:
+def _turn(entries: Any, begin: int, end: int) -> None:
+    """Turn rows round: they were found with their tiles ascending."""
+    for low in range(begin, begin + (end - begin) // 2):
+        high = end - 1 - (low - begin)
+        for column in range(LAST_BUSY + 1):
+            swapped = entries[low, column]
+            entries[low, column] = entries[high, column]
+            entries[high, column] = swapped
+
+
+@compiled
+def _fill_least(entries: Any, begin: int, end: int) -> None:
+    for row in range(end - 1, begin - 1, -1):
+        for column in range(VISITS, LAST_BUSY + 1):
+            value = entries[row, column]
+            if row < end - 1:
+                value = min(value, entries[row + 1, column + 3])
+            entries[row, column + 3] = value
+
+
+@compiled
+def _describe(entries: Any, row: int, length: int, side: int, kind: int, tile: int, count: int) -> None:
     last = length - (count - 1) * tile
-    entry[TILE] = tile
-    entry[COUNT] = count
-    entry[VISITS] = count
-    entry[BUSY] = length
-    entry[LAST_BUSY] = length
+    visits, busy, last_busy = count, length, length
     if kind == FOLDED:
-        entry[VISITS] = (count - 1) * ((tile + side - 1) // side) + (last + side - 1) // side
-        entry[BUSY] = 0
-        entry[LAST_BUSY] = 0
+        visits = (count - 1) * ((tile + side - 1) // side) + (last + side - 1) // side
+        busy, last_busy = 0, 0
     elif kind == OVERLAPPED:
-        entry[BUSY] = (count - 1) * max(tile, side) + max(last, side)
-        entry[LAST_BUSY] = (count - 1) * max(tile, side) + last
+        busy = (count - 1) * max(tile, side) + max(last, side)
+        last_busy = (count - 1) * max(tile, side) + last
+    entries[row, TILE] = tile
+    entries[row, COUNT] = count
+    entries[row, VISITS] = visits
+    entries[row, BUSY] = busy
+    entries[row, LAST_BUSY] = last_busy
 
 
 @compiled

@@ -332,3 +332,25 @@ def test_tiles_shorter_than_the_array_fill_it_no_sooner():
         found = best_mapping(GemmProblem(512, 512, 512), array(dataflow, "bound", scratchpad_bytes=1 << 21))
         assert found.dram_bytes == 3 * 512 * 512
         assert found.fill_bytes == 3 * 32 * 32
+
+
+def test_warming_up_leaves_nothing_to_compile():
+    """Every kernel that the doors of the mapper reach is compiled, for the only types it is called with."""
+    code = (
+        "from siliform.simulator.mapping.warm import warm\n"
+        "assert warm() > 0\n"
+        "from siliform.graph_ir.ops.attention import Pattern\n"
+        "from siliform.simulator.mapping.attention import AttentionProblem, SoftmaxCost, best_attention\n"
+        "from siliform.simulator.mapping.gemm import ArrayResources, GemmProblem, best_mapping\n"
+        "chip = ArrayResources(8, 4, 'output-stationary', 'none', 4096, 4, accumulator_bytes=512)\n"
+        "best_mapping(GemmProblem(9, 8, 7, a_bits=4.25, full_rows=True), chip, 'edp')\n"
+        "full = AttentionProblem(Pattern('full', 0, 0, 1.0, 8, 8), 2, 4, 4, q_bits=4)\n"
+        "best_attention(full, chip, SoftmaxCost(1, hidden=False), 'traffic')\n"
+        "from siliform.simulator.mapping import attention_search, attention_tiles, search, tiles\n"
+        "kernels = [search.search_all, attention_search.search_all_attention, tiles.tile_tables,\n"
+        "           tiles.tile_table, attention_tiles.size_tables]\n"
+        "print(*(len(kernel.signatures) for kernel in kernels))\n"
+    )
+    root = Path(__file__).parents[3]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=False)
+    assert done.stdout == "1 1 1 1 1\n", done.stderr
