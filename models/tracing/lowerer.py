@@ -33,6 +33,14 @@ from siliform.models.tracing.symbols import Symbols
 Rule = Callable[..., Any]
 
 
+#: Operators that compute in the narrow format inside ``torch.autocast``.
+#: Source: PyTorch documentation, "Automatic Mixed Precision", CPU and CUDA op reference.
+AUTOCAST = frozenset(
+    "linear matmul mm bmm addmm baddbmm addbmm einsum tensordot scaled_dot_product_attention conv1d conv2d "
+    "conv3d conv_transpose1d conv_transpose2d conv_transpose3d".split()
+)
+
+
 @dataclass(frozen=True)
 class Complex:
     """A complex tensor as two real values of the graph."""
@@ -75,6 +83,7 @@ class Lowerer:
         self._place = ("", "")
         self._serial = 0
         self._symbols = Symbols()
+        self._autocast: torch.dtype | None = None
         self._seen: dict[tuple[int, int, int], Seen] = {}
         self._literals: dict[str, Literal] = {}
 
@@ -209,6 +218,8 @@ class Lowerer:
                 self._symbols.learn(node.meta.get("val"), known)
                 return known
             args, kwargs = _real_parts(args), _real_parts(kwargs)
+            if self._autocast is not None and str(target).split(".")[1] in AUTOCAST:
+                args, kwargs = self._narrowed(args), self._narrowed(kwargs)
             rule = self.rule_for(str(target))
             if target._schema.returns and _from_data(args, kwargs):
                 raise self._data_dependent()
@@ -232,7 +243,13 @@ class Lowerer:
             return args[0][args[1]]
         if name in ("wrap_with_set_grad_enabled", "wrap_with_autocast", "wrap", "tag_activation_checkpoint"):
             start = next(i for i, a in enumerate(args) if isinstance(a, GraphModule))
-            return self.run(args[start], args[start + 1 :])
+            before = self._autocast
+            if name == "wrap_with_autocast":
+                self._autocast = args[1] if args[2] else None  # (device, dtype, enabled, cache, region, ...)
+            try:
+                return self.run(args[start], args[start + 1 :])
+            finally:
+                self._autocast = before
         if _from_data(args, kwargs) and all(isinstance(a, (bool, int, float, FromData)) for a in args):
             return FromData()
         if all(isinstance(a, (bool, int, float)) for a in args) and not isinstance(node.target, str):
@@ -242,6 +259,15 @@ class Lowerer:
             "choose the branch before tracing (a Python bool instead of a tensor condition), or write the "
             "step as an op of its own: an OpSpec, called through siliform.kernels.bridge.torch_op",
         )
+
+    def _narrowed(self, argument: Any) -> Any:
+        """The argument in the format of the autocast region around it, where it is a wider float."""
+        if isinstance(argument, (list, tuple)):
+            return type(argument)(self._narrowed(a) for a in argument)
+        if isinstance(argument, dict):
+            return {k: self._narrowed(v) for k, v in argument.items()}
+        wide = isinstance(argument, Value) and argument.type.format.name in ("fp32", "fp64")
+        return self.cast(argument, self._autocast) if wide and self._autocast else argument
 
     def _data_dependent(self) -> UserError:
         return self.refusal(

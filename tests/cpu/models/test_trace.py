@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
 from siliform.graph_ir.interpret import interpret
@@ -194,6 +195,29 @@ def test_narrow_formats_are_kept():
     assert {str(v.type.format) for n in graph.nodes for v in n.outputs} == {"bf16"}
     (found,) = interpret(graph, x.float().numpy())
     np.testing.assert_allclose(found, module(x).float().detach().numpy(), atol=0.02)
+
+
+class Regions(nn.Module):
+    """Three regions that torch.export wraps: autocast, gradients on, a checkpoint."""
+
+    def __init__(self):
+        super().__init__()
+        self.project = nn.Linear(8, 8)
+
+    def forward(self, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = self.project(x)
+        with torch.enable_grad():
+            y = y.float() + 1
+        return checkpoint(lambda t: t * 2, y, use_reentrant=False)
+
+
+def test_regions_are_looked_into():
+    module, x = Regions(), torch.randn(3, 8)
+    graph = trace(module, (x,))
+    assert str(next(n for n in graph.nodes if n.op.name == "linear").output.type.format) == "bf16"
+    (found,) = interpret(graph, x.numpy())
+    np.testing.assert_allclose(found, module(x).detach().numpy(), atol=0.02)
 
 
 class Step(nn.Module):
