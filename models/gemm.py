@@ -8,6 +8,7 @@ from siliform.graph_ir.graph import Builder, Graph
 from siliform.graph_ir.ops.binary import cast
 from siliform.graph_ir.ops.linear import linear
 from siliform.graph_ir.types import TensorType
+from siliform.models.request import LARGEST
 
 
 def gemm_graph(name: str) -> Graph:
@@ -22,6 +23,8 @@ def gemm_graph(name: str) -> Graph:
     m, n, k = map(int, parts[:3])
     if min(m, n, k) < 1:
         raise _malformed(name, f"the size {min(m, n, k)}, which is less than 1")
+    if max(m, n, k) > LARGEST:
+        raise _malformed(name, f"the size {max(m, n, k)}, which is more than {LARGEST}")
     element = format_named(parts[3] if len(parts) == 4 else "fp32")
     builder = Builder(name)
     x = builder.input("x", TensorType((m, k), element))

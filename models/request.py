@@ -10,6 +10,9 @@ from siliform.graph_ir.errors import UserError, nearest
 Phase = Literal["prefill", "decode"]
 PHASES = ("prefill", "decode")
 
+#: The largest size that may be asked for: what 32 bits index; "assumption" that no model has a longer axis.
+LARGEST = 2**31 - 1
+
 
 @dataclass(frozen=True)
 class Request:
@@ -52,6 +55,13 @@ class Request:
                     found=f"{size} is less than 1",
                     where=option,
                     next_step="give a whole number of 1 or more",
+                )
+            if size is not None and size > LARGEST:
+                raise UserError(
+                    asked=f"{what} of {size}",
+                    found=f"{size} is more than {LARGEST}",
+                    where=option,
+                    next_step=f"give a whole number of {LARGEST} or less",
                 )
         if self.phase == "decode" and self.sequence is not None:
             raise UserError(

@@ -188,5 +188,5 @@ def _read(path: Path) -> Policy:
         return parse_policy(tomllib.loads(path.read_text()), str(path))
     except OSError as error:
         raise _wrong(str(path), str(error.strerror), "give the path of a policy in TOML") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise _wrong(str(path), str(error), "correct the TOML at that line") from error

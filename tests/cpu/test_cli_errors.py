@@ -87,6 +87,13 @@ CASES: dict[str, tuple[tuple[str, ...], str, str, str, str]] = {
         "--model",
         "gemm:M,N,K",
     ),
+    "gemm-huge": (
+        ("estimate", "--model", f"gemm:{2**31},2,3", *ON_EDGE),
+        f"the product 'gemm:{2**31},2,3'",
+        f"the size {2**31}, which is more than {2**31 - 1}",
+        "--model",
+        "gemm:M,N,K",
+    ),
     "gemm-format": (
         ("estimate", "--model", "gemm:1,2,3,int9", *ON_EDGE),
         "the number format 'int9'",
@@ -206,6 +213,13 @@ CASES: dict[str, tuple[tuple[str, ...], str, str, str, str]] = {
         "-2 is less than 1",
         "--batch",
         "give a whole number of 1 or more",
+    ),
+    "batch-huge": (
+        ("estimate", "--model", "bert-tiny", "--batch", str(10**20), *ON_EDGE),
+        f"a batch of {10**20}",
+        f"{10**20} is more than {2**31 - 1}",
+        "--batch",
+        f"give a whole number of {2**31 - 1} or less",
     ),
     "image-zero": (
         ("estimate", "--model", "vit-base", "--image", "0", *ON_EDGE),
@@ -365,6 +379,13 @@ CASES: dict[str, tuple[tuple[str, ...], str, str, str, str]] = {
         "none.toml",
         "give the path of a policy in TOML",
     ),
+    "bits-no-text": (
+        (*EDGE, "--bits", "noise.toml"),
+        "a quantisation policy",
+        "'utf-8' codec can't decode",
+        "noise.toml",
+        "correct the TOML",
+    ),
     "bits-bad-policy": (
         (*EDGE, "--bits", "policy.toml"),
         "a quantisation policy",
@@ -438,6 +459,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
+    (tmp_path / "noise.toml").write_bytes(b"\xff\xfe")
     good = (ROOT / "arch/designs/edge-32x32.toml").read_text()
     assert "\nrows = 32" in good
     (tmp_path / "negative.toml").write_text(good.replace("\nrows = 32", "\nrows = -1"))
