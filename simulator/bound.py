@@ -6,7 +6,8 @@ states are read once, outputs and appended rows written once, nothing else touch
 multiply-accumulates are skipped.
 
 Each node's `cycles` is its share of the binding resource, so that the parts sum to the total;
-its bottleneck is the resource that it itself demands most.
+its bottleneck is the resource that it itself demands most, and its utilisation is that of the node
+run alone at its own speed of light, because beside others it may take no time of the binding one.
 """
 
 from __future__ import annotations
@@ -51,9 +52,14 @@ def bound_report(graph: Graph, accelerator: Accelerator, bits: str, formats: Ori
 
 
 def _compulsory_bytes(items: tuple[Item, ...], works: list[Work]) -> dict[str, int]:
-    """Bytes that must cross the chip's edge, charged to the first node that touches them."""
+    """Bytes that must cross the chip's edge, charged to the first node that touches them.
+
+    A value read by several nodes crosses once, as much of it as the one that reads most: of a table
+    tied to an output layer the embedding reads a few rows, and the output layer is charged the rest.
+    """
     outside: dict[str, int] = {}
-    touched: set[str] = set()
+    crossed_bits: dict[str, Fraction] = {}
+    made: set[str] = set()
     for item, work in zip(items, works, strict=True):
         total = Fraction(0)
         for operand, bits in zip(item.reads, work.read_bits, strict=True):
@@ -61,12 +67,13 @@ def _compulsory_bytes(items: tuple[Item, ...], works: list[Work]) -> dict[str, i
             if operand is None or operand.threshold_bytes is not None or appended:
                 continue
             key = operand.value.name if operand.shared else operand.home
-            if key not in touched:
-                touched.add(key)
-                total += bits
+            if key not in made:
+                before = crossed_bits.get(key, Fraction(0))
+                crossed_bits[key] = max(before, bits)
+                total += crossed_bits[key] - before
         for operand, bits in zip(item.writes, work.write_bits, strict=True):
             if operand.threshold_bytes is None:
-                touched.add(operand.home) if operand.home == operand.value.name else None
+                made.add(operand.home) if operand.home == operand.value.name else None
                 total += bits
         outside[item.node.name] = ceil(total / 8)
     return outside
@@ -106,6 +113,7 @@ def _part(
     macs = node.macs
     formats = [p.formats for p in work_of(item).products]
     peak = peak_macs_per_cycle(accelerator, formats[0]) if formats else 0.0
+    alone = max(cycles, ceil(compute), ceil(demand[DRAM]))
     return Part(
         name=node.name,
         module=node.module,
@@ -122,7 +130,7 @@ def _part(
         scratchpad_bytes=None,
         energy_j=None,
         energy_by_cause_j=None,
-        utilization=macs / (peak * cycles) if peak and cycles else 0.0,
+        utilization=macs / (peak * alone) if peak and alone else 0.0,
         bottleneck="memory" if demand[DRAM] > compute else "compute",
         macs_per_dram_byte=macs / dram if dram else None,
     )
