@@ -64,7 +64,7 @@ class Cost:
 def elapsed_cycles(compute: Count, memory: Count, fill: Count, launch: Count, overlapped: Any) -> Count:
     """Time of a block whose transfers overlap with compute, or do not.
 
-    Overlapped, the first tile must come in and the last go out uncovered (`fill`):
+    Overlapped, what is needed first must come in and what is ready last go out uncovered (`fill`):
     ``max(compute + fill, memory)``; otherwise ``compute + memory``. Launches come before.
     """
     return launch + where(overlapped, maximum(compute + fill, memory), compute + memory)

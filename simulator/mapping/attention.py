@@ -17,6 +17,9 @@ Where a pattern lets queries see ranges of keys, pairs of tiles in which no quer
 exactly. A pair that is seen in part is computed whole. Patterns that only a mask tells ("declared") are
 computed whole.
 
+The fill, which nothing can hide with a double-buffered scratchpad, is as in `gemm` one block of the array: so
+many queries and outputs as it has rows, so many keys and values as it has columns, whatever the tiles.
+
 Both products of a pair follow the array's law; the softmax takes given cycles per score, per row, and per
 row and further key tile. It runs beside the array (all but one tile's, which has no product to run beside)
 or between the products.

@@ -419,11 +419,22 @@ def _may_be_before(
     return 0.999 * (energy if objective == ENERGY else energy * cycles) <= best.objective
 
 
+@inlined
+def _tiling(heads: Heads, chip: Chip, rows: float, keys: float, pairs: Pairs) -> Tiling:
+    """Return the tiling with these tiles. Keeping keys costs but space, unless some are seen by no query."""
+    last_rows = heads.rows - (np.ceil(heads.rows / rows) - 1) * rows
+    last_keys = heads.keys - (np.ceil(heads.keys / keys) - 1) * keys
+    read = Tiling(rows, last_rows, keys, last_keys, 0.0)
+    if _keys_read(read, pairs) >= heads.keys and _fits(heads, chip, rows, keys, 1.0):
+        return Tiling(rows, last_rows, keys, last_keys, 1.0)
+    return read
+
+
 @compiled
 def _promising(
     heads: Heads, chip: Chip, objective: int, rows: float, keys: Any, seen: Seen, whole: float, best: Outcome
 ) -> Any:
-    """Return those key tiles that may be before the best with these query tiles.
+    """Return those key tiles that fit, and may be before the best, with these query tiles.
 
     It bounds the pairs, which are longer to count: query tiles that see `whole` keys meet no fewer whole key
     tiles than hold these keys, and one each.
@@ -433,66 +444,44 @@ def _promising(
     found = np.empty(keys.size)
     used = 0
     for tile in keys:
+        if not _fits(heads, chip, rows, tile, 0.0):
+            continue
         last = heads.keys - (np.ceil(heads.keys / tile) - 1) * tile
         reaching = _tiles_ending_beyond(heads, seen, rows, heads.keys - last)
         fewest = max(np.ceil((whole - reaching * last) / tile), query_tiles - 1 - reaching)
         last_row = np.ceil(end / tile) - np.floor(begin / tile)
         last_last = 1.0 if end > heads.keys - last else 0.0
         pairs = Pairs(fewest, reaching, last_row - last_last, last_last)
-        kept = 0.0
-        if _keys_read(Tiling(rows, 0.0, tile, last, 0.0), pairs) >= heads.keys:
-            kept = 1.0
-        tiling = Tiling(rows, heads.rows - (query_tiles - 1) * rows, tile, last, kept)
+        tiling = _tiling(heads, chip, rows, tile, pairs)
         if _before(_outcome(heads, chip, objective, tiling, pairs, best), best):
             found[used] = tile
             used += 1
     return found[:used]
 
 
-@inlined
-def _first_within(sizes: Any, limit: float) -> int:
-    """Return the first of the descending sizes that is at most `limit`, which the last one is."""
-    index = 0
-    while sizes[index] > limit:
-        index += 1
-    return index
-
-
 @compiled
 def search_attention(
     heads: Heads, chip: Chip, objective: int, seen: Seen, row_tiles: Any, key_tiles: Any, chosen: Any
 ) -> Outcome:
-    """Return the best outcome over all tiles, and leave its rows, keys and whether keys stay in `chosen`.
-
-    The tiles in `chosen`, or the next smaller ones, are tried first (none if they are 0).
-    """
+    """Return the best outcome over all tiles, and leave its rows, keys and whether keys stay in `chosen`."""
     best = Outcome(np.inf, np.inf, np.inf, np.inf, np.inf, 0.0, 0.0, 0.0, 0.0, 0.0)
-    known_row, known_key = -1, 0
-    if chosen[0] > 0:
-        known_row, known_key = _first_within(row_tiles, chosen[0]), _first_within(key_tiles, chosen[1])
-    chosen[:] = 0
-    for step in range(0 if known_row < 0 else -1, row_tiles.size):
-        rows = row_tiles[known_row if step < 0 else step]
+    for rows in row_tiles:
         last_rows = heads.rows - (np.ceil(heads.rows / rows) - 1) * rows
         if not _fits(heads, chip, rows, 1.0, 0.0):
             continue
         keepable = 1.0 if _fits(heads, chip, rows, 1.0, 1.0) else 0.0
-        any_keys = Tiling(rows, last_rows, 1.0, 1.0, keepable)
         whole, last = _all_keys_seen(heads, seen, rows)
+        any_keys = Tiling(rows, last_rows, 1.0, 1.0, keepable)
         if not _may_be_before(heads, chip, objective, any_keys, whole, last, best):
             continue
-        tried = key_tiles[known_key : known_key + 1] if step < 0 else key_tiles
-        if seen.end.size > 0 and best.objective < np.inf:
-            tried = _promising(heads, chip, objective, rows, tried, seen, whole, best)
+        tried = key_tiles
+        if seen.end.size > 0:
+            tried = _promising(heads, chip, objective, rows, key_tiles, seen, whole, best)
         for keys in tried:
             if not _fits(heads, chip, rows, keys, 0.0):
                 continue
-            last_keys = heads.keys - (np.ceil(heads.keys / keys) - 1) * keys
             pairs = _count_pairs(heads, seen, rows, keys)
-            tiling = Tiling(rows, last_rows, keys, last_keys, 0.0)
-            # Keeping keys costs nothing but space, unless some are seen by no query.
-            if _keys_read(tiling, pairs) >= heads.keys and _fits(heads, chip, rows, keys, 1.0):
-                tiling = Tiling(rows, last_rows, keys, last_keys, 1.0)
+            tiling = _tiling(heads, chip, rows, keys, pairs)
             outcome = _outcome(heads, chip, objective, tiling, pairs, best)
             if _before(outcome, best):
                 best = outcome
@@ -536,9 +525,9 @@ def search_all_attention(
     sizes, size_begins : as `attention_tiles.size_tables` returns them.
     tables : int64 [arrays, problems, 2], the tables of rows and keys.
     outcomes : float64 [arrays, problems, 10], out: rows as in `Outcome`, infinite where nothing fits.
-    tilings : float64 [arrays, problems, 3], out: rows and keys of a tile, and whether keys stay.
+    tilings : float64 [arrays, problems, 3], out: rows and keys of a tile, and whether keys stay; left alone
+        where nothing fits.
     """
-    chosen = np.zeros((problems.shape[0], 3))
     for d in range(chips.shape[0]):
         for p in range(problems.shape[0]):
             h, rest = problems[p], softmax[d, p]
@@ -555,8 +544,7 @@ def search_all_attention(
             at_rows, at_keys = tables[d, p, 0], tables[d, p, 1]
             row_tiles = sizes[size_begins[at_rows] : size_begins[at_rows + 1]]
             key_tiles = sizes[size_begins[at_keys] : size_begins[at_keys + 1]]
-            best = search_attention(heads, chip, objective, seen, row_tiles, key_tiles, chosen[p])
-            tilings[d, p] = chosen[p]
+            best = search_attention(heads, chip, objective, seen, row_tiles, key_tiles, tilings[d, p])
             result = outcomes[d, p]
             result[0], result[1], result[2], result[3] = (
                 best.objective, best.busy_cycles, best.dram_bytes, best.energy_pj,

@@ -108,8 +108,6 @@ def best_mappings(
 ) -> PopulationCosts:
     """Return the cost of the best mapping of each product on each array; the same numbers as
     `gemm.best_mapping`.
-
-    Arrays that resemble their predecessor are mapped faster.
     """
     costs = search_population(problems, arrays, objective).costs
     return PopulationCosts(costs[..., 4], costs[..., 1], costs[..., 2], costs[..., 3])

@@ -289,14 +289,10 @@ def _first_fitting_n(product: Product, array: Array, table: Any, m: float) -> in
 
 
 @compiled
-def search(
-    product: Product, array: Array, objective: int, ms: Any, ns: Any, ks: Any, best: Cost, rows: Any
-) -> Cost:
-    """Return the least cost over the tables `ms`, `ns`, `ks`, and leave the rows that attain it in `rows`.
-
-    `best` is the cost of a mapping known already (infinite if none is): it is returned, and `rows` left
-    alone, when nothing is before it.
-    """
+def search(product: Product, array: Array, objective: int, ms: Any, ns: Any, ks: Any, rows: Any) -> Cost:
+    """Return the least cost over the tables `ms`, `ns`, `ks`, infinite where nothing fits, and leave the rows
+    that attain it in `rows`: of equal costs those of the largest tiles along m, then n, then k."""
+    best = Cost(np.inf, np.inf, np.inf, np.inf, np.inf)
     any_n, any_k = _least(ns, 0, 1.0), _least(ks, 0, 1.0)
     fill = _fill_cycles(product, array)
     whole_rows = product.whole_rows != 0
@@ -330,28 +326,6 @@ def search(
                         best = cost
                         rows[0], rows[1], rows[2] = i, j, l
     return best
-
-
-@compiled
-def _known(
-    product: Product, array: Array, objective: int, ms: Any, ns: Any, ks: Any, tiles: Any, rows: Any
-) -> Cost:
-    """Return the cost of the mapping nearest below `tiles`, its rows in `rows`; infinite where it does not
-    fit."""
-    never = Cost(np.inf, np.inf, np.inf, np.inf, np.inf)
-    if tiles[0] == 0:
-        return never
-    i = _first_within(ms, tiles[0])
-    j = 0 if product.whole_rows else _first_within(ns, tiles[1])
-    longest = _longest_k(product, array, ms[i, 0], ns[j, 0])
-    if longest < 1:
-        return never
-    l = _first_within(ks, min(tiles[2], longest))  # noqa: E741 - the third index
-    if not _fits(product, array, ms[i, 0], ns[j, 0], ks[l, 0]):
-        return never
-    rows[0], rows[1], rows[2] = i, j, l
-    fill = _fill_cycles(product, array)
-    return _cost(product, array, objective, fill, _entry(ms, i), _entry(ns, j), _entry(ks, l))
 
 
 @inlined
@@ -390,11 +364,9 @@ def search_all(
     tables : int64 [arrays, products, 3], the tables of m, n and k.
     costs : float64 [arrays, products, 5], out: rows as in `Cost`, infinite where nothing fits.
     tiles : float64 [arrays, products, 4], out: tiles along m, n and k, and the innermost loop. Among
-        mappings of equal cost the first array gets the largest tiles; later arrays start from their
-        predecessor's tiles and may get others.
+        mappings of equal cost, the largest.
     """
     rows = np.zeros(3, np.int64)
-    before = np.zeros((products.shape[0], 3))
     for d in range(arrays.shape[0]):
         for p in range(products.shape[0]):
             product = _product(products[p])
@@ -402,11 +374,9 @@ def search_all(
             ms = entries[begins[tables[d, p, 0]] : begins[tables[d, p, 0] + 1]]
             ns = entries[begins[tables[d, p, 1]] : begins[tables[d, p, 1] + 1]]
             ks = entries[begins[tables[d, p, 2]] : begins[tables[d, p, 2] + 1]]
-            known = _known(product, array, objective, ms, ns, ks, before[p], rows)
-            best = search(product, array, objective, ms, ns, ks, known, rows)
+            best = search(product, array, objective, ms, ns, ks, rows)
             if best.cycles == np.inf:
                 continue
-            before[p, 0], before[p, 1], before[p, 2] = ms[rows[0], 0], ns[rows[1], 0], ks[rows[2], 0]
             cost, tile = costs[d, p], tiles[d, p]
             cost[0], cost[1], cost[2] = best.objective, best.compute_cycles, best.dram_bytes
             cost[3], cost[4] = best.energy_pj, best.cycles

@@ -3,7 +3,7 @@
 A dimension of `length` is cut into tiles of `tile`, the last one possibly shorter. What a tile size does to
 the cost of a product reaches it through few numbers, and cost never decreases in any of them:
 
-- the tile itself (buffer space, bytes to fill the pipeline);
+- the tile itself (buffer space);
 - `count` = ceil(length / tile), the tiles;
 - on a dimension that is folded over a side of the array, `folds` = sum over tiles of ceil(tile / side);
 - on the dimension streamed through an array that loads its next fold meanwhile, `busy` = sum over tiles of
