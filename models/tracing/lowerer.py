@@ -36,8 +36,24 @@ Rule = Callable[..., Any]
 #: Operators that compute in the narrow format inside ``torch.autocast``.
 #: Source: PyTorch documentation, "Automatic Mixed Precision", CPU and CUDA op reference.
 AUTOCAST = frozenset(
-    "linear matmul mm bmm addmm baddbmm addbmm einsum tensordot scaled_dot_product_attention conv1d conv2d "
-    "conv3d conv_transpose1d conv_transpose2d conv_transpose3d".split()
+    [
+        "linear",
+        "matmul",
+        "mm",
+        "bmm",
+        "addmm",
+        "baddbmm",
+        "addbmm",
+        "einsum",
+        "tensordot",
+        "scaled_dot_product_attention",
+        "conv1d",
+        "conv2d",
+        "conv3d",
+        "conv_transpose1d",
+        "conv_transpose2d",
+        "conv_transpose3d",
+    ]
 )
 
 
