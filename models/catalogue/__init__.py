@@ -31,14 +31,17 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "audio-spectrogram-transformer": "ast",
         "wav2vec2": "wav2vec2-base",
         "gpt2-small": "gpt2",
-        "dit-xl/2": "dit-xl-2",
     }
 )
 
 
 def model_named(name: str) -> ModelSpec:
-    """The built-in model of that name; UserError with the nearest names otherwise."""
-    key = ALIASES.get(name.lower(), name.lower())
+    """The built-in model of that name; UserError with the nearest names otherwise.
+
+    Capitals do not matter, and spaces, underscores and strokes stand for hyphens.
+    """
+    key = "-".join(name.lower().replace("_", " ").replace("/", " ").split())
+    key = ALIASES.get(key, key)
     if key in MODELS:
         return MODELS[key]
     raise UserError(

@@ -97,6 +97,8 @@ def test_the_published_format_is_the_modules():
 def test_names_are_found_in_other_spellings():
     assert model_named("pvtv2-b3") is MODELS["pvt-v2-b3"]
     assert model_named("BERT-base") is MODELS["bert-base"]
+    assert model_named("audio spectrogram transformer") is MODELS["ast"]
+    assert model_named("DiT-XL/2") is MODELS["dit-xl-2"]
 
 
 def test_an_unknown_name_is_told_with_the_nearest():
