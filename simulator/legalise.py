@@ -12,8 +12,10 @@ from typing import Any
 
 from siliform.arch.accelerator import Accelerator
 from siliform.arch.unit import Unit
+from siliform.graph_ir.arrays import is_scaled
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.graph import Builder, Graph, Node, Value
+from siliform.graph_ir.ops.dequantize import dequantize
 from siliform.graph_ir.space import Space
 from siliform.simulator.work import product_formats_of, scalar_format
 
@@ -144,17 +146,26 @@ def _refusals(op: str, space: Space, formats: Sequence[str], units: Sequence[Uni
 
 
 def _body(node: Node) -> Graph | None:
-    """A node as a graph of simpler nodes: the body of a fused one, or the op's expansion."""
+    """A node as simpler nodes: a fused body, the op's expansion, or a scaled product in wide floats."""
     body = node.attributes.get("body")
     if isinstance(body, Graph):
         return body
-    if node.op.expansion is None:
+    scaled = [v is not None and is_scaled(v.type.format) for v in node.inputs]
+    if node.op.expansion is None and (node.op.kind != "matmul" or not any(scaled)):
         return None
     builder = Builder(node.op.name)
     operands = [v and builder.input(f"operand{i}", v.type) for i, v in enumerate(node.inputs)]
     with builder.at(node.module, node.source):
         attributes = {k: v for k, v in node.attributes.items() if k != "numerics"}
-        results = node.op.expansion(builder, *operands, **attributes)
+        if node.op.expansion is None:
+            # Levels that no unit multiplies: the product of what they stand for, in wide floats.
+            wide = [
+                builder(dequantize, v) if v and narrow else v
+                for v, narrow in zip(operands, scaled, strict=True)
+            ]
+            results = builder(node.op, *wide, **attributes)
+        else:
+            results = node.op.expansion(builder, *operands, **attributes)
     return builder.finish(*(results if isinstance(results, tuple) else (results,)))
 
 
