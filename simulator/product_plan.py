@@ -28,7 +28,6 @@ from siliform.simulator.planner import (
     array_resources,
     buffer_bytes,
     element_bits,
-    operand_of,
     scalar_stages,
     streamed,
 )
@@ -96,7 +95,7 @@ def array_problem(
     out_bits = (written - kept) / results
     others = [bits for i, bits in enumerate(work.read_bits) if i not in (a, b) and i not in held]
     beside_bits = sum(others, Fraction(0)) / results
-    a_bits, b_bits = _operand_bits(item, work)
+    a_bits, b_bits = _operand_bits(work)
     formats = [element_bits(name) for name in product.formats]
     return GemmProblem(
         m=form.m,
@@ -117,13 +116,14 @@ def array_problem(
     )
 
 
-def _operand_bits(item: Item, work: Work) -> tuple[Fraction, Fraction]:
-    """Stored bits of one element of A and of B; 8 for one that is made inside and never moves."""
+def _operand_bits(work: Work) -> tuple[Fraction, Fraction]:
+    """Stored bits of one element of A and of B; 8 for one that is made inside and never moves.
+
+    A contraction's batch indexes both operands: weights of experts or groups are one B for each.
+    """
     form = work.products[0].contraction
     a, b = work.products[0].operands
     a_elements, b_elements = form.batch * form.m * form.k, form.batch * form.k * form.n
-    if b is not None and operand_of(item.reads[b]).shared and form.batch > 1:
-        b_elements = form.k * form.n
     a_bits = work.read_bits[a] / a_elements if a is not None else Fraction(8)
     return a_bits, work.read_bits[b] / b_elements if b is not None else Fraction(8)
 
@@ -137,7 +137,7 @@ def _product_on_array(item: Item, work: Work, resources: Resources, unit: Unit) 
     stages, beside = scalar_stages(item, work, resources.accelerator.units)
     problem = array_problem(item, work, resources, unit, beside)
     results = form.batch * form.m * form.n
-    a_bits, b_bits = _operand_bits(item, work)
+    a_bits, b_bits = _operand_bits(work)
     found = best_mapping(problem, array_resources(unit, resources, product.formats), resources.objective)
     sizes = {"m": (form.m, found.tile_m), "n": (form.n, found.tile_n), "k": (form.k, found.tile_k)}
     loops = tuple(Loop(d, *sizes[d]) for d in found.order)

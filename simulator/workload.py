@@ -37,7 +37,7 @@ class Operand:
     value : the graph value.
     home : the value that holds its bytes (itself, or what it is a view of).
     threshold_bytes : residency part at which it stays on chip; None for one that lives in DRAM.
-    shared : whether it is a parameter or constant, the same for every element of a batch.
+    shared : whether it is a parameter or constant, of which views are read apart.
     """
 
     value: Value
