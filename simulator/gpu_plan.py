@@ -61,7 +61,8 @@ def _stages(item: Item, work: Work, resources: Resources) -> tuple[tuple[Stage, 
             continue
         dense = int(cores.product_cycles(form.m, form.n, form.k, product.formats, batch=form.batch))
         # Masked tiles are skipped by a fused attention; everything else runs dense.
-        kept = Fraction(form.points, form.dense_points) if form.dense_points else Fraction(1)
+        skips = product.node.op.kind == "attention" and form.dense_points
+        kept = Fraction(form.points, form.dense_points) if skips else Fraction(1)
         tensor += ceil(dense * kept)
         stages.append(Product(cores.name, form.batch, form.m, form.n, form.k, product.formats, form.points))
     passes, spent = scalar_stages(item, work, units)

@@ -7,7 +7,7 @@ scalar work around it, whose intermediates never leave the chip's buffers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from siliform.graph_ir.graph import Graph, Node, Value
@@ -133,6 +133,10 @@ class _Flattening:
             if exact and first is not None and value.type.elements:
                 touched = min(first.reads[place].elements(first.extents), value.type.elements)
                 bits = bits * touched / value.type.elements
+            elif place == 1 and node.op.name == "grouped_matmul":
+                # Experts that no row was routed to are not fetched.
+                touched = sum(space.reads[1].elements(space.extents) for space in node.spaces)
+                bits = bits * touched / value.type.elements
             held = self.item.reads[index]
             whole = Fraction(held.value.type.bits) if held is not None else bits
             self.read_bits[index] = min(max(self.read_bits[index], bits), whole)
@@ -152,6 +156,9 @@ class _Flattening:
             else:
                 pair = node.inputs[:2]
             formats = product_formats_of(node, first=not self.products)
+            if node.op.name == "grouped_matmul" and self.products and self.products[-1].node is node:
+                self.products[-1] = _together(self.products[-1], contraction)
+                return
             self.products.append(
                 ProductWork(contraction, formats, (self._outer(pair[0]), self._outer(pair[1])), node)
             )
@@ -194,6 +201,17 @@ class _Flattening:
         self.row_bytes = max(self.row_bytes, -(-x.bits // (8 * rows)))
         full = [s for s in spaces if s.points >= x.elements]
         self.row_passes = max(self.row_passes, len(full))
+
+
+def _together(product: ProductWork, more: Contraction) -> ProductWork:
+    """Experts with one row more and one row less as one product: each has the rows of the fullest.
+
+    The array is thus charged the fullest expert's rows for every expert; `points` stays exact.
+    """
+    form = product.contraction
+    points = form.points + more.points
+    whole = Contraction(form.batch + more.batch, max(form.m, more.m), form.n, form.k, points)
+    return replace(product, contraction=whole)
 
 
 def _kept_points(space: Space) -> int:
