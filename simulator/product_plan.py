@@ -36,7 +36,16 @@ from siliform.simulator.workload import Item
 
 
 def plan_product(item: Item, work: Work, resources: Resources) -> Plan:
-    """The best plan of a product for the objective; the first of equals."""
+    """The best plan of a product for the objective; the first of equals.
+
+    Raises
+    ------
+    ValueError : the item has several products that are no attention: one plan would lose the others.
+    """
+    if len(work.products) != 1:
+        raise ValueError(
+            f"{item.node.name} ({item.node.op.name}) asks {len(work.products)} products of one plan"
+        )
     product = work.products[0]
     plans: list[Plan] = []
     refused: UserError | None = None

@@ -55,3 +55,17 @@ def test_rows_that_do_not_divide_among_experts_are_all_computed(design: str) -> 
         sf.estimate(experts(rows), chip, bits="traced").parts[0].compute_cycles for rows in (8, 10, 16)
     )
     assert eight <= ten <= sixteen
+
+
+def test_an_item_of_several_products_is_never_planned_as_one() -> None:
+    from dataclasses import replace
+
+    from siliform.simulator.product_plan import plan_product
+    from siliform.simulator.work import work_of
+    from siliform.simulator.workload import workload
+
+    item = workload(experts()).items[0]
+    work = work_of(item)
+    twice = replace(work, products=(work.products[0], work.products[0]))
+    with pytest.raises(ValueError, match="asks 2 products of one plan"):
+        plan_product(item, twice, None)  # type: ignore[arg-type]
