@@ -24,7 +24,7 @@ class NodeRow:
     delay: float
 
 
-def _rows(name: str) -> list[dict[str, str]]:
+def rows_of(name: str) -> list[dict[str, str]]:
     """The rows of a table; lines that begin with # are its header comment."""
     with (HERE / name).open(newline="") as file:
         return list(csv.DictReader(line for line in file if not line.startswith("#")))
@@ -33,7 +33,7 @@ def _rows(name: str) -> list[dict[str, str]]:
 @cache
 def energies_pj() -> Mapping[tuple[str, str], Sourced]:
     """Energy of (operation, format) at 45 nm."""
-    rows = _rows("energy_45nm.csv")
+    rows = rows_of("energy_45nm.csv")
     return MappingProxyType(
         {(r["operation"], r["format"]): Sourced(float(r["pj"]), "pJ", r["source"]) for r in rows}
     )
@@ -42,7 +42,7 @@ def energies_pj() -> Mapping[tuple[str, str], Sourced]:
 @cache
 def areas_um2() -> Mapping[tuple[str, str], Sourced]:
     """Area of (operation, format) at 45 nm."""
-    rows = _rows("area_45nm.csv")
+    rows = rows_of("area_45nm.csv")
     return MappingProxyType(
         {(r["operation"], r["format"]): Sourced(float(r["um2"]), "um2", r["source"]) for r in rows}
     )
@@ -51,7 +51,7 @@ def areas_um2() -> Mapping[tuple[str, str], Sourced]:
 @cache
 def dram_pj_per_bit() -> Mapping[str, Sourced]:
     """Energy per bit by kind of DRAM."""
-    rows = _rows("dram.csv")
+    rows = rows_of("dram.csv")
     return MappingProxyType({r["kind"]: Sourced(float(r["pj_per_bit"]), "pJ/bit", r["source"]) for r in rows})
 
 
@@ -59,7 +59,7 @@ def dram_pj_per_bit() -> Mapping[str, Sourced]:
 def scaling_rows() -> Mapping[int, NodeRow]:
     """Nodes with factors of their own, by nanometres."""
     found = {}
-    for row in _rows("scaling.csv"):
+    for row in rows_of("scaling.csv"):
         v = float(row["vdd"])
         energy = float(row["e2"]) * v**2 + float(row["e1"]) * v + float(row["e0"])
         delay = float(row["d3"]) * v**3 + float(row["d2"]) * v**2 + float(row["d1"]) * v + float(row["d0"])
@@ -70,7 +70,7 @@ def scaling_rows() -> Mapping[int, NodeRow]:
 @cache
 def sram_points() -> Mapping[str, tuple[tuple[int, float], ...]]:
     """Columns of CACTI's table as (capacity in bytes, value), capacities ascending."""
-    rows = _rows("sram_45nm.csv")
+    rows = rows_of("sram_45nm.csv")
     columns = ("read_pj", "write_pj", "leakage_mw", "gate_leakage_mw", "area_mm2", "access_ns")
     return MappingProxyType(
         {name: tuple((int(r["capacity_bytes"]), float(r[name])) for r in rows) for name in columns}
