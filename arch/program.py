@@ -16,8 +16,9 @@ Written form: `Program.to_json` gives one JSON object::
 
     {"format": "siliform-program", "version": 1, "design": ..., "graph": ..., "blocks": [
        {"name", "op", "module", "source", "loops": [{"dim", "extent", "tile"}],
-        "accesses": [{"value", "direction", "memory", "dims", "bits", "spill_bits"}],
-        "stages": [{"unit", "kind", ...}], "after": [block names], "beside", "buffers"}]}
+        "accesses": [{"value", "direction", "memory", "dims", "bits", "spill_bits", "maker"}],
+        "stages": [{"unit", "kind", ...}], "after": [block names], "beside", "buffers",
+        "launches", "compute_cycles", "launch_cycles"}]}
 
 `bits` is stored bits per point of the access's dims as "numerator/denominator": a convolution
 reads less than one input element per point of its unfolded matrix.
@@ -35,7 +36,7 @@ from typing import Any, Literal
 
 Direction = Literal["read", "write"]
 FORMAT = "siliform-program"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class Access:
     bits : stored bits per point of `dims`.
     spill_bits : for a result: bits per point of a partial sum that leaves and comes back while a
         reduction loop outside is unfinished; 0 where that cannot happen.
+    maker : for a read: the block that last wrote the value; empty for what was there before the program ran.
     """
 
     value: str
@@ -83,6 +85,7 @@ class Access:
     dims: tuple[str, ...]
     bits: Fraction
     spill_bits: int = 0
+    maker: str = ""
 
     def passes(self, loops: tuple[Loop, ...]) -> int:
         """How often the whole operand crosses: the counts of foreign loops outside its innermost own loop."""
@@ -155,6 +158,8 @@ class Block:
     beside : whether the stages overlap tile by tile (the slowest counts) or follow one another.
     buffers : tiles held of each operand: 2 when transfers overlap with compute, else 1.
     launches : kernels started by a host, where the unit needs that.
+    compute_cycles : what the stages take by the laws of their units, operands at hand.
+    launch_cycles : what the host takes to start it, before anything else.
     """
 
     name: str
@@ -168,6 +173,8 @@ class Block:
     beside: bool = True
     buffers: int = 1
     launches: int = 0
+    compute_cycles: int = 0
+    launch_cycles: int = 0
 
     @property
     def tiles(self) -> int:

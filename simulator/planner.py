@@ -81,7 +81,12 @@ class Plan:
         """The Block of one of the items that share this plan."""
         accesses = [
             Access(
-                operand_of(item.reads[i]).value.name, "read", _memory(i in self.resident_reads), dims, bits
+                operand_of(item.reads[i]).value.name,
+                "read",
+                _memory(i in self.resident_reads),
+                dims,
+                bits,
+                maker=item.makers[i],
             )
             for i, dims, bits in self.reads
         ]
@@ -101,6 +106,8 @@ class Plan:
             item.after,
             buffers=self.buffers,
             launches=self.launches,
+            compute_cycles=self.cost.compute_cycles,
+            launch_cycles=self.cost.launch_cycles,
         )
 
 

@@ -50,14 +50,20 @@ class Operand:
 class Item:
     """One node that costs something, with its operands placed.
 
-    `key` is equal for items that differ in names only: they are mapped once.
+    `key` is equal for items that differ in names only: they are mapped once. `makers` names, for each
+    read, the node that last wrote the bytes; it is empty for what was there before. `after` lists them.
     """
 
     node: Node
     reads: tuple[Operand | None, ...]
     writes: tuple[Operand, ...]
-    after: tuple[str, ...]
+    makers: tuple[str, ...]
     key: str
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """The nodes that must be done before."""
+        return tuple(dict.fromkeys(maker for maker in self.makers if maker))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +102,7 @@ def workload(graph: Graph) -> Workload:
     costed = [n for n in graph.nodes if n.op.movement != "view"]
     thresholds, steps = _residency(graph, costed, homes)
     shared = {v.name for v in (*graph.parameters, *graph.constants)}
-    makers = {v.name: n.name for n in costed for v in n.outputs}
+    writer: dict[str, str] = {}  # by home: an append writes to the cache that later nodes read
 
     def operand(value: Value | None) -> Operand | None:
         if value is None:
@@ -108,8 +114,9 @@ def workload(graph: Graph) -> Workload:
     for node in costed:
         reads = tuple(operand(v) for v in node.inputs)
         writes = tuple(o for o in map(operand, node.outputs) if o is not None)
-        after = tuple(dict.fromkeys(makers[r.home] for r in reads if r and r.home in makers))
-        items.append(Item(node, reads, writes, after, _key(node, reads, writes)))
+        makers = tuple(writer.get(r.home, "") if r else "" for r in reads)
+        items.append(Item(node, reads, writes, makers, _key(node, reads, writes)))
+        writer.update({w.home: node.name for w in writes})
     return Workload(graph, tuple(items), steps)
 
 

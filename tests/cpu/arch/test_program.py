@@ -79,8 +79,8 @@ def test_the_written_form_round_trips(block: Block) -> None:
 
 
 def test_another_version_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected siliform-program version 1, found siliform-program 2"):
-        Program.from_json('{"format": "siliform-program", "version": 2}')
+    with pytest.raises(ValueError, match="expected siliform-program version 2, found siliform-program 1"):
+        Program.from_json('{"format": "siliform-program", "version": 1}')
 
 
 def test_an_order_that_breaks_dependences_is_refused() -> None:

@@ -54,6 +54,17 @@ def test_a_view_is_an_alias_that_keeps_its_source_alive() -> None:
     assert items[0].writes[0].threshold_bytes == 3 * 64  # alive beside both others
 
 
+def test_who_reads_a_cache_waits_for_the_append_to_it() -> None:
+    b = Builder("cached")
+    cache = b.state("cache", tensor("fp32", 8, 4))
+    new = b(OPS["relu"], b.input("x", tensor("fp32", 1, 4)))
+    grown = b(OPS["append"], cache, new, axis=0)
+    items = workload(b.finish(b(OPS["relu"], grown))).items
+    assert [i.node.op.name for i in items] == ["relu", "append", "relu"]
+    assert items[1].makers == ("", items[0].node.name)  # nobody wrote the cache before
+    assert items[2].makers == (items[1].node.name,)
+
+
 def test_layers_of_the_same_shape_share_a_key(make_block: Callable[..., Graph]) -> None:
     found = workload(chain(8, 8, 8, 8, 8))
     keys = [i.key for i in found.items]
