@@ -50,9 +50,12 @@ def areas_um2() -> Mapping[tuple[str, str], Sourced]:
 
 @cache
 def dram_pj_per_bit() -> Mapping[str, Sourced]:
-    """Energy per bit by kind of DRAM."""
-    rows = rows_of("dram.csv")
-    return MappingProxyType({r["kind"]: Sourced(float(r["pj_per_bit"]), "pJ/bit", r["source"]) for r in rows})
+    """Energy per bit by kind of DRAM; the source says by how much it may be wrong."""
+    found = {}
+    for row in rows_of("dram.csv"):
+        source = f"{row['source']}; uncertainty {row['uncertainty_percent']} %"
+        found[row["kind"]] = Sourced(float(row["pj_per_bit"]), "pJ/bit", source)
+    return MappingProxyType(found)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from siliform.arch.memory import DRAM_KINDS
 from siliform.arch.sourced import Sourced, total, unknown
 from siliform.arch.tech.tables import HERE, dram_pj_per_bit, scaling_rows, sram_points
 from siliform.arch.technology import NODES_NM, Technology
@@ -139,11 +141,30 @@ def test_the_synthesised_cell_is_within_twice_the_sum_of_its_operators() -> None
 
 def test_dram_without_a_source_is_unknown_and_says_why() -> None:
     assert value(T45.dram_energy_pj_per_byte("LPDDR4")) == 64.0
-    figure = T45.dram_energy_pj_per_byte("HBM3e")
+    figure = T45.dram_energy_pj_per_byte("GDDR7")
     assert figure.value is None
-    assert figure.source == "no source for the energy of HBM3e"
+    assert figure.source == "no source for the energy of GDDR7"
     assert not figure.known
-    assert all(row.source for row in dram_pj_per_bit().values())
+
+
+def test_every_kind_of_dram_has_an_energy_that_says_how_sure_it_is() -> None:
+    assert set(dram_pj_per_bit()) == set(DRAM_KINDS)
+    for row in dram_pj_per_bit().values():
+        assert re.search(r"; uncertainty [1-9]\d %$", row.source)
+
+
+def test_the_energy_of_ddr4_follows_from_currents() -> None:
+    # Micron's rule for data sheets: burst current over rate, a row's charge over its bits, refresh's share.
+    volts, rate_bits = 1.2, 8 * 3.2e9  # one x8 device at 3200 Mb/s a pin
+    burst = 0.168 * volts / rate_bits
+    row_seconds, open_seconds = 46.25e-9, 32.5e-9  # tRC, tRAS
+    standby = (0.052 * open_seconds + 0.037 * (row_seconds - open_seconds)) / row_seconds
+    row = ((0.057 - standby) * volts + 0.003 * 2.5) * row_seconds / 8192  # VPP = 2.5 V; a row of 1 KiB
+    refresh = (0.250 - 0.037) * volts * 350 / 7800 / rate_bits
+    lines = 0.5 * volts**2 / (34 + 48) / 3.2e9 * 10 / 8  # half zeros; 8 data and 2 strobe lines
+    parts_pj = [1e12 * part for part in (burst, row, refresh, lines)]
+    assert parts_pj == pytest.approx([7.88, 0.11, 0.45, 3.43], abs=0.01)
+    assert sum(parts_pj) == pytest.approx(value(dram_pj_per_bit()["DDR4"]), abs=0.05)
 
 
 def test_sums_keep_sources_and_unknowns() -> None:
