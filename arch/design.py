@@ -51,11 +51,12 @@ def load_design(name_or_path: str | Path, overrides: Mapping[str, Any] | None = 
     if path.suffix != ".toml":
         path = DESIGNS / f"{name_or_path}.toml"
         if str(name_or_path) not in design_names():
+            known = nearest(str(name_or_path), design_names(), all_of="`siliform designs` prints all")
             raise UserError(
                 asked=f"the design {str(name_or_path)!r}",
                 found="no design of that name, and no path that ends in .toml",
                 where="arch/designs",
-                next_step=f"use one of the nearest: {nearest(str(name_or_path), design_names())}",
+                next_step=f"use one of the nearest: {known}",
             )
     try:
         text = path.read_text()

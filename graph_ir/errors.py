@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class UserError(Exception):
     """A mistake in what was asked, told in four parts.
@@ -27,10 +29,24 @@ class UserError(Exception):
         return f"asked: {self.asked}\nfound: {self.found}\nwhere: {self.where}\nnext:  {self.next_step}"
 
 
-def nearest(name: str, known: object, limit: int = 3) -> str:
-    """Return the known names closest to `name`, for the last part of an error."""
+#: So many names are told when none is close to what was asked.
+MOST_NAMES = 8
+
+
+def nearest(name: str, known: Iterable[object], limit: int = 3, *, all_of: str = "") -> str:
+    """Return the known names closest to `name`, for the last part of an error.
+
+    Where none is close: the first of them, how many more there are, and `all_of`, where all are listed
+    (such as "`siliform models` prints all"). Capitals do not matter.
+    """
     import difflib
 
-    names = sorted(str(k) for k in known)  # type: ignore[attr-defined]
-    close = difflib.get_close_matches(name, names, n=limit, cutoff=0.4)
-    return ", ".join(close) if close else ", ".join(names)
+    names = sorted(map(str, known)) if isinstance(known, set | frozenset) else list(map(str, known))
+    spelt = {n.lower(): n for n in reversed(names)}
+    close = difflib.get_close_matches(name.lower(), sorted(spelt), n=limit, cutoff=0.4)
+    if close:
+        return ", ".join(spelt[found] for found in close)
+    if len(names) <= MOST_NAMES:
+        return ", ".join(names)
+    rest = f" and {len(names) - MOST_NAMES} more"
+    return ", ".join(names[:MOST_NAMES]) + rest + (f" ({all_of})" if all_of else "")

@@ -2,11 +2,12 @@
 
 from siliform.graph_ir.formats.accumulate import Accumulator, Range, accumulator
 from siliform.graph_ir.formats.base import Format, Quantised
-from siliform.graph_ir.formats.catalogue import FORMATS, format_named
+from siliform.graph_ir.formats.catalogue import ALIASES, FORMATS, format_named
 from siliform.graph_ir.formats.packing import pack, unpack
 from siliform.graph_ir.formats.scaled import Scaled, dequantise, quantise
 
 __all__ = [
+    "ALIASES",
     "FORMATS",
     "Accumulator",
     "Format",

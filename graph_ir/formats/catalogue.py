@@ -46,16 +46,33 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
     }
 )
 
+#: The block-scaled formats of the OCP Microscaling Formats (MX) Specification 1.0 (2023), table 1, by its
+#: names for them. Its two of 6 bits have no element format here. MXINT8 counts in 64ths there, in ones here:
+#: scales differ by that power of two, values do not. Where it leaves the choice of fp8, it is E4M3.
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {
+        "mxfp8": "fp8_e4m3@block32:e8m0",
+        "mxfp8_e4m3": "fp8_e4m3@block32:e8m0",
+        "mxfp8_e5m2": "fp8_e5m2@block32:e8m0",
+        "mxfp4": "fp4_e2m1@block32:e8m0",
+        "mxfp4_e2m1": "fp4_e2m1@block32:e8m0",
+        "mxint8": "int8@block32:e8m0",
+    }
+)
+
 
 @cache
 def format_named(name: str) -> Format:
-    """The format of that name, scaled ones included; UserError with the nearest names otherwise."""
+    """The format of that name, scaled, in `ALIASES` or plain; UserError with the nearest names otherwise."""
     if name in FORMATS:
         return FORMATS[name]
+    if name.lower() in ALIASES:
+        return format_named(ALIASES[name.lower()])
     element, at, rest = name.partition("@")
     where, _, scale = rest.partition(":")
     if not at:
-        raise _unknown(name, "no format of that name", f"use one of the nearest: {nearest(name, FORMATS)}")
+        known = nearest(name, [*FORMATS, *ALIASES], all_of="siliform.graph_ir.formats.FORMATS holds all")
+        raise _unknown(name, "no format of that name", f"use one of the nearest: {known}")
     try:
         return scaled(format_named(element), where, format_named(scale or "fp32"))
     except ValueError as error:

@@ -218,6 +218,6 @@ def op_named(name: str) -> OpSpec:
             asked=f"the op {name!r}",
             found="no op of that name",
             where="graph_ir/ops",
-            next_step=f"use one of the nearest: {nearest(name, OPS)}",
+            next_step=f"use one of the nearest: {nearest(name, OPS, all_of='docs/ops.md lists all')}",
         )
     return OPS[name]

@@ -34,7 +34,7 @@ from types import MappingProxyType
 from typing import Any
 
 from siliform.graph_ir.errors import UserError, nearest
-from siliform.graph_ir.formats import FORMATS, Format, Scaled, format_named
+from siliform.graph_ir.formats import ALIASES, FORMATS, Format, Scaled, format_named
 from siliform.graph_ir.graph import Node
 
 _SPLIT = re.compile(r"w(\d+)a(\d+)")
@@ -42,10 +42,6 @@ _SPLIT = re.compile(r"w(\d+)a(\d+)")
 #: Formats by the digits of ``w4a8``; 16 and 32 are floats, which are not scaled.
 _WIDTHS: Mapping[str, str] = MappingProxyType(
     {"1": "binary", "2": "ternary", "4": "int4", "8": "int8", "16": "fp16", "32": "fp32"}
-)
-
-_ALIASES: Mapping[str, str] = MappingProxyType(
-    {"mxfp4": "fp4_e2m1@block32:e8m0", "mxfp8": "fp8_e4m3@block32:e8m0"}
 )
 
 
@@ -116,10 +112,10 @@ def parse_bits(text: str) -> Policy:
     try:
         if split and all(width in _WIDTHS for width in split.groups()):
             return _of_sides(*(_WIDTHS[width] for width in split.groups()))
-        known = _ALIASES.get(text, text)
+        known = ALIASES.get(text, text)
         return _of_sides(known, known)
     except UserError as error:
-        names = [*FORMATS, *_ALIASES, *(f"w{w}a{a}" for w in _WIDTHS for a in _WIDTHS), "traced"]
+        names = [*FORMATS, *ALIASES, *(f"w{w}a{a}" for w in _WIDTHS for a in _WIDTHS), "traced"]
         raise UserError(
             asked=f"--bits {text}",
             found=error.found,

@@ -44,10 +44,11 @@ def model_named(name: str) -> ModelSpec:
     key = ALIASES.get(key, key)
     if key in MODELS:
         return MODELS[key]
+    known = nearest(name, MODELS, all_of="`siliform models` prints all")
     raise UserError(
         asked=f"the model {name!r}",
         found="no built-in model of that name",
         where="--model",
-        next_step=f"use one of the nearest: {nearest(name, MODELS)}; or hf:<path to a config.json>, "
+        next_step=f"use one of the nearest: {known}; or hf:<path to a config.json>, "
         "py:<file.py>:<callable>, gemm:M,N,K[,format], or the path of a saved .graph file",
     )
