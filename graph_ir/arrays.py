@@ -41,6 +41,18 @@ def held_dtype(format: Format) -> np.dtype:
     return np.dtype(np.float64 if is_wide else np.float32)
 
 
+def same_values(one: Any, other: Any) -> bool:
+    """Whether two arrays, as `hold` returns them, hold the same values; a NaN is the same as a NaN."""
+    if isinstance(one, Quantised) or isinstance(other, Quantised):
+        return (
+            isinstance(one, Quantised)
+            and isinstance(other, Quantised)
+            and same_values(one.levels, other.levels)
+            and same_values(one.scale, other.scale)
+        )
+    return np.array_equal(one, other, equal_nan=np.asarray(one).dtype.kind == "f")
+
+
 def hold(values: Any, format: Format) -> Any:
     """`values` as the interpreter holds them in `format`.
 

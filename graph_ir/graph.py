@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from siliform.graph_ir.arrays import hold, same_values
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Space
@@ -30,7 +31,7 @@ class Value:
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One application of an op.
+    """One application of an op. Two nodes are never equal, however alike: each is a place in its graph.
 
     Attributes
     ----------
@@ -95,6 +96,9 @@ class Node:
 @dataclass(frozen=True, eq=False)
 class Graph:
     """A dataflow graph.
+
+    Two graphs are equal where they read the same and hold the same data: a graph equals what was saved of it
+    and read again. What is `derived` from one is kept with that one and not shared with its equals.
 
     Attributes
     ----------
@@ -202,7 +206,29 @@ class Graph:
 
     def is_same_as(self, other: Graph) -> bool:
         """Whether both read the same: equal text. Data is not compared."""
-        return str(self) == str(other)
+        return self is other or self._text == other._text
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both read the same and hold the same data, as values of the formats that the text tells."""
+        if not isinstance(other, Graph):
+            return NotImplemented
+        return self is other or (self.is_same_as(other) and self._holds_data_of(other))
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    @cached_property
+    def _text(self) -> str:
+        return str(self)
+
+    def _holds_data_of(self, other: Graph) -> bool:
+        if self.data is other.data:
+            return True
+        types = {name: value.type for name, value in self.values.items() if name in self.data}
+        return self.data.keys() == other.data.keys() and all(
+            same_values(hold(self.data[name], type.format), hold(other.data[name], type.format))
+            for name, type in types.items()
+        )
 
     def __str__(self) -> str:
         from siliform.graph_ir.text import print_graph
