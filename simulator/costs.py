@@ -96,11 +96,15 @@ def joules_by_cause(
     dram_bytes: Count,
     cycles: Count,
 ) -> dict[str, Any]:
-    """Joules by cause: compute, scratchpad, dram, static; all counts and rates may be arrays."""
+    """Joules by cause: compute, scratchpad, accumulator, dram, static; all counts and rates may be arrays.
+
+    `accumulator` is the partial sums, wherever the design keeps them.
+    """
     scratchpad, accumulator, dram, static = rates
     return {
         "compute": compute_pj * PICO,
-        "scratchpad": (scratchpad_bytes * scratchpad + accumulator_bytes * accumulator) * PICO,
+        "scratchpad": scratchpad_bytes * scratchpad * PICO,
+        "accumulator": accumulator_bytes * accumulator * PICO,
         "dram": dram_bytes * dram * PICO,
         "static": static * cycles * PICO,
     }
@@ -144,7 +148,7 @@ class EnergyLaw:
         dram_bytes: int,
         cycles: int,
     ) -> dict[str, float] | None:
-        """Joules by cause: compute, scratchpad, dram, static."""
+        """Joules by cause; see `joules_by_cause`."""
         compute = self.compute_pj(products, scalars)
         rates = EnergyRates(
             self.scratchpad_pj_per_byte,

@@ -16,7 +16,7 @@ from siliform.arch.program import Loop, Product, Scalars, Stage
 from siliform.arch.units.launch import Launch
 from siliform.arch.units.tensor import TensorCores
 from siliform.simulator.costs import Cost, elapsed_cycles, transfer_cycles
-from siliform.simulator.planner import Plan, Resources, scalar_stages, scalar_unit, scratch_traffic
+from siliform.simulator.planner import Plan, Resources, dram_traffic, scalar_stages, scalar_unit
 from siliform.simulator.work import ProductWork, ScalarWork, Work
 from siliform.simulator.workload import Item
 
@@ -27,7 +27,7 @@ def plan_kernel(item: Item, work: Work, resources: Resources) -> Plan:
     loops, reads, writes = _nest(item, work, resources)
     resident_reads = frozenset(i for i, *_ in reads if resources.resident(item.reads[i]))
     resident_writes = frozenset(i for i, *_ in writes if resources.resident(item.writes[i]))
-    dram, _ = scratch_traffic(loops, reads, writes, resident_reads, resident_writes)
+    dram = dram_traffic(loops, reads, writes, resident_reads, resident_writes)
     memory = transfer_cycles(dram, resources.dram_bytes_per_cycle)
     chip = resources.accelerator
     launch = sum(u.launch_cycles(1, chip.clock_hz) for u in chip.units if isinstance(u, Launch))

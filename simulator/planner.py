@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 from typing import Any
 
 from siliform.arch.accelerator import Accelerator
@@ -211,12 +212,19 @@ class Streams:
     Attributes
     ----------
     first_share : share of the traffic that moves before the unit can start, and after it ends.
+    unit_bytes : what the unit reads from the scratchpad and writes to it, which is every operand of
+        every operation: its registers hold no more than what it works on.
     """
 
     loops: tuple[Loop, ...]
     reads: Reads
     writes: Writes
     first_share: float
+    unit_bytes: int
+
+    def dram_bytes(self, item: Item, resources: Resources) -> int:
+        """Bytes of the nest that cross to or from DRAM."""
+        return dram_traffic(self.loops, self.reads, self.writes, *self.resident(item, resources))
 
     def resident(self, item: Item, resources: Resources) -> tuple[frozenset[int], frozenset[int]]:
         """Which reads and which writes stay on chip."""
@@ -241,7 +249,9 @@ def passing(item: Item, work: Work, passes: int) -> Streams:
     writes = tuple((i, ("i",), bits / extent, 0) for i, bits in enumerate(work.write_bits) if bits)
     heaviest = max([bits for _, _, bits in reads] + [w[2] for w in writes] + [Fraction(1, 8)])
     tile = min(extent, max(1, int(STREAM_TILE_BYTES * 8 / heaviest)))
-    return Streams((Loop("i", extent, tile),), reads, writes, tile / extent)
+    # Where a row is held, DRAM moves it once, but the unit still reads it in every pass.
+    touched = sum(work.read_bits, Fraction(0)) * work.row_passes + sum(work.write_bits, Fraction(0))
+    return Streams((Loop("i", extent, tile),), reads, writes, tile / extent, ceil(touched / 8))
 
 
 def _plan_streaming(item: Item, work: Work, resources: Resources) -> Plan:
@@ -259,10 +269,10 @@ def streamed(
     """Finish a plan whose operands pass once: traffic, time and energy."""
     loops, reads, writes = streams.loops, streams.reads, streams.writes
     resident_reads, resident_writes = streams.resident(item, resources)
-    dram, on_chip = scratch_traffic(loops, reads, writes, resident_reads, resident_writes)
+    dram = dram_traffic(loops, reads, writes, resident_reads, resident_writes)
     bandwidth = resources.dram_bytes_per_cycle
     cycles = streamed_cycles(compute, dram, streams.first_share, bandwidth, resources.overlapped)
-    scratchpad = on_chip + dram
+    scratchpad = streams.unit_bytes + dram
     energy = resources.energy.by_cause(
         products=[(p.formats, p.contraction.points) for p in work.products],
         scalars=[(s.counts, s.format) for s in work.scalars],
@@ -278,24 +288,21 @@ def streamed(
     return Plan(loops, reads, writes, stages, resident_reads, resident_writes, buffers, 0, cost)
 
 
-def scratch_traffic(
+def dram_traffic(
     loops: tuple[Loop, ...],
-    reads: Sequence[tuple[int, tuple[str, ...], Fraction]],
-    writes: Sequence[tuple[int, tuple[str, ...], Fraction, int]],
+    reads: Reads,
+    writes: Writes,
     resident_reads: frozenset[int],
     resident_writes: frozenset[int],
-) -> tuple[int, int]:
-    """Bytes through DRAM, and bytes through the scratchpad's unit side, of planned accesses."""
-    dram = on_chip = 0
-    for index, dims, bits in reads:
-        size = Access("", "read", "", dims, bits).total_bytes(loops)
-        on_chip += size
-        dram += 0 if index in resident_reads else size
-    for index, dims, bits, spill in writes:
-        size = Access("", "write", "", dims, bits, spill).total_bytes(loops)
-        on_chip += size
-        dram += 0 if index in resident_writes else size
-    return dram, on_chip
+) -> int:
+    """Bytes of planned accesses that cross to or from DRAM."""
+    moved = [Access("", "read", "", dims, bits) for index, dims, bits in reads if index not in resident_reads]
+    moved += [
+        Access("", "write", "", dims, bits, spill)
+        for index, dims, bits, spill in writes
+        if index not in resident_writes
+    ]
+    return sum(access.total_bytes(loops) for access in moved)
 
 
 def element_bits(format_name: str) -> int:

@@ -16,15 +16,17 @@ from siliform.arch.law import Count, maximum, minimum
 from siliform.arch.program import Loop, Product
 from siliform.arch.unit import Unit
 from siliform.arch.units.array import SystolicArray
-from siliform.arch.units.lanes import Lanes
+from siliform.arch.units.lanes import Lanes, broadcast_reads
 from siliform.graph_ir.errors import UserError
 from siliform.simulator.costs import Cost
 from siliform.simulator.legalise import units_for
-from siliform.simulator.mapping.gemm import GemmProblem, NoMapping, best_mapping
+from siliform.simulator.mapping.gemm import GemmMapping, GemmProblem, NoMapping, best_mapping
 from siliform.simulator.planner import (
     Plan,
+    Reads,
     Resources,
     Streams,
+    Writes,
     array_resources,
     buffer_bytes,
     element_bits,
@@ -50,9 +52,11 @@ def plan_product(item: Item, work: Work, resources: Resources) -> Plan:
     plans: list[Plan] = []
     refused: UserError | None = None
     for unit in product_units(product, resources.accelerator.units):
-        planner = _product_on_array if isinstance(unit, SystolicArray) else _product_on_lanes
         try:
-            plans.append(planner(item, work, resources, unit))
+            if isinstance(unit, SystolicArray):
+                plans.append(_product_on_array(item, work, resources, unit))
+            else:
+                plans.append(_product_on_lanes(item, work, resources, unit))
         except NoMapping as error:
             refused = error
     if not plans:
@@ -137,22 +141,40 @@ def _operand_bits(work: Work) -> tuple[Fraction, Fraction]:
     return a_bits, work.read_bits[b] / b_elements if b is not None else Fraction(8)
 
 
-def _product_on_array(item: Item, work: Work, resources: Resources, unit: Unit) -> Plan:
+def _product_on_array(item: Item, work: Work, resources: Resources, unit: SystolicArray) -> Plan:
     """Tiles and order found exactly; the epilogue runs beside the array on what leaves it."""
-    assert isinstance(unit, SystolicArray)
+    product = work.products[0]
+    form = product.contraction
+    stages, beside = scalar_stages(item, work, resources.accelerator.units)
+    problem = array_problem(item, work, resources, unit, beside)
+    found = best_mapping(problem, array_resources(unit, resources, product.formats), resources.objective)
+    loops, reads, writes = _tiled(work, found, unit)
+    stage = Product(unit.name, "batch" if form.batch > 1 else 1, "m", "n", "k", product.formats, form.points)
+    return Plan(
+        loops,
+        reads,
+        writes,
+        (stage, *stages),
+        frozenset(i for i, o in enumerate(item.reads) if resources.resident(o)),
+        frozenset(i for i, o in enumerate(item.writes) if resources.resident(o)),
+        2 if resources.overlapped else 1,
+        0,
+        _array_cost(work, resources, found, "+".join(dict.fromkeys([unit.name, *(s.unit for s in stages)]))),
+    )
+
+
+def _tiled(work: Work, found: GemmMapping, unit: SystolicArray) -> tuple[tuple[Loop, ...], Reads, Writes]:
+    """The nest over outer tiles, and what moves in it: operands by their tiles, all else with the results."""
     product = work.products[0]
     form = product.contraction
     a, b = product.operands
-    stages, beside = scalar_stages(item, work, resources.accelerator.units)
-    problem = array_problem(item, work, resources, unit, beside)
-    results = form.batch * form.m * form.n
-    a_bits, b_bits = _operand_bits(work)
-    found = best_mapping(problem, array_resources(unit, resources, product.formats), resources.objective)
     sizes = {"m": (form.m, found.tile_m), "n": (form.n, found.tile_n), "k": (form.k, found.tile_k)}
     loops = tuple(Loop(d, *sizes[d]) for d in found.order)
+    lead: tuple[str, ...] = ()
     if form.batch > 1:
-        loops = (Loop("batch", form.batch, 1), *loops)
-    lead = ("batch",) if form.batch > 1 else ()
+        loops, lead = (Loop("batch", form.batch, 1), *loops), ("batch",)
+    a_bits, b_bits = _operand_bits(work)
+    results = form.batch * form.m * form.n
     reads = [
         (i, (*lead, *dims), bits)
         for i, dims, bits in ((a, ("m", "k"), a_bits), (b, ("k", "n"), b_bits))
@@ -167,13 +189,19 @@ def _product_on_array(item: Item, work: Work, resources: Resources, unit: Unit) 
         (i, (*lead, "m", "n"), bits / results, unit.accumulator_bits if i == 0 else 0)
         for i, bits in enumerate(work.write_bits)
     )
-    dram = found.dram_bytes
+    return loops, tuple(reads), writes
+
+
+def _array_cost(work: Work, resources: Resources, found: GemmMapping, units: str) -> Cost:
+    """What the mapping costs: folds are whole, so that masked points are multiplied too."""
+    product = work.products[0]
+    form = product.contraction
     energy = resources.energy.by_cause(
         products=[(product.formats, form.dense_points)],
         scalars=[(s.counts, s.format) for s in work.scalars],
         scratchpad_bytes=found.scratchpad_bytes,
         accumulator_bytes=found.accumulator_bytes,
-        dram_bytes=dram,
+        dram_bytes=found.dram_bytes,
         cycles=found.cycles,
     )
     mapping = {
@@ -181,32 +209,20 @@ def _product_on_array(item: Item, work: Work, resources: Resources, unit: Unit) 
         "tile_m": found.tile_m, "tile_n": found.tile_n, "tile_k": found.tile_k,
         "order": "".join(found.order), "fill_cycles": found.fill_cycles,
     }  # fmt: skip
-    cost = Cost(
+    return Cost(
         found.cycles,
         found.compute_cycles,
         found.memory_cycles,
         0,
-        dram,
+        found.dram_bytes,
         found.scratchpad_bytes + found.accumulator_bytes,
         energy,
-        "+".join(dict.fromkeys([unit.name, *(s.unit for s in stages)])),
+        units,
         mapping,
     )
-    stage = Product(unit.name, "batch" if form.batch > 1 else 1, "m", "n", "k", product.formats, form.points)
-    return Plan(
-        loops,
-        tuple(reads),
-        writes,
-        (stage, *stages),
-        frozenset(i for i, o in enumerate(item.reads) if resources.resident(o)),
-        frozenset(i for i, o in enumerate(item.writes) if resources.resident(o)),
-        2 if resources.overlapped else 1,
-        0,
-        cost,
-    )
 
 
-def _product_on_lanes(item: Item, work: Work, resources: Resources, unit: Unit) -> Plan:
+def _product_on_lanes(item: Item, work: Work, resources: Resources, unit: Lanes) -> Plan:
     """A product on a streaming unit: as many rows of A as fit are held while B streams by."""
     product = work.products[0]
     form = product.contraction
@@ -224,7 +240,7 @@ def _product_on_lanes(item: Item, work: Work, resources: Resources, unit: Unit) 
     compute = unit.scalar_cycles("mac", form.points) + beside
     lead = "batch" if form.batch > 1 else 1
     stage = Product(unit.name, lead, "m", "n", form.k, product.formats, form.points)
-    plan = streamed(item, work, resources, past_rows(work, rows), (stage, *stages), compute)
+    plan = streamed(item, work, resources, past_rows(work, rows, unit.lanes), (stage, *stages), compute)
     mapping = {"m": form.m, "n": form.n, "k": form.k, "batch": form.batch, "tile_m": rows, "tile_n": 1}
     return replace(plan, cost=replace(plan.cost, mapping=mapping))
 
@@ -239,8 +255,8 @@ def held_rows(product: ProductWork, tile_bytes: Count, overlapped: Any) -> Count
     return minimum(product.contraction.m, fitting)
 
 
-def past_rows(work: Work, tile_m: int) -> Streams:
-    """The streams of a product on lanes that holds `tile_m` rows of A at a time."""
+def past_rows(work: Work, tile_m: int, lanes: int) -> Streams:
+    """The streams of a product on so many lanes that holds `tile_m` rows of A at a time."""
     product = work.products[0]
     form = product.contraction
     a, b = product.operands
@@ -262,7 +278,21 @@ def past_rows(work: Work, tile_m: int) -> Streams:
         if bits and i not in (a, b)
     ]
     writes = tuple((i, (*lead, "m", "n"), bits / results, 0) for i, bits in enumerate(work.write_bits))
-    return Streams(loops, tuple(reads), writes, first_share(work, tile_m))
+    beside = sum((bits for i, bits in enumerate(work.read_bits) if i not in (a, b)), Fraction(0))
+    touched = operand_bits_read(product, lanes) + beside + sum(work.write_bits, Fraction(0))
+    return Streams(loops, tuple(reads), writes, first_share(work, tile_m), ceil(touched / 8))
+
+
+def operand_bits_read(product: ProductWork, lanes: int) -> int:
+    """Bits of A and B that lanes read: one operand shared by all, of the other an element for each point.
+
+    The lanes lie along n or along m, whichever reads less; the sums stay in their registers.
+    """
+    form = product.contraction
+    a_bits, b_bits = (element_bits(name) for name in product.formats)
+    along_n = broadcast_reads(form.points, form.n, lanes) * a_bits + form.points * b_bits
+    along_m = broadcast_reads(form.points, form.m, lanes) * b_bits + form.points * a_bits
+    return int(min(along_n, along_m))
 
 
 def first_share(work: Work, tile_m: Count) -> Count:

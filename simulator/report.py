@@ -40,7 +40,8 @@ class Part:
 
     `cycles` is the node's share of the total; `compute_cycles` and `memory_cycles` are what its
     unit and its memory alone would take. `energy_j` is None where the design has no source for it.
-    `energy_by_cause_j` splits it into compute, scratchpad, dram and static.
+    `energy_by_cause_j` splits it into compute, scratchpad, accumulator (partial sums, wherever they
+    are kept), dram and static.
     """
 
     name: str

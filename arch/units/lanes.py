@@ -27,6 +27,17 @@ def lane_cycles(count: Count, lanes: Count, interval_cycles: Count, depth_cycles
     return where(count == 0, 0, busy + depth_cycles)
 
 
+def broadcast_reads(points: Count, side: Count, lanes: Count) -> Count:
+    """Reads of the operand that lanes share, in a product of `points` multiply-accumulates.
+
+    The lanes lie along a side of the result that this operand does not index: one read serves the
+    points of up to `lanes` neighbours. ``ceil(points ceil(side / lanes) / side)``. Of the other
+    operand every lane reads an element of its own for each of its points: a lane has registers for
+    one pair of operands and one sum (`Technology.fma_area_um2`), so that sums stay and operands do not.
+    """
+    return ceil_div(checked_product(points, ceil_div(side, lanes)), side)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Lanes(Unit):
     """Lanes in lockstep, each doing one scalar operation at a time on its own element."""

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from siliform.arch.unit import Unit
 from siliform.arch.units.array import SystolicArray
+from siliform.arch.units.lanes import Lanes
 from siliform.simulator.attention_plan import attention_array, attention_problem, softmax_cost
 from siliform.simulator.costs import PICO, EnergyLaw, EnergyRates, joules_by_cause, streamed_cycles
 from siliform.simulator.mapping.attention import AttentionProblem
@@ -27,7 +27,6 @@ from siliform.simulator.planner import (
     passing,
     row_fits,
     scalar_stages,
-    scratch_traffic,
 )
 from siliform.simulator.population.rates import number
 from siliform.simulator.product_plan import (
@@ -172,17 +171,14 @@ class Cohort:
         return costing
 
     def _passing(self, item: Item, work: Work, streams: Streams, compute: int, compute_pj: float) -> Costing:
-        dram, on_chip = self._traffic(item, streams)
+        dram = np.float64(streams.dram_bytes(item, self.resources))
+        on_chip = np.float64(streams.unit_bytes)
 
         def costing(designs: Slice, found: Found) -> Costs:
             share = np.float64(streams.first_share)
-            return _streamed(designs, compute, compute_pj, np.float64(dram), np.float64(on_chip), share)
+            return _streamed(designs, compute, compute_pj, dram, on_chip, share)
 
         return costing
-
-    def _traffic(self, item: Item, streams: Streams) -> tuple[int, int]:
-        reads, writes = streams.resident(item, self.resources)
-        return scratch_traffic(streams.loops, streams.reads, streams.writes, reads, writes)
 
     def _compute_pj(self, work: Work, *, scalars_only: bool) -> float:
         products = () if scalars_only else [(p.formats, p.contraction.points) for p in work.products]
@@ -236,7 +232,7 @@ class Cohort:
 
         return costing
 
-    def _on_lanes(self, item: Item, work: Work, unit: Unit) -> Costing:
+    def _on_lanes(self, item: Item, work: Work, unit: Lanes) -> Costing:
         product = work.products[0]
         _, beside = scalar_stages(item, work, self.resources.accelerator.units)
         compute = unit.scalar_cycles("mac", product.contraction.points) + beside
@@ -246,7 +242,8 @@ class Cohort:
         def traffic(rows: int) -> tuple[int, int]:
             tiles = -(-product.contraction.m // rows)  # what is moved depends on the number of tiles alone
             if tiles not in known:
-                known[tiles] = self._traffic(item, past_rows(work, rows))
+                streams = past_rows(work, rows, unit.lanes)
+                known[tiles] = streams.dram_bytes(item, self.resources), streams.unit_bytes
             return known[tiles]
 
         def costing(designs: Slice, found: Found) -> Costs:

@@ -51,7 +51,7 @@ def test_bandwidth_per_cycle_is_exact(edge: Accelerator) -> None:
 
 def test_area_is_the_sum_of_its_parts(edge: Accelerator) -> None:
     parts = edge.area_parts_mm2
-    assert list(parts) == ["array", "vector", "special", "gather", "dma", "scratchpad"]
+    assert list(parts) == ["array", "vector", "special", "gather", "dma", "scratchpad", "accumulator"]
     assert edge.area_mm2.value == pytest.approx(fsum(p.value or 0.0 for p in parts.values()), rel=1e-12)
     smaller = load_design("edge-32x32", {"array.rows": 16})
     assert smaller.area_mm2.value < edge.area_mm2.value  # type: ignore[operator]

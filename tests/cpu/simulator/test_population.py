@@ -149,6 +149,29 @@ def test_units_beside_the_array_vary_too(make_block: Callable[..., Graph], objec
     check(make_block(pattern="causal"), "edge-32x32", draw(40, seed=7, lanes=True), objective)
 
 
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_products_on_lanes_count_as_they_do_alone(objective: str) -> None:
+    """Any product may take the lanes; what they read depends on how many there are."""
+    from siliform.arch.design import parse_design
+
+    base = sf.accelerator("edge-32x32", **{"vector.products": "any"})
+    columns = draw(40, seed=17, lanes=True) | {"array.overlap": np.zeros(40, int)}
+    together = estimate_population(decode_graph(), base, columns, objective=objective)
+    won = 0
+    for row in range(40):
+        try:
+            report = sf.estimate(
+                decode_graph(), parse_design(base.to_toml(), overrides(columns, row)), objective=objective
+            )
+        except UserError:
+            assert not together.feasible[row]
+            continue
+        assert (together.cycles[row], together.dram_bytes[row]) == (report.cycles, report.dram_bytes)
+        assert together.energy_j[row] == pytest.approx(report.energy_j, rel=1e-12)
+        won += sum(part.macs > 0 and not part.unit.startswith("array") for part in report.parts)
+    assert won > 10
+
+
 def test_an_unsourced_energy_is_not_a_number_and_times_remain(block: Graph) -> None:
     text = sf.accelerator("edge-32x32").to_toml() + '\n[published.energy]\nreason = "nobody measured it"\n'
     from siliform.arch.design import parse_design
@@ -199,7 +222,7 @@ def test_the_frame_has_a_row_per_design_with_its_parameters(block: Graph) -> Non
 
 KNOWN = (
     "array.rows, array.columns, array.dataflow, array.overlap, scratchpad.bytes, scratchpad.double_buffered, "
-    "scratchpad.resident_percent, dram.bandwidth_bytes_per_second, clock_hz"
+    "scratchpad.resident_percent, accumulator.bytes, dram.bandwidth_bytes_per_second, clock_hz"
 )
 
 

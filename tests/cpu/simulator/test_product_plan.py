@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import siliform as sf
+from siliform.arch.design import parse_design
 from siliform.graph_ir.graph import Builder, Graph
 from siliform.graph_ir.ops import OPS
 from siliform.graph_ir.types import tensor
@@ -55,6 +56,60 @@ def test_rows_that_do_not_divide_among_experts_are_all_computed(design: str) -> 
         sf.estimate(experts(rows), chip, bits="traced").parts[0].compute_cycles for rows in (8, 10, 16)
     )
     assert eight <= ten <= sixteen
+
+
+def product(m: int, n: int, k: int, form: str = "int8") -> Graph:
+    b = Builder("product")
+    x, w = b.input("x", tensor(form, m, k)), b.parameter("w", tensor(form, n, k))
+    return b.finish(b(OPS["linear"], x, w))
+
+
+@pytest.mark.parametrize(
+    ("m", "n", "k", "lanes"), [(1, 50, 7, 16), (9, 20, 5, 16), (33, 2, 4, 16), (3, 3, 3, 64)]
+)
+def test_every_point_on_a_lane_reads_an_operand(m: int, n: int, k: int, lanes: int) -> None:
+    """Lanes along n or m: counted one group of neighbours after the other."""
+    chip = sf.accelerator("edge-32x32", **{"array.formats": ["fp16"], "vector.lanes": lanes})
+    part = sf.estimate(product(m, n, k), chip, bits="traced").parts[0]
+    assert part.unit == "vector"
+    along_n = sum(1 + min(lanes, n - j) for _ in range(m * k) for j in range(0, n, lanes))
+    along_m = sum(1 + min(lanes, m - i) for _ in range(n * k) for i in range(0, m, lanes))
+    results = 4 * m * n
+    assert part.scratchpad_bytes == min(along_n, along_m) + results + part.dram_bytes
+    assert part.scratchpad_bytes > m * n * k
+
+
+def test_thin_products_on_lanes_cost_no_less_energy_than_their_operands_from_the_scratchpad() -> None:
+    chip = sf.accelerator("edge-32x32", **{"vector.products": "any", "array.overlap": "none"})
+    part = sf.estimate(product(4, 512, 512), chip, bits="traced").parts[0]
+    assert part.unit == "vector"
+    read_pj = chip.sram_energy_pj_per_byte(chip.scratchpad).number
+    assert part.energy_by_cause_j["scratchpad"] >= 4 * 512 * 512 * read_pj * 1e-12  # type: ignore[index]
+
+
+def test_a_row_that_is_held_is_read_from_the_scratchpad_in_every_pass() -> None:
+    b = Builder("norm")
+    graph = b.finish(b(OPS["softmax"], b.input("x", tensor("fp16", 8, 64)), axis=-1))
+    part = sf.estimate(graph, sf.accelerator("edge-32x32"), bits="traced").parts[0]
+    assert part.dram_bytes == 2 * 8 * 64 * 2
+    passes, rest = divmod(part.scratchpad_bytes - part.dram_bytes - 8 * 64 * 2, 8 * 64 * 2)  # type: ignore[operator]
+    assert (passes > 1, rest) == (True, 0)
+
+
+def test_partial_sums_are_charged_to_the_accumulator_where_there_is_one() -> None:
+    graph = product(64, 64, 1024)
+    beside = sf.accelerator("edge-32x32")
+    text = beside.to_toml()
+    begin = text.index("[memories.accumulator]")
+    without = parse_design(text[:begin] + text[text.index("[memories.dram]", begin) :])
+    kept, spread = (sf.estimate(graph, chip, bits="traced") for chip in (beside, without))
+    sums_bytes = 64 * 64 * 4 * (2 * (1024 // 32) - 1)
+    for chip, report in ((beside, kept), (without, spread)):
+        memory = chip.accumulator or chip.scratchpad
+        joules = report.parts[0].energy_by_cause_j["accumulator"]  # type: ignore[index]
+        assert joules == pytest.approx(sums_bytes * chip.sram_energy_pj_per_byte(memory).number * 1e-12)
+    assert kept.cycles == spread.cycles
+    assert kept.energy_j < 0.75 * spread.energy_j  # type: ignore[operator]
 
 
 def test_an_item_of_several_products_is_never_planned_as_one() -> None:
