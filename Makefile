@@ -23,7 +23,10 @@ PIP   := $(BIN)/python -m pip install --disable-pip-version-check --retries 2 $(
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
+# The mapper's machine code lies beside its sources, whichever environment compiled it; where it is there and
+# the sources have not changed, warming takes a second.
 setup: $(READY) ## make the virtual environment, or bring it up to date (1.7 GB the first time)
+	@$(BIN)/python -m siliform.simulator.mapping.warm
 	@echo "$(VENV) is ready"
 
 test: lint ## lint, check types, run every test: what a change must pass

@@ -3,7 +3,8 @@
     python -m siliform.simulator.mapping.warm
 
 The first product and the first attention on a fresh installation wait seconds for this. Done once, after
-installation, nobody waits: the machine code is kept on disk (see `compiled`).
+installation, nobody waits: the machine code is kept on disk (see `compiled`). `make setup` does it for a
+checkout, where the machine code lies in the folders `__pycache__` beside the sources.
 """
 
 from __future__ import annotations

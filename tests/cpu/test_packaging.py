@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import shutil
 import subprocess
 import sys
@@ -53,6 +54,19 @@ def expected() -> set[str]:
     files = [f for room in (*ROOMS, "siliform") for f in (ROOT / room).rglob("*") if f.is_file()]
     own = [f.relative_to(ROOT) for f in files if f.suffix in (".py", *DATA) and "__pycache__" not in f.parts]
     return {str(f) if f.parts[0] == "siliform" else f"siliform/{f}" for f in own}
+
+
+def test_setting_up_compiles_the_mapper() -> None:
+    """So that nobody's first estimate waits for it; the machine code lies beside the sources."""
+    planned = subprocess.run(
+        ["make", "-n", "setup", "VENV=elsewhere"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert planned[-2] == "elsewhere/bin/python -m siliform.simulator.mapping.warm"
+    from siliform.simulator.mapping.search import search_all
+
+    if "NUMBA_CACHE_DIR" not in os.environ:
+        kept = Path(search_all.stats.cache_path).resolve()
+        assert kept == ROOT / "simulator" / "mapping" / "__pycache__"
 
 
 def test_links_point_at_the_rooms() -> None:
