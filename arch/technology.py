@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from math import exp, log
+from math import exp, log, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +21,7 @@ from siliform.arch.sourced import Sourced, total, unknown
 from siliform.arch.tech.tables import (
     areas_um2,
     dram_pj_per_bit,
+    dram_uncertainties,
     energies_pj,
     scaling_rows,
     sram_points,
@@ -40,6 +41,13 @@ SIGNIFICAND_BITS = {  # IEEE 754-2019; OCP OFP8 and MX specifications, 2023
     "fp4_e1m2": 3,
     "fp4_e3m0": 1,
 }
+#: Half width of the plausible range of an energy on chip, as a share of it. Horowitz's table gives its
+#: DRAM entry as 1300 to 2600 pJ, a third of the middle either way; assumption: its other entries, and
+#: CACTI's, are no better known than that.
+ENERGY_UNCERTAINTY = 1 / 3
+#: Half width that a row of the scaling table adds: its supply voltage is unverified to 5 %, which is 10 %
+#: of an energy (arch/tech/scaling.csv).
+SCALING_UNCERTAINTY = 0.10
 NODES_NM = (45, 32, 28, 20, 16, 14, 10, 7, 5)
 N5_AREA = 1 / 1.84  # TSMC, IEDM 2019: N5 has 1.84 times the logic density of N7
 N5_POWER = 0.70  # TSMC, IEDM 2019: 30 % less power than N7 at the same speed
@@ -100,6 +108,20 @@ class Technology:
         if self.node_nm == 5:
             return f"scaled to 7 nm by {paper}, to 5 nm by TSMC's IEDM 2019 claim over N7"
         return f"scaled to {self.node_nm} nm by {paper}"
+
+    @property
+    def energy_uncertainty(self) -> float:
+        """Half width of the plausible range of energies on chip, as a share of them.
+
+        Declared judgement: every row of the table from 45 nm down to this node is one step further
+        from what was measured, and steps err independently: ``sqrt(anchor^2 + steps step^2)``.
+        """
+        steps = NODES_NM.index(self.node_nm) - (1 if self.node_nm <= 20 else 0)  # 28 nm is no row
+        return sqrt(ENERGY_UNCERTAINTY**2 + steps * SCALING_UNCERTAINTY**2)
+
+    def dram_energy_uncertainty(self, kind: str) -> float | None:
+        """The same for moving a byte to or from DRAM; None where its energy has no source."""
+        return dram_uncertainties().get(kind)
 
     def _energy(self, pj: float, source: str) -> Sourced:
         return Sourced(pj, "pJ", source).times(self.energy_factor, self.scaling_source)

@@ -202,7 +202,8 @@ Objective = Annotated[
     str,
     typer.Option(
         "--objective",
-        help="What the mapper minimises: latency, energy, edp (their product) or traffic (DRAM bytes).",
+        help="What the mapper minimises: latency, energy, edp (their product) or traffic (DRAM bytes). "
+        "Node by node: the sum of least edp need not be the least edp of the whole.",
         autocompletion=complete_objective,
     ),
 ]

@@ -46,8 +46,16 @@ def bound_report(graph: Graph, accelerator: Accelerator, bits: str, formats: Ori
     for item, demand in zip(items, demands, strict=True):
         before, reached = reached, reached + demand.get(binding, Fraction(0))
         parts.append(_part(item, demand, ceil(reached) - ceil(before), traffic[item.node.name], accelerator))
+    energy = Origin("absent", "a bound on time says nothing of scratchpad traffic; use --law model")
     return report_of(
-        graph, accelerator, tuple(parts), law="bound", objective="latency", bits=bits, formats=formats
+        graph,
+        accelerator,
+        tuple(parts),
+        law="bound",
+        objective="latency",
+        bits=bits,
+        energy=energy,
+        formats=formats,
     )
 
 

@@ -12,12 +12,13 @@ from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.graph import Graph
 from siliform.graph_ir.passes.assign_formats import assign_formats
 from siliform.graph_ir.passes.fusion import fuse
-from siliform.graph_ir.passes.policy import parse_bits
+from siliform.graph_ir.passes.policy import is_wide, parse_bits
 from siliform.simulator.bound import bound_report
 from siliform.simulator.costs import EnergyLaw
 from siliform.simulator.fallback import format_origin
 from siliform.simulator.legalise import legalise
 from siliform.simulator.planner import Plan, Resources, plan_item
+from siliform.simulator.provenance import energy_origin
 from siliform.simulator.report import Part, Report
 from siliform.simulator.summary import kind_of, op_label, peak_macs_per_cycle, report_of
 from siliform.simulator.workload import Item, Workload, workload
@@ -44,9 +45,22 @@ def _prepare(graph: Graph, bits: str) -> Graph:
     return fuse(assigned)
 
 
-def chosen_bits(accelerator: Accelerator, bits: str | None) -> str:
-    """The formats asked for, or the design's native ones."""
-    return (accelerator.native_bits or "traced") if bits is None else bits
+def chosen_bits(accelerator: Accelerator, bits: str | None, graph: Graph) -> str:
+    """The formats asked for, or the design's native ones; "traced" where those change nothing.
+
+    A policy formats wide floats only: a graph whose products all take narrower operands, such as
+    ``gemm:64,64,64,int8``, keeps its formats, and says so.
+    """
+    used = (accelerator.native_bits or "traced") if bits is None else bits
+    return "traced" if graph.derived(_is_settled, used) else used
+
+
+def _is_settled(graph: Graph, bits: str) -> bool:
+    policy = parse_bits(bits)
+    operands = [v for node in graph.nodes if node.macs_dense for v in node.operands]
+    if not operands or any(is_wide(v.type.format) for v in operands):
+        return False
+    return str(assign_formats(graph, policy)) == str(graph)
 
 
 def plan_graph(graph: Graph, accelerator: Accelerator, *, bits: str | None, objective: str) -> Planned:
@@ -56,7 +70,7 @@ def plan_graph(graph: Graph, accelerator: Accelerator, *, bits: str | None, obje
     ------
     UserError : an op that no unit accepts, a scratchpad too small, unknown bits or objective.
     """
-    ready = prepared(graph, chosen_bits(accelerator, bits))
+    ready = prepared(graph, chosen_bits(accelerator, bits, graph))
     legal = legalise(ready, accelerator)
     work = legal.derived(workload)
     memory = accelerator.scratchpad
@@ -111,7 +125,7 @@ def estimate(
 ) -> Report:
     """Cost a graph on a design; see `siliform.estimate`."""
     check_choices(law=law, objective=objective)
-    used = chosen_bits(accelerator, bits)
+    used = chosen_bits(accelerator, bits, graph)
     formats = format_origin(prepared(graph, used), accelerator)
     if law == "bound":
         return bound_report(legalise(prepared(graph, used), accelerator), accelerator, used, formats)
@@ -124,6 +138,7 @@ def estimate(
         law=law,
         objective=objective,
         bits=used,
+        energy=energy_origin(accelerator, (plan for _, plan in planned.plans)),
         formats=formats,
     )
 

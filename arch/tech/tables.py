@@ -59,6 +59,14 @@ def dram_pj_per_bit() -> Mapping[str, Sourced]:
 
 
 @cache
+def dram_uncertainties() -> Mapping[str, float]:
+    """By how much the energy of each kind of DRAM may be wrong, as a share of it."""
+    return MappingProxyType(
+        {row["kind"]: float(row["uncertainty_percent"]) / 100 for row in rows_of("dram.csv")}
+    )
+
+
+@cache
 def scaling_rows() -> Mapping[int, NodeRow]:
     """Nodes with factors of their own, by nanometres."""
     found = {}

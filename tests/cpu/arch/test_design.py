@@ -249,8 +249,8 @@ def test_a_wrong_override_is_told_as_one() -> None:
     error = told(arrya__rows="3")
     assert error.found == "no unit or memory 'arrya' in the design"
     assert "array" in error.next_step
-    error = told(accumulator__bytes="3")
-    assert error.found == "no unit or memory 'accumulator' in the design"
+    error = told(registers__bytes="3")
+    assert error.found == "no unit or memory 'registers' in the design"
     error = told(speed=3)
     assert error.found == "no parameter 'speed' of the design"
     assert error.next_step.startswith("use one of clock_hz, native_bits; or UNIT.PARAMETER with technology")

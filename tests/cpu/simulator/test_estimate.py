@@ -190,3 +190,78 @@ def test_lanes_take_thin_products_only_as_the_design_says() -> None:
     x, w = b.input("x", tensor("int8", 1, 64, 16, 16)), b.parameter("w", tensor("int8", 64, 1, 3, 3))
     conv = b.finish(b(OPS["conv"], x, w, padding=[1, 1], groups=64))
     assert sf.estimate(conv, sf.accelerator("edge-32x32"), bits="traced").parts[0].unit == "vector"
+
+
+def test_the_energy_names_every_source_that_contributes(block: Graph) -> None:
+    told = sf.estimate(block, sf.accelerator("server-128x128")).provenance["energy_j"].source
+    causes = [part.partition(":")[0] for part in told.split(" | ")]
+    assert causes == [
+        "compute",
+        "scratchpad, accumulator",
+        "dram",
+        "static",
+        "registers inside units and wires between them are not charged",
+    ]
+    compute = told.partition(" | ")[0]
+    for source in ("Horowitz", "Horner's rule", "coefficient table", "scaled to 16 nm by Stillmaker"):
+        assert source in compute
+    product_alone = sf.estimate(product(8, 8, 8), sf.accelerator("edge-32x32"), bits="traced")
+    assert "Horner" not in product_alone.provenance["energy_j"].source.partition(" | static")[0]
+
+
+def test_the_uncertainty_of_the_energy_grows_with_every_step_of_scaling(block: Graph) -> None:
+    spreads = []
+    for node_nm in (45, 32, 28, 20, 16, 14, 10, 7, 5):
+        chip = sf.accelerator("edge-32x32", **{"technology.node_nm": node_nm})
+        report = sf.estimate(block, chip)
+        causes = [part.energy_by_cause_j for part in report.parts]
+        dram = sum(c["dram"] for c in causes if c) / (report.energy_j or 0)
+        spread = report.provenance["energy_j"].relative_uncertainty
+        expected = dram * 0.30 + (1 - dram) * chip.technology.energy_uncertainty  # LPDDR4: 30 %, dram.csv
+        assert spread == pytest.approx(expected)
+        spreads.append(chip.technology.energy_uncertainty)
+    assert spreads[0] == pytest.approx(1 / 3)
+    steps = [s**2 - 1 / 9 for s in spreads]
+    assert steps == pytest.approx([0.01 * n for n in (0, 1, 2, 2, 3, 4, 5, 6, 7)])
+
+
+def test_a_missing_energy_names_the_figure_that_is_missing() -> None:
+    from siliform.arch.design import parse_design
+
+    text = sf.accelerator("edge-32x32").to_toml()
+    text += '\n[published.scalar_energy_pj]\nreason = "nobody measured its lanes"\n'
+    b = Builder("sum")
+    x = b.input("x", tensor("fp32", 4, 4))
+    report = sf.estimate(b.finish(b(OPS["add"], x, x)), parse_design(text), bits="traced")
+    assert report.energy_j is None
+    assert report.provenance["energy_j"].source == "nobody measured its lanes"
+    assert sf.estimate(product(4, 4, 4), parse_design(text), bits="traced").energy_j is not None
+
+
+def test_bytes_on_chip_are_absent_for_the_reason_there_is(block: Graph) -> None:
+    bound = sf.estimate(block, sf.accelerator("edge-32x32"), law="bound")
+    assert bound.provenance["scratchpad_bytes"].source.startswith("a bound on time knows no tiles")
+    gpu = sf.estimate(block, sf.accelerator("nvidia-a100"))
+    assert gpu.scratchpad_bytes is None
+    assert gpu.provenance["scratchpad_bytes"].source.startswith(
+        "the law of a GPU's kernels counts what crosses"
+    )
+
+
+def test_bits_say_what_the_products_have(block: Graph) -> None:
+    gpu = sf.accelerator("nvidia-a100")
+    assert sf.estimate(product(8, 8, 8), gpu).bits == "traced"
+    assert sf.estimate(product(8, 8, 8), gpu, bits="fp16").bits == "traced"
+    assert sf.estimate(product(8, 8, 8, "fp32"), gpu).bits == "fp16"
+    assert sf.estimate(block, gpu).bits == "fp16"
+    with pytest.raises(sf.UserError, match="int99"):
+        sf.estimate(product(8, 8, 8), gpu, bits="int99")
+
+
+def test_a_graph_without_products_has_the_peak_of_the_design() -> None:
+    b = Builder("sum")
+    x = b.input("x", tensor("fp32", 4, 4))
+    graph = b.finish(b(OPS["add"], x, x))
+    report = sf.estimate(graph, sf.accelerator("nvidia-h100"), bits="traced")
+    assert report.peak_macs_per_cycle == 132 * 4096
+    assert report.utilization == 0
