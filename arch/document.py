@@ -65,6 +65,8 @@ def _shown(default: Any) -> str:
         )
     if isinstance(default, tuple):
         return ", ".join(default)
+    if default == "":
+        return '`""`'
     return f"`{default}`"
 
 

@@ -172,14 +172,62 @@ def _timing(row: dict[str, str]) -> DramTiming:
     return DramTiming(**values)
 
 
-def dram_timing(name: str) -> DramTiming:
+def dram_timing(name: str, *, where: str = "arch/tech/dram_timing.csv") -> DramTiming:
     """The preset of that name, such as "DDR4-3200"; UserError with the nearest ones where there is none."""
     presets = dram_timings()
     if name not in presets:
         raise UserError(
             asked=f"the DRAM timing {name!r}",
             found="no preset of that name",
-            where="arch/tech/dram_timing.csv",
+            where=where,
             next_step=f"take one of the nearest: {nearest(name, presets)}",
         )
     return presets[name]
+
+
+def part_of(
+    kind: str, bandwidth_bytes_per_second: int, *, preset: str, channels: int = 0, mbps: int = 0
+) -> DramTiming | None:
+    """The timing that a design chose for its DRAM, None where it chose none ("").
+
+    Parameters
+    ----------
+    kind, bandwidth_bytes_per_second : of the design's DRAM.
+    preset, channels, mbps : its choice; 0 takes the preset's own channels or rate.
+
+    UserError where the part is of another kind, or where its peak is not the design's bandwidth.
+    """
+    if not preset:
+        if channels or mbps:
+            _refuse_choice(
+                "dram.timing_channels" if channels else "dram.timing_mbps",
+                asked=f"a DRAM timing of {channels or mbps}",
+                found='timing = "", bandwidth alone',
+                next_step="name a preset of arch/tech/dram_timing.csv in dram.timing as well",
+            )
+        return None
+    timing = dram_timing(preset, where="dram.timing")
+    if timing.kind != kind:
+        _refuse_choice(
+            "dram.timing",
+            asked=f"the DRAM timing {preset!r}",
+            found=f'it is a part of kind {timing.kind}, and the design has type = "{kind}"',
+            next_step="take " + (", ".join(n for n, t in dram_timings().items() if t.kind == kind) or '""'),
+        )
+    timing = timing.at_rate(mbps) if mbps else timing
+    timing = timing.with_channels(channels) if channels else timing
+    peak = timing.peak_bytes_per_second
+    if abs(peak - bandwidth_bytes_per_second) > BANDWIDTH_TOLERANCE * bandwidth_bytes_per_second:
+        one = Fraction(peak, timing.channels)
+        _refuse_choice(
+            "dram.timing",
+            asked=f"the DRAM timing {preset!r} for {bandwidth_bytes_per_second / 1e9:g} GB/s",
+            found=f"{timing.channels} channels of {float(one) / 1e9:g} GB/s make {peak / 1e9:g} GB/s",
+            next_step=f"set timing_channels = {max(1, round(bandwidth_bytes_per_second / one))}, "
+            "lower timing_mbps, or correct bandwidth_bytes_per_second",
+        )
+    return timing
+
+
+def _refuse_choice(where: str, *, asked: str, found: str, next_step: str) -> None:
+    raise UserError(asked=asked, found=found, where=where, next_step=next_step)

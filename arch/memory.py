@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
+from siliform.arch.dram import DramTiming, part_of
 from siliform.arch.parameter import check_parameters, parameter
 from siliform.graph_ir.errors import UserError
 
-DRAM_KINDS = ("LPDDR3", "LPDDR4", "DDR3", "DDR4", "HBM2", "HBM2e", "HBM3", "HBM3e")
+DRAM_KINDS = ("LPDDR3", "LPDDR4", "LPDDR5", "DDR3", "DDR4", "HBM2", "HBM2e", "HBM3", "HBM3e")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +103,30 @@ class Dram:
     efficiency_percent: int = parameter(
         "share of the peak that long transfers reach", default=100, low=1, high=100
     )
+    timing: str = parameter(
+        'preset of banks, rows and refresh for `simulate` ("DDR4-3200", ...); "" for bandwidth alone',
+        default="",
+    )
+    timing_channels: int = parameter(
+        "channels of that timing; 0 for the preset's", default=0, low=0, high=4096
+    )
+    timing_mbps: int = parameter(
+        "megabits a second on a pin of that timing; 0 for the preset's", default=0, low=0, high=100000
+    )
 
     def __post_init__(self) -> None:
         check_parameters(self, self.kind)
+        self.part()
+
+    def part(self) -> DramTiming | None:
+        """The timing of the part, which fits kind and bandwidth; None for bandwidth alone."""
+        return part_of(
+            self.type,
+            self.bandwidth_bytes_per_second,
+            preset=self.timing,
+            channels=self.timing_channels,
+            mbps=self.timing_mbps,
+        )
 
     def bytes_per_cycle(self, clock_hz: int, *, peak: bool = False) -> Fraction:
         """Bytes per cycle of that clock, exactly: sustained, or the peak of the data sheet."""

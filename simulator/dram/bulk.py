@@ -94,9 +94,9 @@ class BankedDram:
     ----------
     timing : of the part, all channels counted.
     ticks_per_ns : how fine a tick is; times round up to whole ticks.
-    refresh : "phased" stops all banks each tREFI for tRFC, as the part does; then a state recurs only with the
-        same refresh phase. "spread" makes every time longer by the share that refresh takes of a stream, so
-        that states recur after a few transfers.
+    refresh : "phased" stops all banks each tREFI for tRFC, as the part does; then a state recurs only with
+        the same refresh phase. "spread" makes every time longer by the share that refresh takes of a stream,
+        so that states recur after a few transfers.
     look_ahead_bursts : how far row commands run ahead.
 
     Unlike `bursts`, a row counts as open for the stream that opened it only, so that a state does not depend

@@ -55,19 +55,21 @@ def _refresh(s: Any, t: Any, now: int) -> None:
 
 
 @inlined
-def _after_column(s: Any, t: Any, group: int, column: int, write: int) -> None:
-    """What a column command keeps waiting. Times only grow."""
-    g = GROUP_STATE + GROUP_FIELDS * group
+def _after_column(s: Any, t: Any, column: int, write: int) -> None:
+    """What a column command keeps waiting in all bank groups. Times only grow."""
     s[SOONEST] = max(s[SOONEST], column - t[AHEAD])
+    s[NEXT_READ] = max(s[NEXT_READ], column + t[WRITE_TO_READ if write else COLUMN])
+    s[NEXT_WRITE] = max(s[NEXT_WRITE], column + t[COLUMN if write else READ_TO_WRITE])
+
+
+@inlined
+def _after_column_in_group(s: Any, t: Any, g: int, bank: int, column: int, write: int) -> int:
+    """What it keeps waiting in its group, whose state begins at `g`, and in its bank; when that may close."""
+    s[g] = max(s[g], column + t[WRITE_TO_READ_SAME if write else COLUMN_SAME])
     if write:
-        s[NEXT_WRITE] = max(s[NEXT_WRITE], column + t[COLUMN])
-        s[NEXT_READ] = max(s[NEXT_READ], column + t[WRITE_TO_READ])
-        s[g] = max(s[g], column + t[WRITE_TO_READ_SAME])
         s[g + 1] = max(s[g + 1], column + t[COLUMN_SAME])
-    else:
-        s[NEXT_READ] = max(s[NEXT_READ], column + t[COLUMN])
-        s[NEXT_WRITE] = max(s[NEXT_WRITE], column + t[READ_TO_WRITE])
-        s[g] = max(s[g], column + t[COLUMN_SAME])
+    s[bank + 2] = max(s[bank + 2], column + t[WRITE_TO_PRECHARGE if write else READ_TO_PRECHARGE])
+    return s[bank + 2]
 
 
 @inlined
@@ -96,9 +98,8 @@ def _first_burst(s: Any, t: Any, now: int, group: int, page: int, stream: int, w
         for i in range(3):
             s[WINDOWS + i] = s[WINDOWS + i + 1]
         s[WINDOWS + 3] = opens + t[WINDOW]
-    s[bank + 2] = max(s[bank + 2], column + t[WRITE_TO_PRECHARGE if write else READ_TO_PRECHARGE])
-    s[CLOSABLE] = max(s[CLOSABLE], s[bank + 2])
-    _after_column(s, t, group, column, write)
+    s[CLOSABLE] = max(s[CLOSABLE], _after_column_in_group(s, t, g, bank, column, write))
+    _after_column(s, t, column, write)
     return column
 
 
@@ -107,14 +108,14 @@ def _further_bursts(s: Any, t: Any, column: int, last: int, count: int, write: i
     """`count` bursts that find their rows open, the last one number `last`; returns its column command."""
     page = last // (t[GROUPS] * t[COLUMNS])
     banks = GROUP_STATE + GROUP_FIELDS * t[GROUPS]
-    after = t[WRITE_TO_PRECHARGE if write else READ_TO_PRECHARGE]
     column += (count * t[COLUMN_FINE] + (1 << FINE_BITS) - 1) >> FINE_BITS
-    for back in range(min(count, t[GROUPS]) - 1, -1, -1):
+    for back in range(min(count, t[GROUPS])):
         group = (last - back) % t[GROUPS]
+        g = GROUP_STATE + GROUP_FIELDS * group
         bank = banks + BANK_FIELDS * (group * t[GROUP_BANKS] + page % t[GROUP_BANKS])
-        s[bank + 2] = max(s[bank + 2], column - back * t[COLUMN] + after)
-        _after_column(s, t, group, column - back * t[COLUMN], write)
-    s[CLOSABLE] = max(s[CLOSABLE], column + after)
+        closable = _after_column_in_group(s, t, g, bank, column - back * t[COLUMN], write)
+        s[CLOSABLE] = max(s[CLOSABLE], closable)
+    _after_column(s, t, column, write)
     s[HITS] += count
     return column
 
