@@ -72,7 +72,7 @@ def _ranges(problem: AttentionProblem) -> np.ndarray:
 
 
 def _positions(ranges: np.ndarray, keys: int) -> np.ndarray:
-    """Return int64 [2, keys + 1], `low_at` and `end_beyond` of `attention_search.Seen`; [2, 0] if all."""
+    """Return int64 [2, keys + 1], `low_at` and `end_beyond` of `attention_costs.Seen`; [2, 0] if all."""
     if ranges.shape[1] == 0:
         return ranges
     key = np.arange(keys + 1)
@@ -98,7 +98,7 @@ def _size_tables(
 
 
 def _problem_row(problem: AttentionProblem) -> list[float]:
-    """Return the fields of `attention_search.Heads` that do not depend on the design."""
+    """Return the fields of `attention_costs.Heads` that do not depend on the design."""
     held = (problem.q_bits, problem.k_bits, problem.v_bits)
     stays = (problem.q_resident, problem.k_resident, problem.v_resident, problem.o_resident)
     moved = [0.0 if kept else bits for bits, kept in zip((*held, problem.o_bits), stays, strict=True)]
@@ -109,7 +109,7 @@ def _problem_row(problem: AttentionProblem) -> list[float]:
 
 
 def _chip_rows(arrays: ArrayPopulation, problems: int) -> Any:
-    """Return float64 [arrays, problems, 15], the fields of `attention_search.Chip`."""
+    """Return float64 [arrays, problems, 15], the fields of `attention_costs.Chip`."""
     as_search = array_rows(arrays, problems)
     sides = np.stack([np.asarray(arrays.rows), np.asarray(arrays.columns)], axis=1)
     pipelined = np.asarray(arrays.overlap) == OVERLAPS.index("double-buffered")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numba
@@ -15,7 +18,7 @@ def compiled(function: Callable[..., Any]) -> Any:
     user without a home it refuses with a RuntimeError; the kernel is then compiled anew in each process.
 
     Numba's cache notices a changed source file, but not a changed file that the source *calls into*. A kernel
-    therefore calls only kernels of its own file.
+    therefore calls only what its own file holds; see `compiled_with` for others.
     """
     try:
         return numba.njit(cache=True, error_model="numpy")(function)
@@ -23,6 +26,21 @@ def compiled(function: Callable[..., Any]) -> Any:
         if "no locator available" not in str(refusal):
             raise
         return numba.njit(error_model="numpy")(function)
+
+
+def compiled_with(*called: ModuleType) -> Callable[[Callable[..., Any]], Any]:
+    """`compiled`, for the kernels of a file that call into these modules as well.
+
+    A digest of the modules' sources becomes part of the name under which Numba keeps the machine code, so
+    that a change in one of them is noticed.
+    """
+    digest = sha256(b"".join(Path(str(module.__file__)).read_bytes() for module in called)).hexdigest()[:12]
+
+    def compiled_by_name(function: Callable[..., Any]) -> Any:
+        function.__qualname__ = f"{function.__qualname__}_{digest}"
+        return compiled(function)
+
+    return compiled_by_name
 
 
 def inlined(function: Callable[..., Any]) -> Any:

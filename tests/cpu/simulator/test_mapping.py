@@ -4,6 +4,7 @@ refusals."""
 from __future__ import annotations
 
 import dataclasses
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -332,6 +333,31 @@ def test_tiles_shorter_than_the_array_fill_it_no_sooner():
         found = best_mapping(GemmProblem(512, 512, 512), array(dataflow, "bound", scratchpad_bytes=1 << 21))
         assert found.dram_bytes == 3 * 512 * 512
         assert found.fill_bytes == 3 * 32 * 32
+
+
+def test_a_kernel_kept_on_disk_notices_a_change_in_what_it_calls(tmp_path):
+    root = Path(__file__).parents[3]
+    (tmp_path / "kernel.py").write_text(
+        "import costs\n"
+        "from siliform.simulator.mapping.compiled import compiled_with\n"
+        "@compiled_with(costs)\n"
+        "def kernel(x):\n"
+        "    return costs.price(x)\n"
+    )
+    told = []
+    for factor in (2, 2, 3):
+        (tmp_path / "costs.py").write_text(
+            "from siliform.simulator.mapping.compiled import inlined\n"
+            f"@inlined\ndef price(x):\n    return {factor} * x\n"
+        )
+        code = "from kernel import kernel; print(kernel(5), sum(kernel.stats.cache_hits.values()))"
+        paths = {"PYTHONPATH": f"{tmp_path}:{root}", "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=os.environ | paths
+        )
+        told.append(done.stdout.split())
+        assert done.returncode == 0, done.stderr
+    assert told == [["10", "0"], ["10", "1"], ["15", "0"]]
 
 
 def test_warming_up_leaves_nothing_to_compile():
