@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from siliform import commands_serve
 from siliform.console import (
     check_file,
     drop_stdout,
@@ -49,6 +50,16 @@ from siliform.options import (
 #: Exit status of a command stopped by Ctrl-C, and of one whose reader went away, as shells count
 #: them: 128 + SIGINT, 128 + SIGPIPE.
 INTERRUPTED, PIPE_CLOSED = 130, 141
+
+Depth = Annotated[
+    int | None,
+    typer.Option("--depth", help="Steps of the module path that the table groups by. Default: what fits."),
+]
+Csv = Annotated[Path | None, typer.Option("--csv", help="Write the parts as CSV.")]
+Pictures = Annotated[
+    Path | None, typer.Option("--pictures", help="Write roofline and breakdowns as PNG into this folder.")
+]
+ProgramFile = Annotated[Path | None, typer.Option("--program", help="Write the compiled Program as JSON.")]
 
 app = typer.Typer(
     name="siliform",
@@ -106,19 +117,10 @@ def estimate(
     law: Law = "model",
     objective: Objective = "latency",
     overrides: Overrides = None,
-    depth: Annotated[
-        int | None,
-        typer.Option(
-            "--depth", help="Steps of the module path that the table groups by. Default: what fits."
-        ),
-    ] = None,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Write the parts as CSV.")] = None,
-    pictures: Annotated[
-        Path | None, typer.Option("--pictures", help="Write roofline and breakdowns as PNG into this folder.")
-    ] = None,
-    program: Annotated[
-        Path | None, typer.Option("--program", help="Write the compiled Program as JSON.")
-    ] = None,
+    depth: Depth = None,
+    csv: Csv = None,
+    pictures: Pictures = None,
+    program: ProgramFile = None,
     as_json: Json = False,
 ) -> None:
     """Latency, energy, area and traffic of a model on a design: closed form, best mapping."""
@@ -140,9 +142,7 @@ def estimate(
                 report.to_csv(csv)
         if program:
             say(f"compiling the program of {graph.name}")
-            compiled = sf.compile(graph, accelerator, bits=bits, objective=objective)
-            with writing("--program", program):
-                program.write_text(compiled.to_json(), encoding="utf-8")
+            _compile(program, graph, accelerator, bits=bits, objective=objective)
         if pictures:
             say(f"drawing {graph.name}")
             _draw(report, pictures)
@@ -162,6 +162,14 @@ def _check_depth(depth: int | None) -> None:
             where="--depth",
             next_step="give a whole number of 1 or more, or leave --depth out",
         )
+
+
+def _compile(path: Path, graph: Any, accelerator: Any, **choices: Any) -> None:
+    import siliform as sf
+
+    compiled = sf.compile(graph, accelerator, **choices)
+    with writing("--program", path):
+        path.write_text(compiled.to_json(), encoding="utf-8")
 
 
 def _draw(report: Any, folder: Path) -> None:
@@ -316,6 +324,9 @@ def demo(
         summary = run(out, wide_console(stderr=as_json))
     if as_json:
         print_json(summary)
+
+
+commands_serve.register(app)
 
 
 def main(arguments: list[str] | None = None) -> None:
