@@ -18,7 +18,7 @@ Written form: `Program.to_json` gives one JSON object::
        {"name", "op", "module", "source", "loops": [{"dim", "extent", "tile"}],
         "accesses": [{"value", "direction", "memory", "dims", "bits", "spill_bits", "maker"}],
         "stages": [{"unit", "kind", ...}], "after": [block names], "beside", "buffers",
-        "launches", "compute_cycles", "launch_cycles"}]}
+        "launches", "compute_cycles", "launch_cycles", "unit_bytes"}]}
 
 `bits` is stored bits per point of the access's dims as "numerator/denominator": a convolution
 reads less than one input element per point of its unfolded matrix.
@@ -160,6 +160,7 @@ class Block:
     launches : kernels started by a host, where the unit needs that.
     compute_cycles : what the stages take by the laws of their units, operands at hand.
     launch_cycles : what the host takes to start it, before anything else.
+    unit_bytes : what its units read from the scratchpad and write to it; DRAM's side is in the accesses.
     """
 
     name: str
@@ -175,6 +176,7 @@ class Block:
     launches: int = 0
     compute_cycles: int = 0
     launch_cycles: int = 0
+    unit_bytes: int = 0
 
     @property
     def tiles(self) -> int:

@@ -30,6 +30,7 @@ from siliform.simulator.planner import (
     Resources,
     array_resources,
     element_bits,
+    operand_of,
     scalar_stages,
     scalar_unit,
 )
@@ -80,6 +81,7 @@ def plan_attention(item: Item, work: Work, resources: Resources) -> Plan:
             "keys_kept": found.keys_kept,
             "computed_scores": computed,
         },
+        found.accumulator_bytes,
     )
     return _plan(item, work, resources, problem, found, array, (*scalars, *behind), cost)
 
@@ -105,6 +107,7 @@ def attention_problem(item: Item, work: Work, resources: Resources, array: Systo
     q, k, v = (_type(node.inputs[i]) for i in range(3))
     batch, heads, groups = prod(q.shape[:-3]), q.shape[-3], k.shape[-3]
     homes = work.attention_operands
+    q_bits, k_bits, v_bits = (_stored_bits(item, h, t) for h, t in zip(homes, (q, k, v), strict=False))
     stays = [h is None or resources.resident(item.reads[h]) for h in homes[:3]]
     used = {h for h in homes[:3] if h is not None}
     results = Fraction(prod(node.output.type.shape))
@@ -126,9 +129,9 @@ def attention_problem(item: Item, work: Work, resources: Resources, array: Systo
         width=q.shape[-1],
         value_width=v.shape[-1],
         heads=heads // groups,
-        q_bits=q.bits / q.elements,
-        k_bits=k.bits / k.elements,
-        v_bits=v.bits / v.elements,
+        q_bits=q_bits,
+        k_bits=k_bits,
+        v_bits=v_bits,
         o_bits=float(written / results) or 8.0,
         probability_bits=element_bits(work.products[1].formats[0]),
         accumulator_bits=array.accumulator_bits,
@@ -138,6 +141,12 @@ def attention_problem(item: Item, work: Work, resources: Resources, array: Systo
         o_resident=not written,
         beside_dram_bytes=-(-int(beside) // 8),
     )
+
+
+def _stored_bits(item: Item, home: int | None, type: TensorType) -> float:
+    """Bits of an element as it is stored, scales included; levels are widened on their way to the array."""
+    stored = type if home is None else operand_of(item.reads[home]).value.type
+    return stored.bits / stored.elements
 
 
 def _pattern(node: Node, queries: int, keys: int) -> Pattern:

@@ -35,6 +35,13 @@ class Cost:
     energy_by_cause_j: Mapping[str, float] | None
     unit: str
     mapping: Mapping[str, Any] = field(default_factory=dict)
+    accumulator_bytes: int = 0  # of scratchpad_bytes, those of partial sums
+
+    def unit_bytes(self, own_sums: bool) -> int:
+        """Bytes between units and scratchpad; partial sums too, unless they have a memory of their own."""
+        if self.scratchpad_bytes is None:
+            return 0
+        return self.scratchpad_bytes - self.dram_bytes - (self.accumulator_bytes if own_sums else 0)
 
     @property
     def energy_j(self) -> float | None:

@@ -34,6 +34,11 @@ class Planned:
     workload: Workload
     plans: tuple[tuple[Item, Plan], ...]
 
+    def program(self, accelerator: Accelerator) -> Program:
+        """The mapping as what is run."""
+        blocks = tuple(plan.block(item, accelerator) for item, plan in self.plans)
+        return Program(accelerator.name, self.workload.graph.name, blocks)
+
 
 def prepared(graph: Graph, bits: str) -> Graph:
     """The graph with the formats of `bits` assigned and epilogues fused; made once per graph and bits."""
@@ -112,7 +117,7 @@ def compile_graph(
     """The mapper's result as a Program; see `siliform.compile`."""
     check_choices(objective=objective)
     planned = plan_graph(graph, accelerator, bits=bits, objective=objective)
-    return Program(accelerator.name, graph.name, tuple(plan.block(item) for item, plan in planned.plans))
+    return planned.program(accelerator)
 
 
 def estimate(

@@ -78,8 +78,9 @@ class Plan:
     launches: int
     cost: Cost
 
-    def block(self, item: Item) -> Block:
+    def block(self, item: Item, accelerator: Accelerator) -> Block:
         """The Block of one of the items that share this plan."""
+        own_sums = accelerator.accumulator is not None
         accesses = [
             Access(
                 operand_of(item.reads[i]).value.name,
@@ -109,6 +110,7 @@ class Plan:
             launches=self.launches,
             compute_cycles=self.cost.compute_cycles,
             launch_cycles=self.cost.launch_cycles,
+            unit_bytes=self.cost.unit_bytes(own_sums),
         )
 
 

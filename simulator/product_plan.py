@@ -219,6 +219,7 @@ def _array_cost(work: Work, resources: Resources, found: GemmMapping, units: str
         energy,
         units,
         mapping,
+        found.accumulator_bytes,
     )
 
 

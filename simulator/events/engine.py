@@ -1,0 +1,380 @@
+"""Blocks living together on one machine, on a SimPy environment of their own.
+
+Order of events: by time, then by the order in which they were asked for (SimPy's own rule), and
+blocks that could go ahead at the same time go in program order. Nothing is random, so a program
+always runs alike.
+
+A block may start as soon as the blocks that it depends on are done; the oldest blocks get room
+first. While the oldest of those that still want room waits for others, what it needs that was there
+before the program ran (weights, say) is fetched ahead. With `overlap=False` a block starts when the
+one before is done, stores included, as the closed form has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from siliform.arch.accelerator import Accelerator
+from siliform.arch.program import Block, Program
+from siliform.arch.units.dma import Dma
+from siliform.simulator.dram.bulk import DramModel
+from siliform.simulator.events.clock import Clock
+from siliform.simulator.events.folding import BlockFolding, shape_of
+from siliform.simulator.events.nest import Nest, Stream, nest_of
+from siliform.simulator.events.resources import Channels, Ports, Queue, Room, Server
+from siliform.simulator.events.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    class Ticking(Protocol):
+        """SimPy's environment, of which only whole ticks are asked."""
+
+        now: int
+
+        def timeout(self, delay: int) -> Any:
+            """An event so many ticks from now."""
+
+        def event(self) -> Any:
+            """An event that somebody else triggers."""
+
+        def process(self, generator: Generator[Any, Any, None]) -> Any:
+            """Let a generator live."""
+
+        def run(self) -> None:
+            """Until nothing is left to happen."""
+
+
+#: Blocks looked at side by side: enough for the heads or experts of a layer, few enough to keep order.
+WINDOW = 16
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Something that a resource did, in ticks, for the timeline."""
+
+    resource: str
+    block: str
+    what: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Lived:
+    """How one block fared: ticks from its start to its end, and those lost to each of CAUSES."""
+
+    start: int
+    end: int
+    stalls: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What to run on what.
+
+    Attributes
+    ----------
+    dram : a fresh model, in the clock's ticks; None for bandwidth alone.
+    overlap : whether a block may run beside others.
+    fold : whether stretches that repeat exactly are skipped.
+    record : whether to keep slices for a timeline, and at most how many.
+    told : called with the number of blocks done, as they get done.
+    """
+
+    program: Program
+    accelerator: Accelerator
+    clock: Clock
+    dram: DramModel
+    merged: bool
+    overlap: bool = True
+    fold: bool = True
+    record: int = 0
+    told: Callable[[int], None] | None = None
+
+
+class Engine:
+    """One run of one program. `run` may be called once."""
+
+    def __init__(self, setting: Setting) -> None:
+        accelerator, clock = setting.accelerator, setting.clock
+        self.setting, self.clock = setting, clock
+        self.blocks = setting.program.blocks
+        import simpy
+
+        self.env = cast("Ticking", simpy.Environment())
+        self.servers = {unit.name: Server(unit.name) for unit in accelerator.units}
+        self.host = Server("host")
+        self.dram = setting.dram
+        self.dram_queue = Queue()
+        self.dram_waited = 0
+        self.dram_busy = 0
+        self.channels = _channels(accelerator, clock)
+        memory = accelerator.scratchpad
+        self.ports = Ports(memory.bytes_per_cycle, clock.ticks_per_cycle)
+        self.residents = _Residents(self.blocks)
+        self.room = Room(max(memory.bytes - self.residents.peak_bytes, 1))
+        self.lived: dict[int, Lived] = {}
+        self.slices: list[Slice] = []
+        self.skipped = 0  # ticks that folding left out
+        self.events = 0  # transfers and tiles of work that were run, and those that were folded
+        self.folded_events = 0
+        self.window = WINDOW if setting.overlap else 1
+        self.shapes = [shape_of(block) for block in self.blocks]
+        self._nests: dict[Hashable, Nest] = {}
+        self._indices = {block.name: i for i, block in enumerate(self.blocks)}
+        self._active: list[Run] = []
+        self._hungry: list[Run] = []
+        self._next = 0
+        self._places: dict[str, tuple[int, int]] = {}
+        self._folded_counts: dict[str, int] = {}
+        self._address = 0
+        self._folding = BlockFolding(self) if setting.fold and setting.merged else None
+
+    def run(self) -> None:
+        """Until every block is done."""
+        self._admit()
+        self.env.run()
+        if len(self.lived) < len(self.blocks):
+            waiting = ", ".join(run.block.name for run in self._active)
+            raise RuntimeError(f"the simulation stopped although blocks wait: {waiting}")
+
+    def real(self, now: int) -> int:
+        """Ticks since the beginning, folded stretches included."""
+        return now + self.skipped
+
+    def whole_cycle(self, now: int) -> int:
+        """The first time from then on that is a whole number of cycles since the beginning."""
+        return now + -self.real(now) % self.clock.ticks_per_cycle
+
+    # -- what runs ask ---------------------------------------------------------------------------
+
+    def transfer(self, run: Run, place: int, size: int, write: bool) -> tuple[int, int]:
+        """Move bytes between DRAM and scratchpad: when the first ones pass, and when all are there."""
+        now = self.env.now
+        stream, address = run.places[place]
+        if not self.setting.merged:
+            offset = run.offsets[place]
+            address += offset
+            run.offsets[place] = (offset + size) % run.pass_bytes(place)
+        asked = self.channels.request(now)
+        start, end = self.dram.transfer(asked, stream, address, size, write)
+        self.dram_queue.join(asked, start)
+        self.dram_waited += start - asked
+        self.dram_busy += end - start
+        self.events += 1
+        if self.setting.record > len(self.slices):
+            what = "store" if write else "load"
+            self.slices.append(Slice("dram", run.block.name, what, self.real(start), self.real(end)))
+        arrived = self.ports.flow(start, end, size)
+        self.channels.until(arrived)
+        return start, arrived
+
+    def transfer_ticks(self, size: int) -> int:
+        """Ticks of a transfer at the sustained bandwidth, alone."""
+        return size * self.clock.ticks_per_byte
+
+    def worked(self, run: Run, start: int, end: int) -> None:
+        """A tile was worked on."""
+        self.events += 1
+        if self.setting.record > len(self.slices):
+            unit = run.nest.shares[0][0] if run.nest.shares else "none"
+            self.slices.append(Slice(unit, run.block.name, "tile", self.real(start), self.real(end)))
+
+    def place(self, stream: Stream) -> tuple[int, int]:
+        """Number and address of the array that a stream belongs to; arrays follow one another."""
+        if stream.value not in self._places:
+            self._places[stream.value] = (len(self._places), self._address)
+            self._address += stream.pass_bytes
+        return self._places[stream.value]
+
+    # -- who may go ----------------------------------------------------------------------------
+
+    def feed(self) -> None:
+        """Give free room to whoever may use it, oldest first."""
+        satisfied = True  # whoever is older
+        for run in self._hungry:
+            if run.ready or satisfied:
+                run.fetch()
+            satisfied = satisfied and run.fetched
+        if self._hungry and (satisfied or len(self._hungry) > 1):
+            self._hungry = [run for run in self._hungry if not run.fetched]
+
+    def finished(self, run: Run) -> None:
+        """A block is done: those that waited for it may go."""
+        self._active.remove(run)
+        self.lived[run.index] = Lived(run.began, run.ended, tuple(run.stalls))
+        self.residents.done(run.index)
+        if self._folding is not None and len(self.lived) == run.index + 1 and self._idle():
+            self._pass_over(run.index, self._folding.skipped(run.index))
+        if self.setting.told is not None:
+            self.setting.told(len(self.lived))
+        self._admit()
+        self.feed()
+
+    def _admit(self) -> None:
+        """Take up further blocks, and start those that nothing holds back."""
+        while len(self._active) < self.window and self._next < len(self.blocks):
+            index = self._next
+            self._next += 1
+            run = Run(self, index, self.blocks[index], self._nest(index))
+            self._active.append(run)
+            self._hungry.append(run)
+        for i, run in enumerate(self._active):
+            if not run.started and self._free_of_others(run) and (i == 0 or self._fits(run, i)):
+                run.started = True
+                self.residents.start(run.index)
+                self.env.process(run.life())
+        self.feed()
+
+    def _free_of_others(self, run: Run) -> bool:
+        return all(self._indices[name] in self.lived for name in run.block.after)
+
+    def _fits(self, run: Run, place: int) -> bool:
+        """Whether its results fit on chip beside all that older blocks may still leave there."""
+        older = [other.index for other in self._active[:place] if not other.started]
+        return self.residents.fit((*older, run.index))
+
+    def _nest(self, index: int) -> Nest:
+        shape = self.shapes[index]
+        if shape not in self._nests:
+            setting = self.setting
+            self._nests[shape] = nest_of(
+                self.blocks[index], setting.accelerator, self.clock, merged=setting.merged
+            )
+        return self._nests[shape]
+
+    # -- folding ---------------------------------------------------------------------------------
+
+    def alone(self) -> bool:
+        """Whether only one block is under way."""
+        return sum(run.started for run in self._active) == 1
+
+    def _idle(self) -> bool:
+        return not any(run.started for run in self._active)
+
+    def state(self, run: Run | None) -> Hashable:
+        """All that decides the future of the machine and of a run, relative to now."""
+        now = self.env.now
+        bases = {} if run is None else {s: a + o for (s, a), o in zip(run.places, run.offsets, strict=True)}
+        return (
+            None if run is None else run.state(now),
+            self.dram.state(now, bases),
+            self.channels.state(now),
+            self.dram_queue.state(now),
+            self.ports.state(now),
+            tuple(max(server.free_at - now, 0) for server in self.servers.values()),
+            max(self.host.free_at - now, 0),
+            self.room.free,
+        )
+
+    def waiting_state(self, last: int) -> Hashable:
+        """What blocks that have not started hold already, counted from block `last`."""
+        now = self.env.now
+        return (
+            self.residents.live_bytes,
+            self._next - last,
+            tuple((run.index - last, run.state(now)) for run in self._active),
+        )
+
+    def tally(self, run: Run | None) -> list[int]:
+        """Everything that is counted, in one list."""
+        counts = [n for s in (*self.servers.values(), self.host) for n in (s.busy, s.waited)]
+        counts += [self.dram_waited, self.dram_busy, self.ports.moved_bytes, self.ports.waited]
+        counts += [self.events + self.folded_events, *self._dram_counts().values()]
+        return counts + (run.stalls if run is not None else [])
+
+    def repeat(self, run: Run | None, before: list[int], after: list[int], times: int) -> None:
+        """Count what happened between two tallies so many times more."""
+        more = iter([times * (b - a) for a, b in zip(before, after, strict=True)])
+        for server in (*self.servers.values(), self.host):
+            server.busy += next(more)
+            server.waited += next(more)
+        self.dram_waited += next(more)
+        self.dram_busy += next(more)
+        self.ports.moved_bytes += next(more)
+        self.ports.waited += next(more)
+        self.folded_events += next(more)
+        for name in self.dram.counts():
+            self._folded_counts[name] = self._folded_counts.get(name, 0) + next(more)
+        if run is not None:
+            run.stalls[:] = [n + next(more) for n in run.stalls]
+
+    def _dram_counts(self) -> dict[str, int]:
+        """What the DRAM counted, folded stretches included."""
+        return {name: n + self._folded_counts.get(name, 0) for name, n in self.dram.counts().items()}
+
+    def relive(self, blocks: range, times: int, period: int) -> None:
+        """Note for the blocks of further periods what those of the last one went through."""
+        for i in range(1, times + 1):
+            for index in blocks:
+                lived = self.lived[index]
+                later = Lived(lived.start + i * period, lived.end + i * period, lived.stalls)
+                self.lived[index + i * len(blocks)] = later
+
+    def _pass_over(self, last: int, blocks: int) -> None:
+        """Leave out blocks that were folded: those that wait stand for the ones behind them."""
+        for index in range(last + 1, last + 1 + blocks):
+            self.residents.start(index)
+            self.residents.done(index)
+        self._next += blocks
+        for run in self._active:
+            run.relabel(run.index + blocks, self.blocks[run.index + blocks])
+
+
+def _channels(accelerator: Accelerator, clock: Clock) -> Channels:
+    engines = [unit for unit in accelerator.units if isinstance(unit, Dma)]
+    if not engines:  # a GPU: its multiprocessors fetch for themselves
+        return Channels(1 << 10, 0)
+    startup = min(engine.startup_cycles for engine in engines)
+    return Channels(sum(engine.channels for engine in engines), startup * clock.ticks_per_cycle)
+
+
+@dataclass
+class _Residents:
+    """Results that stay in the scratchpad from the block that makes them to the last that reads them."""
+
+    blocks: tuple[Block, ...]
+    live_bytes: int = 0
+    _made: dict[int, int] = field(default_factory=dict)
+    _readers: dict[int, set[int]] = field(default_factory=dict)
+    _reads: dict[int, list[int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        indices = {block.name: i for i, block in enumerate(self.blocks)}
+        for i, block in enumerate(self.blocks):
+            own = [a for a in block.accesses if a.memory != "dram"]
+            self._made[i] = sum(a.total_bytes(block.loops) for a in own if a.direction == "write")
+            for maker in {indices[a.maker] for a in own if a.direction == "read" and a.maker}:
+                self._readers.setdefault(maker, set()).add(i)
+                self._reads.setdefault(i, []).append(maker)
+        self.peak_bytes = max(self._levels(), default=0)
+
+    def _levels(self) -> Iterator[int]:
+        """Bytes that live during each block, one block after the other."""
+        live = 0
+        last = {maker: max(readers) for maker, readers in self._readers.items()}
+        for i in range(len(self.blocks)):
+            live += self._made[i]
+            yield live
+            live -= sum(self._made[m] for m in self._reads.get(i, ()) if last[m] == i)
+            live -= self._made[i] if i not in last else 0
+
+    def fit(self, indices: tuple[int, ...]) -> bool:
+        """Whether the results of these blocks fit beside those that live."""
+        return self.live_bytes + sum(self._made[i] for i in indices) <= self.peak_bytes
+
+    def start(self, index: int) -> None:
+        """A block begins to write."""
+        self.live_bytes += self._made[index]
+
+    def done(self, index: int) -> None:
+        """A block is done: what it was the last to read goes, and what nobody reads."""
+        for maker in self._reads.get(index, ()):
+            self._readers[maker].discard(index)
+            if not self._readers[maker]:
+                self.live_bytes -= self._made[maker]
+        if index not in self._readers:
+            self.live_bytes -= self._made[index]

@@ -1,0 +1,151 @@
+"""Skipping what has been seen: exact, because it waits until the whole state recurs.
+
+Two stretches repeat in a transformer: the tiles of a block, and the layers. For both the engine
+looks whether the machine is in a state that it was in before (times relative to now, open rows
+relative to addresses) *and* what lies ahead asks the same as it did then. Only then do as many
+periods as lie ahead pass at once: clocks and counters move on by their multiples, and nothing else
+changes. Where state or work never recurs, everything is run.
+
+Work is compared number by number (`Nest.table`, block shapes and dependences), so one tile that
+asks a byte more ends a stretch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from siliform.arch.program import Block
+from siliform.simulator.events.nest import Nest
+
+if TYPE_CHECKING:
+    from siliform.simulator.events.engine import Engine
+    from siliform.simulator.events.run import Run
+
+#: States that are remembered at a time: memory against periods of more tiles than this.
+REMEMBERED = 4096
+#: Fewer tiles than this are run at once.
+WORTH_TILES = 8
+#: Earlier blocks of the same shape that a block is compared with.
+COMPARED = 64
+
+
+class TileFolding:
+    """Looks at each tile of one run whether the machine was there before."""
+
+    def __init__(self, run: Run) -> None:
+        self._run, self._engine = run, run.engine
+        self._seen: dict[Hashable, tuple[int, int, list[int], tuple[int, ...]]] = {}
+        self._recurrences: dict[int, np.ndarray] = {}
+        self.on = run.nest.tiles >= WORTH_TILES
+
+    def skipped(self, tile: int) -> int:
+        """How many tiles from `tile` on to leave out; their time and counts are already added."""
+        run, engine = self._run, self._engine
+        if not engine.alone():
+            self._seen.clear()
+            return 0
+        state = engine.state(run)
+        before = self._seen.get(state)
+        tally = engine.tally(run)
+        if before is None:
+            if len(self._seen) >= REMEMBERED:
+                self._seen.clear()
+            self._seen[state] = (tile, engine.env.now, tally, tuple(run.offsets))
+            return 0
+        first, then, counted, offsets = before
+        period = tile - first
+        times = self._repeats(tile, first, period, offsets)
+        if times < 1:
+            self._seen[state] = (tile, engine.env.now, tally, tuple(run.offsets))
+            return 0
+        engine.repeat(run, counted, tally, times)
+        engine.skipped += times * (engine.env.now - then)
+        run.advance(times * period, [times * (b - a) for a, b in zip(offsets, run.offsets, strict=True)])
+        self._seen.clear()
+        return times * period
+
+    def _repeats(self, tile: int, first: int, period: int, offsets: tuple[int, ...]) -> int:
+        """How many whole periods ahead ask what the last one asked, fetches ahead included."""
+        run = self._run
+        if period not in self._recurrences:
+            self._recurrences[period] = breaks(run.nest, period)
+        ends = self._recurrences[period]
+        place = int(np.searchsorted(ends, first))
+        end = int(ends[place]) if place < len(ends) else run.nest.tiles - period
+        ahead = run.nest.buffers + 1  # with one tile left to fetch, others still wait for their turn
+        times = (end + period - tile - ahead) // period
+        for place, (before, now) in enumerate(zip(offsets, run.offsets, strict=True)):
+            forward, whole = now - before, run.pass_bytes(place)
+            if forward < 0:
+                return 0  # an operand began anew in between
+            if forward:
+                times = min(times, (whole - now) // forward - 1)
+        return times
+
+
+def breaks(nest: Nest, period: int) -> np.ndarray:
+    """Tiles that do not ask what the tile one period later asks, ascending."""
+    table = nest.table()
+    return np.flatnonzero((table[:-period] != table[period:]).any(axis=1))
+
+
+class BlockFolding:
+    """Looks at the end of each block, when no other is under way, whether the machine was there before."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._blocks = engine.blocks
+        self._shapes = _numbered(engine.shapes)
+        names = {block.name: i for i, block in enumerate(self._blocks)}
+        self._after = [tuple(names[name] for name in block.after) for block in self._blocks]
+        self._seen: dict[Hashable, list[tuple[int, int, list[int]]]] = {}
+
+    def skipped(self, last: int) -> int:
+        """How many blocks after block `last` to leave out; all about them is already noted."""
+        engine = self._engine
+        state = (engine.state(None), engine.waiting_state(last), self._shapes[last])
+        now, tally = engine.real(engine.env.now), engine.tally(None)
+        earlier = self._seen.setdefault(state, [])
+        for first, then, counted in reversed(earlier[-COMPARED:]):
+            period = last - first
+            times = self._repeats(last, period)
+            if times >= 1:
+                engine.repeat(None, counted, tally, times)
+                engine.skipped += times * (now - then)
+                engine.relive(range(first + 1, last + 1), times, now - then)
+                self._seen.clear()
+                return times * period
+        earlier.append((last, now, tally))
+        return 0
+
+    def _repeats(self, last: int, period: int) -> int:
+        """How many whole periods after `last` ask what the one before asked, the window ahead included."""
+        index = last - period + 1
+        while index + period < len(self._blocks) and self._alike(index, index + period, last - period):
+            index += 1
+        return (index + period - 1 - last - self._engine.window) // period
+
+    def _alike(self, one: int, other: int, done: int) -> bool:
+        """Whether two blocks ask the same of blocks in the same place, or of the same one long ago."""
+        if self._shapes[one] != self._shapes[other] or len(self._after[one]) != len(self._after[other]):
+            return False
+        pairs = zip(self._after[one], self._after[other], strict=True)
+        return all(b - a == other - one or (a == b and a <= done) for a, b in pairs)
+
+
+def _numbered(shapes: list[Hashable]) -> list[int]:
+    numbers: dict[Hashable, int] = {}
+    return [numbers.setdefault(shape, len(numbers)) for shape in shapes]
+
+
+def shape_of(block: Block) -> Hashable:
+    """What decides how a block runs: everything but names."""
+    accesses = tuple(
+        (a.direction, a.memory, a.dims, a.bits, a.spill_bits, bool(a.maker)) for a in block.accesses
+    )
+    stages = tuple(repr(stage) for stage in block.stages)
+    numbers = (block.buffers, block.compute_cycles, block.launch_cycles, block.unit_bytes)
+    return (block.loops, accesses, stages, *numbers)

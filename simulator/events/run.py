@@ -1,0 +1,246 @@
+"""The life of one block: tiles are fetched ahead, worked on in turn, and their results stored.
+
+Fetching is asking: the DRAM answers with the time of the data, so it needs no process of its own.
+The process of a run (`life`) waits for three things only: a tile's first bytes, the end of its work,
+and the end of its last store.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from siliform.arch.program import Block
+from siliform.simulator.events.folding import TileFolding
+from siliform.simulator.events.nest import Nest
+
+if TYPE_CHECKING:
+    from siliform.simulator.events.engine import Engine
+
+#: Why a block that runs does not get on, in the order of `Run.stalls`.
+CAUSES = ("dependent", "dram", "operand", "unit", "bank", "drain", "launch")
+DEPENDENT, DRAM, OPERAND, UNIT, BANK, DRAIN, LAUNCH = range(len(CAUSES))
+
+#: A tile's transfer: when it was asked for, began, had its first bytes in, had all in; and its bytes.
+Arrival = tuple[int, int, int, int, int]
+
+
+class Run:
+    """One block on its way through the machine.
+
+    Attributes
+    ----------
+    index : of the block in the program.
+    started : whether everything that it depends on is done.
+    ready : whether it may fetch all it needs: started, and launched where a host does that; before, what was
+        there before the program ran may be fetched.
+    stalls : ticks lost to each of CAUSES.
+    began, ended : real ticks, folded stretches included.
+    """
+
+    __slots__ = (
+        "_ahead", "_all", "_arrivals", "_awaited", "_done", "_early", "_fetched", "_held", "_rest", "_stored",
+        "began", "block", "ended", "engine", "index", "nest", "offsets", "places", "ready", "room_bytes",
+        "stalls", "started",
+    )  # fmt: skip
+
+    def __init__(self, engine: Engine, index: int, block: Block, nest: Nest) -> None:
+        self.engine, self.index, self.block, self.nest = engine, index, block, nest
+        self.started = self.ready = False
+        self.began = self.ended = -1
+        self.stalls = [0] * len(CAUSES)
+        #: One tile's room; what the mapper made fit is not refused for a rounding.
+        self.room_bytes = min(nest.buffer_bytes, engine.room.total // nest.buffers)
+        streams = nest.reads if nest.writes is None else (*nest.reads, nest.writes)
+        self.places = [engine.place(s) for s in streams]
+        self.offsets = [0] * len(streams)
+        self._all = range(len(nest.reads))
+        self._ahead = [i for i in self._all if nest.reads[i].early]
+        self._rest = [i for i in self._all if not nest.reads[i].early]
+        self._arrivals: deque[Arrival] = deque()
+        self._early: deque[Arrival] = deque()
+        self._fetched = self._done = self._held = 0
+        self._stored = 0  # when the last store ends
+        self._awaited: Any = None
+
+    # -- fetching --------------------------------------------------------------------------------
+
+    @property
+    def fetched(self) -> bool:
+        """Whether all tiles were asked for."""
+        return self._fetched == self.nest.tiles
+
+    def fetch(self) -> None:
+        """Ask for further tiles, as long as there are buffers and room for them."""
+        nest, room = self.nest, self.engine.room
+        if not self.ready and (self.started or self.block.launch_cycles):
+            return  # a kernel reads nothing before it is launched
+        while self._fetched < nest.tiles and self._held < nest.buffers and room.free >= self.room_bytes:
+            room.free -= self.room_bytes
+            self._held += 1
+            if self.ready:
+                self._arrivals.append(self._asked(self._fetched, self._all))
+            else:
+                self._early.append(self._asked(self._fetched, self._ahead))
+            self._fetched += 1
+        if self._awaited is not None and self._arrivals:
+            self._awaited.succeed()
+            self._awaited = None
+
+    def _asked(self, tile: int, places: Sequence[int]) -> Arrival:
+        """Ask for what these streams bring with a tile."""
+        engine, reads = self.engine, self.nest.reads
+        now = begun = done = engine.env.now
+        size = 0
+        for place in places:
+            part = reads[place].sizes[tile]
+            if part:
+                start, done = engine.transfer(self, place, part, False)
+                if not size:
+                    begun = start
+                size += part
+        lead = self.nest.lead_bytes
+        head = done if size <= lead else begun + (done - begun) * lead // size
+        return now, begun, head, done, size
+
+    def _complete(self) -> None:
+        """What was fetched ahead gets the rest of its operands."""
+        self.ready = True
+        for tile, (asked, begun, head, done, size) in enumerate(self._early):
+            now, start, first, last, more = self._asked(tile, self._rest)
+            if more:
+                self._arrivals.append((now, start, max(head, first), max(done, last), size + more))
+            else:
+                self._arrivals.append((asked, begun, head, done, size))
+        self._early.clear()
+
+    # -- living ----------------------------------------------------------------------------------
+
+    def life(self) -> Generator[Any, Any, None]:
+        """The process: one tile after the other, then the last store."""
+        engine, nest, stalls = self.engine, self.nest, self.stalls
+        env, timeout, room = engine.env, engine.env.timeout, engine.room
+        self.began = engine.real(env.now)
+        if self.block.launch_cycles:
+            yield timeout(self._launched())
+        self._complete()
+        engine.feed()
+        units = [(engine.servers[name], ticks) for name, ticks in nest.shares]
+        total, lead, trail = max(nest.total_ticks, 1), nest.lead_bytes, nest.trail_bytes
+        compute = nest.compute_ticks
+        stores = nest.writes.sizes if nest.writes else [0] * nest.tiles
+        arrivals, ports, on_chip = self._arrivals, engine.ports, self.block.unit_bytes
+        tile, tiles = 0, nest.tiles
+        folding = TileFolding(self) if engine.setting.fold else None
+        while tile < tiles:
+            if folding is not None and folding.on:
+                tile += folding.skipped(tile)
+            free = env.now
+            if not arrivals:
+                self._awaited = env.event()
+                yield self._awaited
+            asked, begun, head, done, size = arrivals.popleft()
+            if head > free:
+                self._operand_stall(free, asked, begun, head)
+                if head > env.now:
+                    yield timeout(head - env.now)
+            now = start = env.now
+            for server, _ in units:
+                if server.free_at > start:
+                    start = server.free_at
+            duration = compute[tile]
+            end = start + duration
+            if start > now:
+                stalls[UNIT] += start - now
+                units[0][0].waited += start - now
+            if size:
+                # The last bytes need their own share of the work after they came.
+                late = done + (duration if lead >= size else duration * lead // size)
+                if late > end:
+                    stalls[OPERAND] += late - end
+                    end = late
+            if on_chip:
+                squeezed = ports.flow(start, end, on_chip * duration // total)
+                stalls[BANK] += squeezed - end
+                end = squeezed
+            for server, ticks in units:
+                share = duration * ticks // total
+                server.busy += share
+                server.free_at = start + share
+            if units:
+                units[0][0].free_at = end
+            stored = stores[tile]
+            if stored > trail:  # the first results leave while the last are made
+                ahead = min(engine.transfer_ticks(stored - trail), end - start)
+                yield timeout(end - ahead - now)
+                now = end - ahead
+                self._store(stored - trail)
+                stored = trail
+            yield timeout(end - now)
+            engine.worked(self, start, end)
+            tile += 1
+            self._done = tile
+            self._held -= 1
+            room.free += self.room_bytes
+            if stored:
+                self._store(stored)
+            engine.feed()
+        # Units are clocked: whoever comes next begins with a whole cycle.
+        left = engine.whole_cycle(max(self._stored, env.now)) - env.now
+        if left:
+            stalls[DRAIN] += left
+            yield timeout(left)
+        self.ended = engine.real(env.now)
+        engine.finished(self)
+
+    def _launched(self) -> int:
+        """Ticks until the host has launched it; launches follow one another."""
+        engine = self.engine
+        now, host = engine.env.now, engine.host
+        cost = self.block.launch_cycles * engine.clock.ticks_per_cycle
+        start = max(now, host.free_at)
+        host.free_at = start + cost
+        host.busy += cost
+        host.waited += start - now
+        self.stalls[LAUNCH] += start + cost - now
+        return start + cost - now
+
+    def _operand_stall(self, free: int, asked: int, begun: int, head: int) -> None:
+        """Split a wait for first bytes: for room to ask in, in the queue for DRAM, for the data."""
+        stalls = self.stalls
+        first = asked if asked > free else free
+        then = min(max(begun, first), head)
+        stalls[DEPENDENT] += first - free
+        stalls[DRAM] += then - first
+        stalls[OPERAND] += head - then
+
+    def advance(self, tiles: int, offsets: Sequence[int]) -> None:
+        """Pass over tiles that were folded, and over the bytes of each stream that came with them."""
+        self._fetched += tiles
+        self._done += tiles
+        for place, forward in enumerate(offsets):
+            self.offsets[place] += forward
+
+    def pass_bytes(self, place: int) -> int:
+        """Bytes after which a stream begins anew."""
+        reads, writes = self.nest.reads, self.nest.writes
+        return reads[place].pass_bytes if place < len(reads) else writes.pass_bytes if writes else 1
+
+    def relabel(self, index: int, block: Block) -> None:
+        """Stand for a later block of the same shape, those between being folded."""
+        self.index, self.block = index, block
+
+    def _store(self, size: int) -> None:
+        """Send off results."""
+        _, end = self.engine.transfer(self, len(self.nest.reads), size, True)
+        if end > self._stored:
+            self._stored = end
+
+    def state(self, now: int) -> Hashable:
+        """What decides its future beyond the tile it is at, relative to now."""
+        return (
+            self.started, tuple((max(a - now, 0), max(b - now, 0), max(h - now, 0), max(d - now, 0), s)
+                  for a, b, h, d, s in (*self._arrivals, *self._early)),
+            self._fetched - self._done, self._held, max(self._stored - now, 0),
+        )  # fmt: skip
