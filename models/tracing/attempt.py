@@ -5,15 +5,14 @@ from __future__ import annotations
 import inspect
 import re
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
-from torch.utils import _pytree as pytree
 
 from siliform.graph_ir.errors import UserError
+from siliform.models.tracing.compare import Comparison, compared
 from siliform.models.tracing.presets import DETECTORS, OWN_BACKBONE, PRESETS, Preset
 from siliform.models.tracing.shorten import shorten
 
@@ -39,7 +38,7 @@ class Attempt:
     outcome : one of `siliform.models.tracing.coverage.MEANINGS`.
     inputs : names of the inputs given.
     nodes : of the graph.
-    error : largest difference to PyTorch over the largest value, where both were run.
+    comparison : with PyTorch, where both were run.
     found : what stood in the way.
     """
 
@@ -47,8 +46,20 @@ class Attempt:
     outcome: str
     inputs: tuple[str, ...] = ()
     nodes: int = 0
-    error: float | None = None
+    comparison: Comparison | None = None
     found: str = ""
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Attempt:
+        """From what `asdict` made of one, also after a trip through JSON."""
+        comparison = values["comparison"]
+        return cls(
+            **{
+                **values,
+                "inputs": tuple(values["inputs"]),
+                "comparison": comparison and Comparison(**comparison),
+            }
+        )
 
 
 def attempts(model_type: str, check: bool) -> Iterator[Attempt]:
@@ -73,7 +84,9 @@ def attempts(model_type: str, check: bool) -> Iterator[Attempt]:
 
 def _compared(traced: Attempt, guess: Guess) -> Attempt:
     try:
-        return replace(traced, error=compared(traced.model_type, guess))
+        module, given = built(traced.model_type, guess, seed=0)
+        fixed = PRESETS.get(traced.model_type, Preset()).fixed
+        return replace(traced, comparison=compared(module, given, fixed))
     except Exception as error:
         return replace(traced, found=f"not compared: {_told(error)}")
 
@@ -128,7 +141,7 @@ def built(model_type: str, guess: Guess, seed: int | None) -> tuple[Any, dict[st
 
 
 def _configured(make: Any, model_type: str, preset: Preset) -> Any:
-    plain = {name: value for name, value in preset.configuration.items() if "." not in name}
+    plain = dict(preset.configuration)
     if model_type in DETECTORS:
         from transformers import ResNetConfig
 
@@ -136,7 +149,8 @@ def _configured(make: Any, model_type: str, preset: Preset) -> Any:
         own.out_features = ["stage2", "stage3", "stage4"]
         plain |= {**OWN_BACKBONE, "backbone": None, "backbone_config": own}
     config = make(**plain)
-    shorten(config)
+    if not preset.whole:
+        shorten(config)
     return config
 
 
@@ -148,38 +162,25 @@ def _inputs(module: Any, preset: Preset, guess: Guess, draw: Any) -> dict[str, A
     length = preset.length or (SAMPLES if module.main_input_name == "input_values" else SEQUENCE)
     shapes = {name: shape for name, shape in preset.inputs.items() if shape is not None}
     accepted = inspect.signature(module.forward).parameters
-    try:
-        given = prefill(Asked(module, Request(), length, draw))
-    except UserError:
-        if not shapes:
-            raise
-        given = {"use_cache": False} if "use_cache" in accepted else {}
+    given = {"use_cache": False} if "use_cache" in accepted else {}
+    if not preset.alone:
+        try:
+            given = prefill(Asked(module, Request(), length, draw))
+        except UserError:
+            if not shapes:
+                raise
     if guess.text_only:
         given = {k: v for k, v in given.items() if k in ("input_ids", "decoder_input_ids", "use_cache")}
-    given = {k: v for k, v in given.items() if k not in preset.inputs}
-    given |= {name: _drawn(draw, shape) for name, shape in shapes.items()}
-    if "grid_thw" in preset.fixed:
-        given = {
-            "hidden_states" if "hidden_states" in accepted else "pixel_values": _patches(module.config, draw)
-        }
-    return given
+    given = {k: v for k, v in given.items() if k not in preset.inputs and k not in preset.fixed}
+    return given | {name: _drawn(draw, shape) for name, shape in shapes.items()}
 
 
 def _drawn(draw: Any, shape: Any) -> torch.Tensor:
     made: torch.Tensor
-    if shape[0] == "int64":
-        made = draw.integers(*shape[1:], below=2)
+    if isinstance(shape[0], str):
+        made = draw.integers(*shape[1:], below=2).to(getattr(torch, shape[0]))
     else:
         made = draw.normal(*shape, dtype=torch.float32)
-    return made
-
-
-def _patches(config: Any, draw: Any) -> torch.Tensor:
-    """The patches of the fixed grid, each one row, as processors of images of any size lay them out."""
-    names = ("in_channels", "num_channels", "in_chans")
-    channels = next((getattr(config, name) for name in names if hasattr(config, name)), 3)
-    side, frames = config.patch_size, getattr(config, "temporal_patch_size", 1)
-    made: torch.Tensor = draw.normal(8 * 12, channels * frames * side * side, dtype=torch.float32)
     return made
 
 
@@ -193,34 +194,6 @@ def _head(head_of: Any, config: Any) -> str:
         return str(head_of(config, None, config.model_type))
     except UserError:
         return "AutoModel"
-
-
-def compared(model_type: str, guess: Guess) -> float:
-    """The largest difference between the interpreter and PyTorch, over the largest value of PyTorch."""
-    from siliform.graph_ir.interpret import interpret
-    from siliform.models.tracing.trace import trace
-
-    preset = PRESETS.get(model_type, Preset())
-    module, given = built(model_type, guess, seed=0)
-    graph = trace(module, (), given, name=model_type, fixed=preset.fixed)
-    with torch.no_grad():
-        made = module(**given, **tensors(preset))
-    wanted = [t for t in pytree.tree_leaves(made) if isinstance(t, torch.Tensor)]
-    order = [
-        n for n in inspect.signature(module.forward).parameters if isinstance(given.get(n), torch.Tensor)
-    ]
-    arrays = {name: given[name].numpy() for name in order}
-    found = interpret(graph, *(arrays[v.name] for v in graph.inputs))
-    differences = [_difference(np.asarray(a), w) for a, w in zip(found, wanted, strict=True)]
-    return max(differences, default=0.0)
-
-
-def _difference(array: np.ndarray, wanted: torch.Tensor) -> float:
-    expected = wanted.double().numpy()
-    both = np.isnan(array) & np.isnan(expected) | (array == expected)
-    scale = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
-    error = np.abs(array - expected)[~both].max(initial=0.0)
-    return float(error / scale) if scale else float(error)
 
 
 def _blame(error: Exception, module: Any, given: dict[str, Any]) -> str:

@@ -1,39 +1,37 @@
 """Which architectures of the transformers library trace: every one tried, the answers as a table.
 
-    python -m siliform.models.tracing.coverage                      # all; writes docs/huggingface-coverage.md
+    python -m siliform.models.tracing.coverage --check              # all; writes docs/huggingface-coverage.md
     python -m siliform.models.tracing.coverage --only bert --only t5 --check
 
 Each architecture is built from its configuration class with the widths that the class itself
 proposes, fewer layers, on the meta device, and traced in a process of its own with a time limit,
 so that no model can stop the run. ``--check`` also runs small ones with random weights, in PyTorch
-and in the interpreter, and compares. Nothing is downloaded.
+and in the interpreter, and compares. Nothing is downloaded. Answers are kept as they come: a run
+that was stopped continues where it was when the same command is given again.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from siliform.models.tracing.attempt import Attempt, attempts
+from siliform.models.tracing.attempt import Attempt
+from siliform.models.tracing.compare import FP64_TOLERANCE, TOLERANCE
+from siliform.models.tracing.rows import Rows
+from siliform.models.tracing.trials import Run, tried
+
+#: The root of a checkout.
+_ROOT = Path(__file__).resolve().parents[2]
 
 #: Where the table goes, beside the other documents.
-TABLE = Path(__file__).resolve().parents[2] / "docs" / "huggingface-coverage.md"
+TABLE = _ROOT / "docs" / "huggingface-coverage.md"
 
-
-@dataclass(frozen=True)
-class Run:
-    """How the architectures are tried: seconds for each, whether results are compared."""
-
-    timeout_s: float = 180.0
-    check: bool = False
+#: Where the answers of a full run are kept as they come.
+ROWS = _ROOT / "out" / "huggingface-coverage.jsonl"
 
 
 def architectures() -> list[str]:
@@ -43,52 +41,13 @@ def architectures() -> list[str]:
     return sorted(MODEL_MAPPING_NAMES)
 
 
-def tried(model_type: str, run: Run) -> Attempt:
-    """One architecture, in a process of its own: a crash or a hang is an answer like any other."""
-    context = multiprocessing.get_context("fork")  # the library is imported once, before
-    receiver, sender = context.Pipe(duplex=False)
-    worker = context.Process(target=_work, args=(model_type, run.check, sender))
-    worker.start()
-    sender.close()
-    answers, ending = _heard(receiver, time.monotonic() + run.timeout_s)
-    if ending == "time":
-        worker.kill()
-    worker.join()
-    if not answers:
-        found = (
-            f"not done after {run.timeout_s:.0f} s" if ending == "time" else f"exit code {worker.exitcode}"
-        )
-        return Attempt(model_type, ending, found=found)
-    last = Attempt(**answers[-1])
-    if ending == "time" or worker.exitcode:
-        return replace(last, found=f"not compared within {run.timeout_s:.0f} s")
-    return last
-
-
-def _heard(receiver: Any, deadline: float) -> tuple[list[dict[str, Any]], str]:
-    """Every answer until the worker ends ("crash" if it ends without one) or time is up."""
-    answers: list[dict[str, Any]] = []
-    while receiver.poll(max(deadline - time.monotonic(), 0.0)):
-        try:
-            answers.append(receiver.recv())
-        except EOFError:
-            return answers, "crash"
-    return answers, "time"
-
-
-def _work(model_type: str, check: bool, sender: Any) -> None:
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 2)  # torch.export prints pages about what it refuses; the answer says it in a line
-    for answer in attempts(model_type, check):
-        sender.send(asdict(answer))
-    sender.close()
-
-
 def table(answers: Iterable[Attempt], versions: str) -> str:
     """The document: a summary, what stands in the way how often, and a row for each architecture."""
     listed = list(answers)
     traced = [a for a in listed if a.outcome == "traced"]
-    compared = [a for a in traced if a.error is not None]
+    compared = [a.comparison for a in traced if a.comparison is not None]
+    plain = sum(c.error < TOLERANCE for c in compared)
+    closer = sum(c.agrees for c in compared) - plain
     lines = [
         "# Which architectures of the transformers library trace",
         "",
@@ -97,8 +56,11 @@ def table(answers: Iterable[Attempt], versions: str) -> str:
         "weights) and given inputs of the kinds that its forward method takes.",
         "",
         f"**{len(traced)} of {len(listed)} trace.** Of these, {len(compared)} are small enough to be run",
-        f"with random weights; in {sum(_agrees(a) for a in compared)} of them the interpreter agrees with",
-        "PyTorch within 1e-4.",
+        f"with random weights; in {plain} of them the interpreter agrees with PyTorch within",
+        f"{TOLERANCE:.0e} in fp32, and in {closer} more on a closer look. There rounding decides: the small",
+        "weights that a class begins with leave scores so equal that PyTorch in fp32 chooses otherwise than",
+        "PyTorch in fp64. Such a model is compared again with weights that keep the size of a signal and, if",
+        f"fp32 still cannot tell, in fp64, within {FP64_TOLERANCE:.0e}; the last column has these figures.",
         "",
         "| outcome | count | meaning |",
         "|---|---|---|",
@@ -125,26 +87,31 @@ MEANINGS = {
 }
 
 
-def _agrees(attempt: Attempt) -> bool:
-    return attempt.error is not None and attempt.error < 1e-4
-
-
 def _row(a: Attempt) -> str:
-    error = "" if a.error is None else f"{a.error:.0e}"
-    found = a.found.replace("|", "\\|").replace("\n", " ")[:160]
+    error = "" if a.comparison is None else f"{a.comparison.error:.0e}"
+    found = (a.found or str(a.comparison or "")).replace("|", "\\|").replace("\n", " ")[:160]
     return f"| {a.model_type} | {a.outcome} | {', '.join(a.inputs)} | {a.nodes or ''} | {error} | {found} |"
 
 
+def answered(wanted: Sequence[str], rows: Rows) -> list[Attempt]:
+    """An answer for every architecture, kept ones first; progress goes to standard error."""
+    answers = {name: answer for name, answer in rows.kept().items() if name in set(wanted)}
+    left = [name for name in wanted if name not in answers]
+    if answers:
+        print(f"{len(answers)} of {len(wanted)} are in {rows.path}", file=sys.stderr, flush=True)
+    start = time.monotonic()
+    for count, answer in enumerate(tried(left, rows.run), start=1):
+        rows.keep(answer)
+        answers[answer.model_type] = answer
+        minutes = (time.monotonic() - start) / count * (len(left) - count) / 60
+        progress = f"{len(answers)} of {len(wanted)}, about {minutes:.0f} min left"
+        print(f"{progress}: {_row(answer)}", file=sys.stderr, flush=True)
+    return [answers[name] for name in wanted]
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; progress goes to standard error."""
-    parser = argparse.ArgumentParser(
-        prog="siliform.models.tracing.coverage", description=__doc__.partition("\n")[0]
-    )
-    parser.add_argument("--only", action="append", default=[], help="a model type, such as bert; repeatable")
-    parser.add_argument("--timeout", type=float, default=180.0, help="seconds for each architecture")
-    parser.add_argument("--check", action="store_true", help="compare small models with PyTorch")
-    parser.add_argument("--out", type=Path, default=None, help=f"file to write; {TABLE} for a full run")
-    chosen = parser.parse_args(arguments)
+    """The command line."""
+    chosen = _parser().parse_args(arguments)
     import torch
     import transformers
 
@@ -153,19 +120,41 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     trace(torch.nn.Linear(2, 2), (torch.ones(1, 2),))  # loads what torch.export needs once, for every process
     transformers.logging.set_verbosity_error()
-    run = Run(chosen.timeout, chosen.check)
-    answers = []
-    for model_type in chosen.only or architectures():
-        answers.append(tried(model_type, run))
-        print(_row(answers[-1]), file=sys.stderr, flush=True)
     versions = f"transformers {transformers.__version__} and torch {torch.__version__.partition('+')[0]}"
+    full = not chosen.only
+    rows = Rows(
+        chosen.rows or (ROWS if full else None), versions, Run(chosen.timeout, chosen.check, chosen.jobs)
+    )
+    if chosen.fresh and full and rows.path is not None:
+        rows.path.unlink(missing_ok=True)
+    try:
+        answers = answered(chosen.only or architectures(), rows)
+    except KeyboardInterrupt:
+        print(f"stopped; the same command continues from {rows.path or 'the start'}", file=sys.stderr)
+        return 130
     text = table(answers, versions)
-    out = chosen.out or (None if chosen.only else TABLE)
+    out = chosen.out or (TABLE if full else None)
     if out is None:
         print(text)
     else:
         out.write_text(text, encoding="utf-8")
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="siliform.models.tracing.coverage", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument("--only", action="append", default=[], help="a model type, such as bert; repeatable")
+    parser.add_argument("--timeout", type=float, default=180.0, help="seconds for each architecture")
+    parser.add_argument("--jobs", type=int, default=1, help="architectures tried at the same time")
+    parser.add_argument("--check", action="store_true", help="compare small models with PyTorch")
+    parser.add_argument("--out", type=Path, default=None, help=f"file to write; {TABLE} for a full run")
+    parser.add_argument(
+        "--rows", type=Path, default=None, help=f"JSON Lines kept, and continued; {ROWS} for a full run"
+    )
+    parser.add_argument("--fresh", action="store_true", help="begin a full run anew")
+    return parser
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import re
 import sys
 import traceback
@@ -23,8 +24,11 @@ _DATA_DEPENDENT = re.compile(
     r"data-dependent|DataDependent|unbacked|DynamicOutputShape|aten\.nonzero|Tensor-likes are not|item\(\)"
 )
 
-#: Tensors of up to this many elements that follow from fixed arguments are computed while exporting
-#: (assumption: the positions of a large image's patches).
+#: Tensors of up to this many elements that forward writes down, and what follows from them, are
+#: computed while exporting (assumption: the sizes of an image's levels) ...
+_WRITTEN_ELEMENTS = 64
+
+#: ... and where arguments are fixed, up to this many (assumption: the positions of a large image's patches).
 _FOLLOWED_ELEMENTS = 1 << 16
 
 #: Lines with which torch begins advice that does not concern a user of ours.
@@ -50,6 +54,8 @@ def exported(
         stack.enter_context(_in_eval_mode(module))
         stack.enter_context(_needless_masks_left_out(kwargs))
         stack.enter_context(_with_values(module, fixed or {}))
+        stack.enter_context(_with_whole_numbers(module))
+        stack.enter_context(_torch_silent())
         stack.enter_context(torch.no_grad())  # the kernels of inference, and so its strides
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
@@ -73,6 +79,42 @@ def collector_paused() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+@contextmanager
+def plain_kernels() -> Iterator[None]:
+    """No oneDNN inside: through it, a recurrent layer on the CPU is one call that nothing defines."""
+    before = torch._C._get_mkldnn_enabled()
+    torch._C._set_mkldnn_enabled(False)
+    try:
+        yield
+    finally:
+        torch._C._set_mkldnn_enabled(before)
+
+
+@contextmanager
+def _torch_silent() -> Iterator[None]:
+    """Keep torch from printing what it also raises: warnings, stacks and the graph it had come to.
+
+    They would stand, pages long, before the one message that is the user's. What forward itself
+    prints, and what a user asks of torch's logs (TORCH_LOGS), is still seen.
+    """
+    from torch.export import _trace
+
+    def below_a_warning(record: logging.LogRecord) -> bool:
+        return record.levelno < logging.WARNING
+
+    loggers = [logging.getLogger(name) for name in list(logging.root.manager.loggerDict)]
+    handlers = {h: None for lg in loggers if f"{lg.name}.".startswith("torch.") for h in lg.handlers}
+    for handler in handlers:
+        handler.addFilter(below_a_warning)
+    vars(_trace)["print"] = lambda *parts, **options: None  # its graph so far, on standard error
+    try:
+        yield
+    finally:
+        del vars(_trace)["print"]
+        for handler in handlers:
+            handler.removeFilter(below_a_warning)
 
 
 @contextmanager
@@ -116,27 +158,71 @@ def _with_values(module: torch.nn.Module, fixed: Mapping[str, Any]) -> Iterator[
     torch.export follows the values of such tensors only up to one element; a grid of image patches
     has three, and what is computed from it some hundreds.
     """
-    from torch._subclasses import fake_tensor
-    from torch.fx.experimental import proxy_tensor
-
-    if not fixed:
-        yield
-        return
     held = {key: value.tolist() if isinstance(value, torch.Tensor) else value for key, value in fixed.items()}
 
     def insert(module: torch.nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         return args, {**kwargs, **{key: torch.tensor(value) for key, value in held.items()}}
 
     hook = module.register_forward_pre_hook(insert, prepend=True, with_kwargs=True)
+    try:
+        with _values_followed(_FOLLOWED_ELEMENTS if fixed else _WRITTEN_ELEMENTS):
+            yield
+    finally:
+        hook.remove()
+
+
+@contextmanager
+def _values_followed(elements: int) -> Iterator[None]:
+    """Let torch.export follow the values of tensors of up to so many elements, not of one alone."""
+    from torch._subclasses import fake_tensor
+    from torch.fx.experimental import proxy_tensor
+
     limits = [(place, place.CONSTANT_NUMEL_LIMIT) for place in (fake_tensor, proxy_tensor)]
     for place, _ in limits:
-        place.CONSTANT_NUMEL_LIMIT = _FOLLOWED_ELEMENTS  # type: ignore[attr-defined]
+        place.CONSTANT_NUMEL_LIMIT = elements  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        hook.remove()
         for place, limit in limits:
             place.CONSTANT_NUMEL_LIMIT = limit  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _with_whole_numbers(module: torch.nn.Module) -> Iterator[None]:
+    """Let forward read buffers that hold one whole number, such as a stride, as values written down.
+
+    To torch.export every buffer is unknown data, on which no size may depend.
+    """
+    found = [
+        (owner, name, buffer.tolist(), buffer.dtype)
+        for owner in module.modules()
+        for name, buffer in owner._buffers.items()
+        if buffer is not None and buffer.numel() == 1 and buffer.device.type != "meta"
+        if buffer.dtype in (torch.int32, torch.int64)
+    ]
+    if not found:
+        yield
+        return
+    before: list[torch.Tensor | None] = []
+
+    def write_down(module: torch.nn.Module, args: Any, kwargs: Any) -> None:
+        before[:] = [owner._buffers[name] for owner, name, _, _ in found]
+        for owner, name, value, dtype in found:
+            owner._buffers[name] = torch.tensor(value, dtype=dtype)
+
+    def put_back(module: torch.nn.Module, args: Any, kwargs: Any, result: Any) -> None:
+        for (owner, name, _, _), buffer in zip(found, before, strict=False):
+            owner._buffers[name] = buffer
+
+    hooks = [
+        module.register_forward_pre_hook(write_down, with_kwargs=True),
+        module.register_forward_hook(put_back, with_kwargs=True, always_call=True),
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _explained(error: Exception, name: str) -> UserError:

@@ -15,7 +15,7 @@ from torch.utils import _pytree as pytree
 from siliform.graph_ir.errors import UserError, nearest
 from siliform.graph_ir.graph import Builder, Graph, Node, Value
 from siliform.kernels.dtypes import FORMAT_OF, to_numpy, type_of
-from siliform.models.tracing.exporting import collector_paused, exported
+from siliform.models.tracing.exporting import collector_paused, exported, plain_kernels
 from siliform.models.tracing.literals import Literal
 from siliform.models.tracing.lowerer import Complex, Lowerer, Rule
 from siliform.models.tracing.lowering import rule_for
@@ -62,7 +62,7 @@ def trace(
     """
     name = name or type(module).__name__
     arguments = _without_cache(module, inputs, dict(kwargs or {}))
-    with collector_paused():
+    with collector_paused(), plain_kernels():
         program = exported(module, inputs, arguments, name, fixed)
         builder = Builder(name)
         places = _state_places(module, program, tuple(states), name)

@@ -25,10 +25,25 @@ def _embedding_bag(
     offsets: Any,
     scale: bool = False,
     mode: int = 0,
+    sparse: bool = False,
+    shares: Any = None,
     *rest: Any,
     **options: Any,
 ) -> Any:
-    raise c.refusal("bags whose lengths the data decide", "embed with nn.Embedding and reduce along an axis")
+    """Rows of a table, summed (mode 0) or averaged (1) by bags; bags of one length that is known."""
+    (count,), bags = c.shape(ids), c.shape(offsets)[0]
+    size = count // max(bags, 1)
+    even = isinstance(offsets, Literal) and bool((offsets.tensor == torch.arange(bags) * size).all())
+    if not even or size * bags != count or mode > 1:
+        raise c.refusal(
+            "bags whose lengths the data decide", "embed with nn.Embedding and reduce along an axis"
+        )
+    width = c.shape(weight)[1]
+    rows = reshape(c, c.apply("embedding", ids, weight), (bags, size, width))
+    if shares is not None:
+        rows = c.apply("mul", rows, reshape(c, shares, (bags, size, 1)))
+    found = c.apply("reduce_mean" if mode else "reduce_sum", rows, axes=(1,), keepdims=False)
+    return [found, None, None, None]
 
 
 def _gather(c: Lowerer, x: Any, dim: int, index: Any, **options: Any) -> Any:
@@ -123,7 +138,8 @@ def _straight(c: Lowerer, x: Any, axes: list[int], given: list[Any]) -> Any:
 def _index_put(
     c: Lowerer, x: Any, indices: Sequence[Any], values: Any, accumulate: bool = False, *rest: Any
 ) -> Any:
-    if len(indices) == 1 and indices[0] is not None and _is_mask(c, indices[0]):
+    mask = indices[0] if len(indices) == 1 else None
+    if mask is not None and not isinstance(mask, Literal) and _is_mask(c, mask):
         return _masked_write(c, x, indices[0], values, accumulate)
     x, axes, given = _placed(c, x, indices)
     return c.apply(

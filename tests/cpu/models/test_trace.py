@@ -248,6 +248,46 @@ class Sized(nn.Module):
         return [p.reshape(h, w).mean(0) for p, (h, w) in zip(parts, grid.tolist(), strict=True)]
 
 
+class Strided(torch.nn.Module):
+    """Keeps its stride, a whole number, in a buffer, as audio codecs do."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("stride", torch.tensor(4))
+        self.register_buffer("shift", torch.tensor(0.5))
+
+    def forward(self, x):
+        missing = -x.shape[-1] % self.stride
+        return torch.nn.functional.pad(x, (0, int(missing))) + self.shift
+
+
+def test_a_buffer_of_one_whole_number_is_part_of_the_program():
+    module, x = Strided(), torch.randn(2, 6)
+    graph = trace(module, (x,))
+    assert graph.outputs[0].type.shape == (2, 8)
+    assert [v.name for v in graph.constants if v.name in ("stride", "shift")] == ["shift"]
+    np.testing.assert_allclose(interpret(graph, x.numpy())[0], module(x).numpy())
+    assert type(module.stride) is torch.Tensor
+    assert module.stride.item() == 4
+    assert not module._forward_hooks
+    assert not module._forward_pre_hooks
+
+
+class Written(torch.nn.Module):
+    """Writes sizes down as a tensor, and reads them again."""
+
+    def forward(self, x):
+        sizes = torch.tensor([[3, 2], [1, 4]])
+        height, width = sizes[0]
+        return x.reshape(int(height), int(width)) + torch.arange(0, width)
+
+
+def test_the_values_of_a_small_tensor_that_forward_writes_down_are_known():
+    x = torch.randn(6)
+    graph = trace(Written(), (x,))
+    np.testing.assert_allclose(interpret(graph, x.numpy())[0], Written()(x).numpy())
+
+
 def test_a_fixed_argument_is_part_of_the_program():
     grid, x = torch.tensor([[2, 3], [4, 2]]), torch.randn(14)
     graph = trace(Sized(), (x,), fixed={"grid": grid})

@@ -7,17 +7,18 @@ import time
 
 import pytest
 
-from siliform.models.tracing import coverage
+from siliform.models.tracing import trials
 from siliform.models.tracing.attempt import Attempt, attempts
-from siliform.models.tracing.coverage import Run, table, tried
+from siliform.models.tracing.compare import Comparison
+from siliform.models.tracing.coverage import table
 from siliform.models.tracing.shorten import shorten
+from siliform.models.tracing.trials import Run, tried
 
 
 def test_an_architecture_is_traced_and_compared():
     first, second = attempts_of("resnet")
-    assert (first.outcome, first.inputs, first.error) == ("traced", ("pixel_values",), None)
-    assert second.error is not None
-    assert second.error < 1e-4
+    assert (first.outcome, first.inputs, first.comparison) == ("traced", ("pixel_values",), None)
+    assert second.comparison.error < 1e-4
 
 
 def attempts_of(model_type):
@@ -56,24 +57,48 @@ def sleep(model_type, check):
     ],
 )
 def test_neither_a_crash_nor_a_hang_stops_the_run(monkeypatch, stand_in, outcome, found):
-    monkeypatch.setattr(coverage, "attempts", stand_in)
-    answer = tried("bert", Run(timeout_s=1.0))
+    monkeypatch.setattr(trials, "attempts", stand_in)
+    (answer,) = tried(["bert"], Run(timeout_s=1.0))
     assert (answer.outcome, answer.found) == (outcome, found)
+
+
+def slow_first(model_type, check):
+    time.sleep(1.0 if model_type == "a" else 0.0)
+    yield Attempt(model_type, "traced")
+
+
+def test_several_at_a_time_answer_as_they_end(monkeypatch):
+    monkeypatch.setattr(trials, "attempts", slow_first)
+    names = [answer.model_type for answer in tried(["a", "b", "c"], Run(timeout_s=30.0, jobs=2))]
+    assert names == ["b", "c", "a"]
+
+
+def test_a_trial_that_hangs_does_not_hold_up_the_others(monkeypatch):
+    monkeypatch.setattr(
+        trials, "attempts", lambda name, check: hang(name, check) if name == "a" else die(name, check)
+    )
+    answers = {a.model_type: a.outcome for a in tried(["a", "b"], Run(timeout_s=1.0, jobs=2))}
+    assert answers == {"a": "traced", "b": "crash"}
 
 
 def test_the_table_counts_and_lists():
     text = table(
         [
-            Attempt("a", "traced", ("input_ids",), 12, 2e-7),
-            Attempt("b", "traced", ("pixel_values",), 34, 3e-2),
+            Attempt("a", "traced", ("input_ids",), 12, Comparison(2e-7)),
+            Attempt("b", "traced", ("pixel_values",), 34, Comparison(3e-2, 1e-2)),
             Attempt("c", "data", ("input_ids",), found="a | b"),
+            Attempt("d", "traced", ("pixel_values",), 56, Comparison(2.0, 1.0, 5e-15, 0.9)),
         ],
         "transformers 5 and torch 2",
     )
-    assert "**2 of 3 trace.** Of these, 2 are small enough" in text
+    assert "**3 of 4 trace.** Of these, 3 are small enough" in text
     assert "in 1 of them the interpreter agrees" in text
+    assert "and in 1 more on a closer look" in text
     assert "| data | 1 | the flow, or a shape, depends on the values of tensors |" in text
     assert "| a | traced | input_ids | 12 | 2e-07 |  |" in text
+    assert "| b | traced | pixel_values | 34 | 3e-02 | 1e-02 with weights of unit gain |" in text
+    where = "1e+00 with weights of unit gain; 5e-15 in fp64, where PyTorch moves by 9e-01 itself"
+    assert f"| d | traced | pixel_values | 56 | 2e+00 | {where} |" in text
     assert "| c | data | input_ids |  |  | a \\| b |" in text
 
 

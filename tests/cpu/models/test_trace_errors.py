@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 
 import pytest
 import torch
@@ -132,3 +133,25 @@ def test_random_numbers_are_an_op_and_the_same_at_every_run():
     first, second = (interpret(graph, X.numpy())[0] for _ in range(2))
     assert (first == second).all()
     assert (first > X.numpy()).all()
+
+
+class Talkative(Branch):
+    def forward(self, x):
+        print("here", file=sys.stderr)
+        return super().forward(x)
+
+
+def test_torch_prints_nothing_of_its_own_before_the_error(capfd):
+    error = refused(Talkative(), X)
+    seen = capfd.readouterr()
+    assert (seen.out, seen.err) == ("", "here\n")
+    assert "data-dependent" in error.found
+    assert "print" not in vars(torch.export._trace)
+
+
+def test_torch_speaks_again_after_an_error(capfd):
+    refused(Branch(), X)
+    capfd.readouterr()
+    with pytest.raises(Exception, match="data-dependent"):
+        torch.export.export(Branch(), (X,))
+    assert "def forward" in capfd.readouterr().err

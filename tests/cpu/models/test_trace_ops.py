@@ -17,6 +17,7 @@ WHOLE = torch.tensor([[3, -1, 2], [0, 5, -4]])
 INDEX = torch.tensor([2, 0, 1, 2])
 POSITIVE = torch.rand(3, 5) + 0.1
 Q, K = torch.randn(2, 4, 6, 8), torch.randn(2, 2, 6, 8)
+LSTM = torch.nn.LSTM(4, 6, num_layers=2, bidirectional=True).requires_grad_(False)
 
 CASES = {
     "add alpha": (lambda x, y: torch.add(x, y, alpha=2), A, B),
@@ -289,6 +290,19 @@ CASES = {
     "complex numbers": (
         lambda x: torch.view_as_real(torch.view_as_complex(x) * torch.polar(torch.ones(3, 5), A)),
         torch.randn(3, 5, 2),
+    ),
+    "recurrent": (lambda x: LSTM(x.permute(2, 0, 1))[0], SIGNAL),
+    "even bags of rows": (
+        lambda x: (
+            F.embedding_bag(WHOLE[:, :2] % 3, x, mode="sum"),
+            F.embedding_bag(WHOLE % 3, x, mode="mean"),
+            F.embedding_bag(WHOLE % 3, x, mode="sum", per_sample_weights=A[:2, :3]),
+        ),
+        A,
+    ),
+    "write through a known mask": (
+        lambda x: x.clone().masked_fill(x > 9, 0).index_put((torch.arange(3) > 0,), C[:2, :1].expand(2, 5)),
+        A,
     ),
     "decomposed": (
         lambda x: (torch.logaddexp(x, x), F.threshold(x, 0.1, 0.0), torch.logit(x.sigmoid()), torch.sgn(x)),
