@@ -161,7 +161,8 @@ class BankedDram:
         streams = self._channels[:, self._banks + 1 :: fields].copy()
         unknown = opened = pages >= 0
         page_bytes, group_banks = self.ticks.page_bytes, self.ticks.group_banks
-        origin = bases[min(bases)] // page_bytes if bases else 0
+        channels, round_bytes = self.ticks.channels, self.ticks.channels * self.ticks.burst_bytes
+        origin = bases[min(bases)] if bases else 0
         for stream, base in bases.items():
             mine = opened & (streams == stream)
             pages[mine] -= base // page_bytes
@@ -170,12 +171,22 @@ class BankedDram:
         streams[~opened], pages[~opened] = -2, 0
         times[:, self._banks - kernel.COUNTERS :: fields] = pages
         times[:, self._banks + 1 - kernel.COUNTERS :: fields] = streams
-        # Banks are counted from the first stream's: moving all streams by one page turns the banks round.
-        shape = (self.ticks.channels, self.ticks.groups, group_banks, fields)
-        banks = times[:, self._banks - kernel.COUNTERS :].reshape(shape)
-        turned = np.roll(banks, -(origin % group_banks), axis=2)
+        # Banks and channels are counted from the first stream's: moving all streams by one page turns the
+        # banks round, and by one round of the channels the channels.
+        times = np.roll(times, -(origin // round_bytes % channels), axis=0)
+        banks = times[:, self._banks - kernel.COUNTERS :]
+        turned = np.roll(
+            banks.reshape(channels, self.ticks.groups, group_banks, fields),
+            -(origin // page_bytes % group_banks),
+            axis=2,
+        )
         alignment = tuple(
-            (stream, base % page_bytes, (base // page_bytes - origin) % group_banks)
+            (
+                stream,
+                base % page_bytes,
+                (base // page_bytes - origin // page_bytes) % group_banks,
+                (base // round_bytes - origin // round_bytes) % channels,
+            )
             for stream, base in sorted(bases.items())
         )
         return alignment, times[:, : self._banks - kernel.COUNTERS].tobytes(), turned.tobytes()

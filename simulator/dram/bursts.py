@@ -1,10 +1,11 @@
 """The reference: every burst by itself, in the plainest Python. What the bulk model and the laws are held to.
 
 Addresses. Consecutive bursts go round the channels, then round the bank groups of a channel, then along the
-columns of a row, then to the next bank of each group, then to the next row::
+columns of a row, then to the next bank of each group, then to the next row. Each round of the channels begins
+one channel on, so that the rows of a matrix do not all begin on the same one::
 
-    burst  = address // burst_bytes
-    channel = burst % channels             rest = burst // channels
+    burst   = address // burst_bytes       rest = burst // channels
+    channel = (burst + rest) % channels
     group   = rest % groups                rest = rest // groups
     column  = rest % columns               page = rest // columns
     bank    = page % banks of a group      row  = page // banks of a group
@@ -130,11 +131,11 @@ class BurstDram:
 
     def transfer(self, now: int, address: int, size: int, write: bool) -> tuple[int, int]:
         """Serve `size` bytes from `address` on; when the first data begin and the last end."""
-        first, last = address // self.ticks.burst_bytes, (address + size - 1) // self.ticks.burst_bytes
-        spans = [
-            self.channels[burst % self.ticks.channels].burst(now, burst // self.ticks.channels, write)
-            for burst in range(first, last + 1)
-        ]
+        channels = self.ticks.channels
+        spans = []
+        for burst in range(address // self.ticks.burst_bytes, -(-(address + size) // self.ticks.burst_bytes)):
+            rest = burst // channels
+            spans.append(self.channels[(burst + rest) % channels].burst(now, rest, write))
         return min(start for start, _ in spans), max(end for _, end in spans)
 
     def counts(self) -> dict[str, int]:

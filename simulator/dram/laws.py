@@ -83,10 +83,16 @@ def stride_ticks(t: DramTicks, step: int) -> Fraction:
 
 
 def stride_efficiency(t: DramTicks, stride_bytes: int) -> Fraction:
-    """Share of the peak that single bursts `stride_bytes` apart reach; channels left out count as idle."""
+    """Share of the peak that single bursts `stride_bytes` apart reach; channels left out count as idle.
+
+    A stride within a round of the channels that divides it reaches all: round by round the channels turn by
+    one. One of `k` rounds turns them by `k`. Other strides are taken to reach all, evenly.
+    """
     step = stride_bytes // t.burst_bytes
-    shared = gcd(step, t.channels)
-    return Fraction(t.burst, shared) / stride_ticks(t, step // shared) * (1 - refresh_share(t))
+    rounds, rest = divmod(step, t.channels)
+    reached = t.channels if rest else t.channels // gcd(rounds, t.channels)
+    apart = step if rest else rounds * reached
+    return Fraction(reached * t.burst, t.channels) / stride_ticks(t, apart) * (1 - refresh_share(t))
 
 
 def random_ticks(t: DramTicks) -> float:

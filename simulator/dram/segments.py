@@ -144,6 +144,12 @@ def _share(s: Any, t: Any, now: int, first: int, end: int, stream: int, write: i
     return begun, column
 
 
+@inlined
+def _in_round(t: Any, channel: int, number: int) -> int:
+    """The burst that a channel has in a round of the channels."""
+    return number * t[CHANNELS] + (channel - number) % t[CHANNELS]
+
+
 @compiled
 def advance(
     state: Any, t: Any, now: int, stream: int, address: int, size: int, rows: int, stride: int, write: int
@@ -154,10 +160,17 @@ def advance(
     for row in range(rows):
         low = (address + row * stride) // t[BURST_BYTES]
         high = (address + row * stride + size - 1) // t[BURST_BYTES] + 1
+        first_round, last_round = low // t[CHANNELS], (high - 1) // t[CHANNELS]
         for offset in range(min(t[CHANNELS], high - low)):
-            channel = (low + offset) % t[CHANNELS]
-            first = (low + offset) // t[CHANNELS]
-            end = (high - 1 - channel) // t[CHANNELS] + 1
+            number, channel = first_round, offset  # of many bursts, each channel has its share
+            if high - low < t[CHANNELS]:  # of few, each burst has its channel
+                number = (low + offset) // t[CHANNELS]
+                channel = (low + offset + number) % t[CHANNELS]
+            # A channel has one burst in each round, but perhaps none in the first and in the last.
+            first = first_round + (_in_round(t, channel, first_round) < low)
+            end = last_round + (_in_round(t, channel, last_round) < high)
+            if first >= end or first < number:
+                continue  # it has none, or they were served with its burst of the first round
             begun, last = _share(state[channel], t, now, first, end, stream, write)
             begin = min(begin, begun + latency)
             finish = max(finish, last + latency + t[BURST])
