@@ -158,7 +158,7 @@ class Technology:
             shift = "int8" if format_named(other).kind == "float" else other  # an exponent has about 8 bits
             rule = f"assumption: a product with a power of two is an addition in {shift}"
             return self.add_energy_pj(shift).times(1.0, rule)
-        widths = (_multiplier_bits(first), _multiplier_bits(second))
+        widths = (multiplier_bits(first), multiplier_bits(second))
         anchor, side = ("fp16", 11) if "float" in kinds else ("int8", 8)
         if "float" in kinds and max(widths) > 11:
             anchor, side = "fp32", 24
@@ -238,7 +238,7 @@ class Technology:
             ratio = fmt.bits / format_named(anchor).bits
             rule = "the ratio of widths"
         else:
-            ratio = (_multiplier_bits(format_name) / _multiplier_bits(anchor)) ** 2
+            ratio = (multiplier_bits(format_name) / multiplier_bits(anchor)) ** 2
             rule = "the ratio of significands squared"
         return self._area(base.number * ratio, f"{base.source}; assumption: {anchor} times {rule}")
 
@@ -314,7 +314,7 @@ class Technology:
         )
 
 
-def _multiplier_bits(format_name: str) -> int:
+def multiplier_bits(format_name: str) -> int:
     """Bits of the significand that a multiplier sees."""
     if format_name in SIGNIFICAND_BITS:
         return SIGNIFICAND_BITS[format_name]

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from siliform.arch.accelerator import Accelerator
 from siliform.graph_ir.graph import Graph, Node
-from siliform.simulator.legalise import Acceptance, refusal
+from siliform.simulator.legalise import Acceptance
 from siliform.simulator.report import Origin
+from siliform.simulator.widening import lacks_matrix_unit, widened_format
 from siliform.simulator.work import product_formats_of
 
 
@@ -24,33 +25,44 @@ def format_origin(graph: Graph, accelerator: Accelerator) -> Origin | None:
 def _format_origin(graph: Graph, acceptance: Acceptance) -> Origin | None:
     accelerator = acceptance.accelerator
     products = [node for outer in graph.nodes for node in _innermost(outer) if node.macs_dense]
-    expanded: Counter[str] = Counter()
-    on_lanes: Counter[str] = Counter()
+    fates: Counter[tuple[str, str]] = Counter()
     for node in products:
-        pair = product_formats_of(node, first=True)
-        if not accelerator.peak_macs_per_cycle(*pair):
-            refused = node.op.kind != "attention" and refusal(node, accelerator) is not None
-            (expanded if refused or _is_scaled(node) else on_lanes)[" x ".join(dict.fromkeys(pair))] += 1
-    if not expanded and not on_lanes:
+        if lacks_matrix_unit(node, accelerator):
+            fates[" x ".join(_formats(node)), _fate(node, accelerator)] += 1
+    if not fates:
         return None
-    lanes = _lanes(accelerator)
     told = [
-        f"{count} of {len(products)} products in {pair} are dequantised and multiplied wide on {lanes}"
-        for pair, count in expanded.items()
-    ]
-    told += [
-        f"{count} of {len(products)} products in {pair} run on {lanes}" for pair, count in on_lanes.items()
+        f"{count} of {len(products)} products in {formats} {fate}" for (formats, fate), count in fates.items()
     ]
     return Origin("traced", f"{'; '.join(told)}, because {_because(accelerator)}")
+
+
+def _formats(node: Node) -> list[str]:
+    """The element formats that meet in a product, each once."""
+    pairs = [product_formats_of(node, first=True)]
+    if node.op.kind == "attention":
+        pairs.append(product_formats_of(node, first=False))
+    return list(dict.fromkeys(name for pair in pairs for name in pair))
+
+
+def _fate(node: Node, accelerator: Accelerator) -> str:
+    """What becomes of a product that no matrix unit takes as it is."""
+    wide = widened_format(node, accelerator)
+    if wide is not None:
+        able = [u.name for u in accelerator.units if u.peak_macs_per_cycle(wide, wide)]
+        return f"are dequantised to {wide}, each rounded once, and multiplied on {' or '.join(able)}"
+    formats = _formats(node)
+    taken = [
+        u.name for u in accelerator.units if all(u.scalar_refusal("mac", name) is None for name in formats)
+    ]
+    if taken:
+        return f"run on {' or '.join(taken)}"
+    return f"are dequantised and multiplied wide on {_lanes(accelerator)}"
 
 
 def _innermost(node: Node) -> Iterator[Node]:
     body = node.attributes.get("body")
     yield from body.nodes if isinstance(body, Graph) else (node,)
-
-
-def _is_scaled(node: Node) -> bool:
-    return any(v.type.format.element is not v.type.format for v in node.operands)
 
 
 def _matrix_units(accelerator: Accelerator) -> list[str]:

@@ -12,25 +12,29 @@ from typing import Any
 
 from siliform.arch.accelerator import Accelerator
 from siliform.arch.unit import Unit
-from siliform.graph_ir.arrays import is_scaled
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.graph import Builder, Graph, Node, Value
-from siliform.graph_ir.ops.dequantize import dequantize
 from siliform.graph_ir.space import Space
+from siliform.simulator.widening import matrix_format, widened
 from siliform.simulator.work import product_formats_of, scalar_format
 
 
 @dataclass(frozen=True)
 class Acceptance:
-    """What decides which nodes an accelerator accepts; sizes and rates do not."""
+    """What decides which nodes an accelerator accepts, and in which format it takes dequantised levels.
+
+    Sizes and rates decide no more than which of its matrix units is the fastest (`wide`).
+    """
 
     accelerator: Accelerator = field(compare=False)
     units: tuple[Any, ...]
+    wide: str | None
 
     @classmethod
     def of(cls, accelerator: Accelerator) -> Acceptance:
         """The acceptance of one accelerator."""
-        return cls(accelerator, tuple(_acceptance(unit) for unit in accelerator.units))
+        units = accelerator.units
+        return cls(accelerator, tuple(_acceptance(unit) for unit in units), matrix_format(units))
 
 
 def _acceptance(unit: Unit) -> Any:
@@ -56,13 +60,20 @@ def _legalised(graph: Graph, acceptance: Acceptance) -> Graph:
     known: dict[str, str | None] = {}
     for node in graph.nodes:
         nodes.extend(_legal(node, accelerator, known))
-    return graph.with_nodes(nodes) if len(nodes) != len(graph.nodes) else graph
+    same = len(nodes) == len(graph.nodes) and all(a is b for a, b in zip(nodes, graph.nodes, strict=True))
+    return graph if same else graph.with_nodes(nodes)
 
 
 def _legal(node: Node, accelerator: Accelerator, known: dict[str, str | None]) -> list[Node]:
+    wide = widened(node, accelerator)
+    if wide is not None and refusal(wide, accelerator, known) is None:
+        return [wide]
     reason = refusal(node, accelerator, known)
     if reason is None:
         return [node]
+    wide = widened(node, accelerator, on_lanes=True)
+    if wide is not None and refusal(wide, accelerator, known) is None:
+        return [wide]
     body = _body(node)
     if body is None:
         raise UserError(
@@ -127,7 +138,8 @@ def units_for(op: str, space: Space, formats: Sequence[str], units: Sequence[Uni
     if space.body:
         shared: list[Unit] = []
         for scalar_op in space.body:
-            unit = next((u for u in units if u.scalar_refusal(scalar_op, formats[0]) is None), None)
+            able = (u for u in units if all(u.scalar_refusal(scalar_op, f) is None for f in formats))
+            unit = next(able, None)
             if unit is None:
                 return ways
             shared.append(unit)
@@ -140,32 +152,23 @@ def units_for(op: str, space: Space, formats: Sequence[str], units: Sequence[Uni
 def _refusals(op: str, space: Space, formats: Sequence[str], units: Sequence[Unit]) -> list[str]:
     whole = [u.refusal(op, [space], formats) for u in units]
     single = [
-        u.scalar_refusal(s, formats[0]) for s in space.body for u in units if u.scalar_refusal(s, formats[0])
+        u.scalar_refusal(s, f) for s in space.body for u in units for f in formats if u.scalar_refusal(s, f)
     ]
     return list(dict.fromkeys(r for r in (*whole, *single) if r is not None))
 
 
 def _body(node: Node) -> Graph | None:
-    """A node as simpler nodes: a fused body, the op's expansion, or a scaled product in wide floats."""
+    """A node as simpler nodes: a fused body, or the op's expansion."""
     body = node.attributes.get("body")
     if isinstance(body, Graph):
         return body
-    scaled = [v is not None and is_scaled(v.type.format) for v in node.inputs]
-    if node.op.expansion is None and (node.op.kind != "matmul" or not any(scaled)):
+    if node.op.expansion is None:
         return None
     builder = Builder(node.op.name)
     operands = [v and builder.input(f"operand{i}", v.type) for i, v in enumerate(node.inputs)]
     with builder.at(node.module, node.source):
         attributes = {k: v for k, v in node.attributes.items() if k != "numerics"}
-        if node.op.expansion is None:
-            # Levels that no unit multiplies: the product of what they stand for, in wide floats.
-            wide = [
-                builder(dequantize, v) if v and narrow else v
-                for v, narrow in zip(operands, scaled, strict=True)
-            ]
-            results = builder(node.op, *wide, **attributes)
-        else:
-            results = node.op.expansion(builder, *operands, **attributes)
+        results = node.op.expansion(builder, *operands, **attributes)
     return builder.finish(*(results if isinstance(results, tuple) else (results,)))
 
 

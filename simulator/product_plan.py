@@ -100,14 +100,10 @@ def array_problem(
     form = product.contraction
     a, b = product.operands
     held = {i for i in range(len(item.reads)) if resources.resident(item.reads[i])}
-    results = form.batch * form.m * form.n
-    written = sum(work.write_bits, Fraction(0))
-    kept = sum(
-        (bits for i, bits in enumerate(work.write_bits) if resources.resident(item.writes[i])), Fraction(0)
-    )
-    out_bits = (written - kept) / results
-    others = [bits for i, bits in enumerate(work.read_bits) if i not in (a, b) and i not in held]
-    beside_bits = sum(others, Fraction(0)) / results
+    reads, writes = _result_bits(work)
+    kept = frozenset(i for i in range(len(item.writes)) if resources.resident(item.writes[i]))
+    out_bits = sum((bits for i, bits in writes.items() if i not in kept), Fraction(0))
+    beside_bits = sum((bits for i, bits in reads.items() if i not in held), Fraction(0))
     a_bits, b_bits = _operand_bits(work)
     formats = [element_bits(name) for name in product.formats]
     return GemmProblem(
@@ -117,9 +113,9 @@ def array_problem(
         batch=form.batch,
         a_bits=formats[0],
         b_bits=formats[1],
-        a_dram_bits=float(a_bits),
-        b_dram_bits=float(b_bits),
-        c_bits=float(out_bits + beside_bits) or float(written / results),
+        a_dram_bits=a_bits,
+        b_dram_bits=b_bits,
+        c_bits=out_bits + beside_bits or sum(writes.values(), Fraction(0)),
         accumulator_bits=unit.accumulator_bits,
         a_resident=a is None or a in held,
         b_resident=b is None or b in held,
@@ -132,13 +128,33 @@ def array_problem(
 def _operand_bits(work: Work) -> tuple[Fraction, Fraction]:
     """Stored bits of one element of A and of B; 8 for one that is made inside and never moves.
 
-    A contraction's batch indexes both operands: weights of experts or groups are one B for each.
+    A contraction's batch indexes both operands: weights of experts or groups are one B for each. Each
+    of them is whole bytes, its share of scales included.
     """
     form = work.products[0].contraction
     a, b = work.products[0].operands
-    a_elements, b_elements = form.batch * form.m * form.k, form.batch * form.k * form.n
-    a_bits = work.read_bits[a] / a_elements if a is not None else Fraction(8)
-    return a_bits, work.read_bits[b] / b_elements if b is not None else Fraction(8)
+    return (
+        Fraction(8) if a is None else _in_whole_bytes(work.read_bits[a], form.batch, form.m * form.k),
+        Fraction(8) if b is None else _in_whole_bytes(work.read_bits[b], form.batch, form.k * form.n),
+    )
+
+
+def _result_bits(work: Work) -> tuple[dict[int, Fraction], dict[int, Fraction]]:
+    """Bits for each element of the result, by place: of operands that an epilogue reads, and of results."""
+    form = work.products[0].contraction
+    elements = form.m * form.n
+    reads = {
+        i: _in_whole_bytes(bits, form.batch, elements)
+        for i, bits in enumerate(work.read_bits)
+        if bits and i not in work.products[0].operands
+    }
+    writes = {i: _in_whole_bytes(bits, form.batch, elements) for i, bits in enumerate(work.write_bits)}
+    return reads, writes
+
+
+def _in_whole_bytes(bits: Fraction, batch: int, elements: int) -> Fraction:
+    """Bits of an element where each of `batch` matrices of so many elements is rounded up to bytes."""
+    return Fraction(8 * ceil(bits / (8 * batch)), elements)
 
 
 def _product_on_array(item: Item, work: Work, resources: Resources, unit: SystolicArray) -> Plan:
@@ -174,20 +190,15 @@ def _tiled(work: Work, found: GemmMapping, unit: SystolicArray) -> tuple[tuple[L
     if form.batch > 1:
         loops, lead = (Loop("batch", form.batch, 1), *loops), ("batch",)
     a_bits, b_bits = _operand_bits(work)
-    results = form.batch * form.m * form.n
+    beside, results = _result_bits(work)
     reads = [
         (i, (*lead, *dims), bits)
         for i, dims, bits in ((a, ("m", "k"), a_bits), (b, ("k", "n"), b_bits))
         if i is not None
     ]
-    reads += [
-        (i, (*lead, "m", "n"), bits / results)
-        for i, bits in enumerate(work.read_bits)
-        if bits and i not in (a, b)
-    ]
+    reads += [(i, (*lead, "m", "n"), bits) for i, bits in beside.items()]
     writes = tuple(
-        (i, (*lead, "m", "n"), bits / results, unit.accumulator_bits if i == 0 else 0)
-        for i, bits in enumerate(work.write_bits)
+        (i, (*lead, "m", "n"), bits, unit.accumulator_bits if i == 0 else 0) for i, bits in results.items()
     )
     return loops, tuple(reads), writes
 

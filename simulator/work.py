@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import ceil
 
 from siliform.graph_ir.graph import Graph, Node, Value
 from siliform.graph_ir.space import Contraction, Space
@@ -89,6 +90,11 @@ class _Flattening:
         self.attention_operands: tuple[int | None, ...] = ()
         self.read_bits = [Fraction(0)] * len(item.reads)
         self.row_bytes, self.row_passes = 0, 1
+        self.readers: dict[str, list[tuple[Node, int]]] = {}
+        for node in nodes:
+            for place, value in enumerate(node.operands):
+                self.readers.setdefault(value.name, []).append((node, place))
+        self.producers = {v.name: node for node in nodes for v in node.outputs}
 
     def work(self) -> Work:
         for node in self.nodes:
@@ -97,7 +103,10 @@ class _Flattening:
                     for value in node.outputs:
                         self.home[value.name] = self.home[node.operands[0].name]
                 continue
-            self._read(node)
+            if self._on_the_way_in(node):
+                self.home[node.name] = self.home[node.operands[0].name]
+            else:
+                self._read(node)
             if node.op.kind == "attention":
                 self.attention = node
                 self.attention_operands = tuple(self._outer(v) for v in node.inputs)
@@ -120,26 +129,63 @@ class _Flattening:
     def _outer(self, value: Value | None) -> int | None:
         return None if value is None else self.home.get(value.name)
 
-    def _read(self, node: Node) -> None:
-        """Count what the node reads of outer operands: what its accesses touch, at most everything."""
+    def _on_the_way_in(self, node: Node) -> bool:
+        """Whether a node only widens an outer operand for the products that read it.
+
+        Declared rule: the operand crosses as it is stored and is held wide; each element that is read
+        is widened once.
+        """
+        if node.op.name not in ("dequantize", "cast") or not self._is_given(node.operands[0]):
+            return False
+        readers = [reader for reader, _ in self.readers.get(node.name, ())]
+        kept = any(v.name == node.name for v in self.item.node.outputs)
+        return bool(readers) and not kept and all(r.macs_dense or self._on_the_way_in(r) for r in readers)
+
+    def _is_given(self, value: Value) -> bool:
+        """Whether a value is an outer operand, in another format or seen otherwise."""
+        maker = self.producers.get(value.name)
+        if maker is None:
+            return self._outer(value) is not None
+        passes = maker.op.movement == "view" or maker.op.name in ("dequantize", "cast")
+        return passes and self._is_given(maker.operands[0])
+
+    def _share_read(self, node: Node, place: int) -> Fraction:
+        """The share of an operand that a node touches, at most everything."""
+        elements = node.operands[place].type.elements
         first = node.spaces[0] if node.spaces else None
-        exact = first is not None and not first.body and len(first.reads) == len(node.operands)
+        if first is None or not elements:
+            return Fraction(1)
+        if node.op.name == "grouped_matmul" and place == 1:
+            # Experts that no row was routed to are not fetched.
+            return Fraction(sum(s.reads[1].elements(s.extents) for s in node.spaces), elements)
+        if not first.body and len(first.reads) == len(node.operands):
+            return Fraction(min(first.reads[place].elements(first.extents), elements), elements)
+        return Fraction(1)
+
+    def _share_widened(self, node: Node) -> Fraction:
+        """The share of its operand that a node on the way in has to widen: what any of its readers touch."""
+        return max(
+            self._share_widened(reader) if self._on_the_way_in(reader) else self._share_read(reader, place)
+            for reader, place in self.readers[node.name]
+        )
+
+    def _read(self, node: Node) -> None:
+        """Count what the node reads of outer operands."""
         for place, value in enumerate(node.operands):
             index = self._outer(value)
             in_place = node.op.movement == "append" and place == 0  # the cache stays where it is
             if index is None or in_place:
                 continue
-            bits = Fraction(value.type.bits)
-            if exact and first is not None and value.type.elements:
-                touched = min(first.reads[place].elements(first.extents), value.type.elements)
-                bits = bits * touched / value.type.elements
-            elif place == 1 and node.op.name == "grouped_matmul":
-                # Experts that no row was routed to are not fetched.
-                touched = sum(space.reads[1].elements(space.extents) for space in node.spaces)
-                bits = bits * touched / value.type.elements
+            bits = self._stored_bits(value) * self._share_read(node, place)
             held = self.item.reads[index]
             whole = Fraction(held.value.type.bits) if held is not None else bits
             self.read_bits[index] = min(max(self.read_bits[index], bits), whole)
+
+    def _stored_bits(self, value: Value) -> Fraction:
+        """Bits of a value as it is stored: one that was widened on the way in, as it was before."""
+        while (maker := self.producers.get(value.name)) is not None and maker.op.movement != "view":
+            value = maker.operands[0]
+        return Fraction(value.type.bits)
 
     def _written(self, value: Value) -> Fraction:
         """An append writes only its new rows; everything else writes its result."""
@@ -163,7 +209,8 @@ class _Flattening:
                 ProductWork(contraction, formats, (self._outer(pair[0]), self._outer(pair[1])), node)
             )
         elif space.body and not self.saturating_drain(node):
-            counts = {name: space.count(name) for name in space.body}
+            share = self._share_widened(node) if self._on_the_way_in(node) else 1
+            counts = {name: ceil(space.count(name) * share) for name in space.body}
             inside = self.attention_scalars if node is self.attention else self.scalars
             inside.append(ScalarWork(counts, scalar_format(node)))
         elif not space.body and not self.strided_store(node):

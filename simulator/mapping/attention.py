@@ -201,41 +201,13 @@ def unfused_attention(
     ------
     NoMapping : one of the products does not fit.
     """
-    rows, keys, groups = problem.rows, problem.pattern.keys, problem.groups
-    scores = GemmProblem(
-        rows,
-        keys,
-        problem.width,
-        batch=groups,
-        a_bits=problem.q_bits,
-        b_bits=problem.k_bits,
-        c_bits=score_bits,
-        accumulator_bits=problem.accumulator_bits,
-        a_resident=problem.q_resident,
-        b_resident=problem.k_resident,
-    )
-    values = GemmProblem(
-        rows,
-        problem.value_width,
-        keys,
-        batch=groups,
-        a_bits=problem.probability_bits,
-        b_bits=problem.v_bits,
-        c_bits=problem.o_bits,
-        accumulator_bits=problem.accumulator_bits,
-        b_resident=problem.v_resident,
-        c_resident=problem.o_resident,
-    )
-    first, second = (best_mapping(p, resources, objective) for p in (scores, values))
-    elements = rows * keys
-    moved = groups * (matrix_bytes(elements, score_bits) + matrix_bytes(elements, problem.probability_bits))
-    moved += problem.beside_dram_bytes
-    busy = math.ceil(groups * (elements * softmax.score_cycles + rows * softmax.row_cycles))
+    products = _products_apart(problem, score_bits)
+    first, second = (best_mapping(product, resources, objective) for product in products)
+    busy, moved = _softmax_apart(problem, softmax, score_bits)
     memory = transfer_cycles(moved, resources.dram_bytes_per_cycle)
     between = max(busy, memory) if resources.double_buffered else busy + memory
-    energy = moved * (
-        resources.dram_pj_per_byte + 2 * resources.scratchpad_pj_per_byte
-    )  # in, and to the lanes
+    # Each byte passes the scratchpad twice: in, and to the lanes.
+    energy = moved * (resources.dram_pj_per_byte + 2 * resources.scratchpad_pj_per_byte)
     return UnfusedAttention(
         scores=first,
         values=second,
@@ -245,6 +217,43 @@ def unfused_attention(
         dram_bytes=first.dram_bytes + moved + second.dram_bytes,
         energy_pj=first.energy_pj + energy + between * resources.static_pj_per_cycle + second.energy_pj,
     )
+
+
+def _products_apart(problem: AttentionProblem, score_bits: float) -> tuple[GemmProblem, GemmProblem]:
+    """Return the two products of an attention that sends its scores through DRAM."""
+    scores = GemmProblem(
+        problem.rows,
+        problem.pattern.keys,
+        problem.width,
+        batch=problem.groups,
+        a_bits=problem.q_bits,
+        b_bits=problem.k_bits,
+        c_bits=score_bits,
+        accumulator_bits=problem.accumulator_bits,
+        a_resident=problem.q_resident,
+        b_resident=problem.k_resident,
+    )
+    values = GemmProblem(
+        problem.rows,
+        problem.value_width,
+        problem.pattern.keys,
+        batch=problem.groups,
+        a_bits=problem.probability_bits,
+        b_bits=problem.v_bits,
+        c_bits=problem.o_bits,
+        accumulator_bits=problem.accumulator_bits,
+        b_resident=problem.v_resident,
+        c_resident=problem.o_resident,
+    )
+    return scores, values
+
+
+def _softmax_apart(problem: AttentionProblem, softmax: SoftmaxCost, score_bits: float) -> tuple[int, int]:
+    """Return the cycles of a softmax from DRAM to DRAM on its units, and the bytes that it moves."""
+    elements = problem.rows * problem.pattern.keys
+    bytes_each = matrix_bytes(elements, score_bits) + matrix_bytes(elements, problem.probability_bits)
+    each = elements * softmax.score_cycles + problem.rows * softmax.row_cycles
+    return math.ceil(problem.groups * each), problem.groups * bytes_each + problem.beside_dram_bytes
 
 
 def smallest_footprint_bytes(problem: AttentionProblem) -> tuple[int, int]:

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 from siliform.graph_ir.errors import UserError
 
@@ -57,15 +58,15 @@ class GemmProblem:
     batch: int = 1
     a_bits: float = 8
     b_bits: float = 8
-    c_bits: float = 8
+    c_bits: float | Fraction = 8
     accumulator_bits: float = 32
     a_resident: bool = False
     b_resident: bool = False
     c_resident: bool = False
     b_shared: bool = False
     full_rows: bool = False
-    a_dram_bits: float | None = None
-    b_dram_bits: float | None = None
+    a_dram_bits: float | Fraction | None = None
+    b_dram_bits: float | Fraction | None = None
     beside_cycles: int = 0
 
     def __post_init__(self) -> None:
@@ -255,8 +256,8 @@ def _found(
     )
 
 
-def matrix_bytes(elements: int, bits: float) -> int:
-    """Return the bytes of so many elements packed without gaps."""
+def matrix_bytes(elements: int, bits: float | Fraction) -> int:
+    """Return the bytes of so many elements packed without gaps; exact for a fraction of bits."""
     return math.ceil(elements * bits / 8)
 
 

@@ -144,7 +144,7 @@ def _product_row(problem: GemmProblem) -> list[float]:
     )
     transfers = (*moved_bytes(problem), matrices[2])
     away = [not problem.a_resident, not problem.b_resident, not problem.c_resident]
-    bits = (problem.a_bits, problem.b_bits, problem.c_bits)
+    bits = (problem.a_bits, problem.b_bits, float(problem.c_bits))
     return [
         problem.products, m, n, k,
         *(b * moved for b, moved in zip(bits, away, strict=True)), problem.accumulator_bits,

@@ -172,6 +172,18 @@ def test_products_on_lanes_count_as_they_do_alone(objective: str) -> None:
     assert won > 10
 
 
+@pytest.mark.parametrize("bits", ["mxfp4", "fp8_e4m3"])
+def test_levels_widened_on_their_way_in_count_as_they_do_alone(block: Graph, bits: str) -> None:
+    base = sf.accelerator("server-128x128")
+    columns = {ROWS: np.array([16, 64, 128]), BYTES: np.array([1 << 16, 1 << 18, 1 << 20])}
+    together = estimate_population(block, base, columns, bits=bits, objective="energy")
+    for row in range(3):
+        chip = sf.accelerator("server-128x128", **overrides(columns, row))
+        report = sf.estimate(block, chip, bits=bits, objective="energy")
+        assert (together.cycles[row], together.dram_bytes[row]) == (report.cycles, report.dram_bytes)
+        assert together.energy_j[row] == pytest.approx(report.energy_j, rel=1e-12)
+
+
 def test_an_unsourced_energy_is_not_a_number_and_times_remain(block: Graph) -> None:
     text = sf.accelerator("edge-32x32").to_toml() + '\n[published.energy]\nreason = "nobody measured it"\n'
     from siliform.arch.design import parse_design

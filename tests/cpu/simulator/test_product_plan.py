@@ -124,3 +124,45 @@ def test_an_item_of_several_products_is_never_planned_as_one() -> None:
     twice = replace(work, products=(work.products[0], work.products[0]))
     with pytest.raises(ValueError, match="asks 2 products of one plan"):
         plan_product(item, twice, None)  # type: ignore[arg-type]
+
+
+def mixture(tokens: int, experts: int = 8, width: int = 64, inner: int = 96, chosen: int = 2) -> Graph:
+    """A Mixtral-like feed-forward: each token by its two best experts, gate and up, SiLU, down."""
+    b = Builder("mixture")
+    rows = tokens * chosen
+    x = b.input("x", tensor("fp32", rows, width))
+    ends = b.input("ends", tensor("int32", experts))
+
+    def weight(name: str, out: int, into: int):  # type: ignore[no-untyped-def]
+        return b.parameter(name, tensor("fp32", experts, out, into))
+
+    gate = b(OPS["silu"], b(OPS["grouped_matmul"], x, weight("gate", inner, width), ends))
+    up = b(OPS["grouped_matmul"], x, weight("up", inner, width), ends)
+    down = b(OPS["grouped_matmul"], b(OPS["mul"], gate, up), weight("down", width, inner), ends)
+    return b.finish(b(OPS["mul"], down, b.input("shares", tensor("fp32", rows, 1))))
+
+
+@pytest.mark.parametrize("objective", ["latency", "traffic"])
+@pytest.mark.parametrize(
+    ("design", "bits"),
+    [
+        ("edge-32x32", "int8"),
+        ("edge-16x16-gemmini", "int8"),
+        ("server-128x128", "bf16"),
+        ("server-128x128", "mxfp4"),
+        ("nvidia-h100", "fp8_e4m3"),
+    ],
+)
+@pytest.mark.parametrize("tokens", [1, 3, 4, 37])
+def test_the_program_of_a_mixture_moves_the_bytes_of_its_report(
+    tokens: int, design: str, bits: str, objective: str
+) -> None:
+    """Whether the rows divide evenly among the experts, leave some without any, or make some fuller."""
+    graph, chip = mixture(tokens), sf.accelerator(design)
+    report = sf.estimate(graph, chip, bits=bits, objective=objective)
+    program = sf.compile(graph, chip, bits=bits, objective=objective)
+    assert [b.name for b in program.blocks] == [p.name for p in report.parts]
+    for block, part in zip(program.blocks, report.parts, strict=True):
+        assert block.bytes_through("dram") == part.dram_bytes, block.name
+    assert sum(task.bytes for task in program.tasks()) == report.dram_bytes
+    assert report.macs == 3 * tokens * 2 * 64 * 96

@@ -99,7 +99,11 @@ def test_a_figure_without_a_source_is_explained(deep: Graph) -> None:
             "25 of 25 products in fp4_e2m1 are dequantised and multiplied wide on",
         ),
         ("edge-32x32", "fp16", "25 of 25 products in fp16 run on vector"),
-        ("nvidia-a100", "mxfp8", "25 of 25 products in fp8_e4m3 are dequantised and multiplied wide on"),
+        (
+            "nvidia-a100",
+            "mxfp8",
+            "25 of 25 products in fp8_e4m3 are dequantised to bf16, each rounded once, and",
+        ),
         ("nvidia-h100", "fp8_e4m3", None),
     ],
 )
