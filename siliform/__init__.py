@@ -6,9 +6,18 @@
 >>> report.latency_s, report.energy_j, report.bottleneck
 """
 
-from siliform.api import accelerator, compile, describe, estimate, estimate_population, trace
+from siliform.api import accelerator, compile, describe, estimate, estimate_population, simulate, trace
 from siliform.graph_ir.errors import UserError
 
 __version__ = "0.1.0"
 
-__all__ = ["UserError", "accelerator", "compile", "describe", "estimate", "estimate_population", "trace"]
+__all__ = [
+    "UserError",
+    "accelerator",
+    "compile",
+    "describe",
+    "estimate",
+    "estimate_population",
+    "simulate",
+    "trace",
+]

@@ -155,6 +155,43 @@ def estimate(
     return run(graph, accelerator, bits=bits, law=law, objective=objective)
 
 
+def simulate(
+    graph: Graph,
+    accelerator: Accelerator,
+    *,
+    bits: str | None = None,
+    objective: str = "latency",
+    overlap: bool = True,
+    fold: bool = True,
+    dram: str = "auto",
+) -> Report:
+    """Cycle-approximate simulation by events: tiles and transfers compete for what the design has.
+
+    Parameters
+    ----------
+    graph, accelerator, bits, objective : as in `estimate`; the simulated Program is the one it costs.
+    overlap : whether nodes may run beside each other and fetch ahead of each other; False runs one
+        after the other, as the closed form has it.
+    fold : whether stretches in which the machine's whole state recurs are skipped; exact either way.
+    dram : "bandwidth" alone, "banks" (channels, banks, rows and refresh of the part that the design
+        names), or "auto": banks where the design names a part.
+
+    Returns
+    -------
+    A report as of `estimate`, its cycles from events; ``report.simulation`` has resources, queues and
+    stalls by cause, each part its own stalls.
+
+    Raises
+    ------
+    UserError : as `estimate`; banks of a design that names no part.
+    """
+    _check_pair(graph, accelerator, "simulate")
+    from siliform.simulator.events.simulate import simulate as run
+
+    chosen = run(graph, accelerator, bits=bits, objective=objective, overlap=overlap, fold=fold, dram=dram)
+    return chosen.report
+
+
 def estimate_population(
     graph: Graph,
     accelerator: Accelerator,

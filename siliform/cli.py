@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from siliform import commands_serve
+from siliform import commands_serve, commands_simulate
 from siliform.console import (
     check_file,
     drop_stdout,
@@ -290,8 +290,8 @@ def schema(
     what: Annotated[
         str,
         typer.Argument(
-            help="report, graph, designs, shown-design, models or demo: what the command prints with --json; "
-            "design: a design file.",
+            help="report, graph, designs, shown-design, models, demo, serving or long-context: what the "
+            "command prints with --json; design: a design file.",
             autocompletion=complete_schema,
         ),
     ],
@@ -326,6 +326,7 @@ def demo(
         print_json(summary)
 
 
+commands_simulate.register(app)
 commands_serve.register(app)
 
 

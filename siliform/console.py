@@ -38,6 +38,24 @@ def progress(text: str) -> Iterator[Callable[[str], None]]:
 
 
 @contextlib.contextmanager
+def counted(text: str, what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on stderr while the block runs; gives a function to call with how many of how many.
+
+    Shown on a terminal only, and gone afterwards.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _done, _of: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(what))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text, total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
+@contextlib.contextmanager
 def messages_to_stderr() -> Iterator[None]:
     """Whatever the block prints goes to stderr: stdout is for the result.
 

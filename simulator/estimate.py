@@ -130,22 +130,45 @@ def estimate(
 ) -> Report:
     """Cost a graph on a design; see `siliform.estimate`."""
     check_choices(law=law, objective=objective)
-    used = chosen_bits(accelerator, bits, graph)
-    formats = format_origin(prepared(graph, used), accelerator)
     if law == "bound":
+        used = chosen_bits(accelerator, bits, graph)
+        formats = format_origin(prepared(graph, used), accelerator)
         return bound_report(legalise(prepared(graph, used), accelerator), accelerator, used, formats)
     planned = plan_graph(graph, accelerator, bits=bits, objective=objective)
-    parts = tuple(_part(item, plan, accelerator) for item, plan in planned.plans)
+    return _planned_report(graph, accelerator, planned, bits=bits, objective=objective)
+
+
+def _planned_report(
+    graph: Graph, accelerator: Accelerator, planned: Planned, *, bits: str | None, objective: str
+) -> Report:
+    used = chosen_bits(accelerator, bits, graph)
     return report_of(
         planned.workload.graph,
         accelerator,
-        parts,
-        law=law,
+        tuple(_part(item, plan, accelerator) for item, plan in planned.plans),
+        law="model",
         objective=objective,
         bits=used,
         energy=energy_origin(accelerator, (plan for _, plan in planned.plans)),
-        formats=formats,
+        formats=format_origin(prepared(graph, used), accelerator),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedReport:
+    """The closed-form report, and the Program that it is of."""
+
+    report: Report
+    program: Program
+
+
+def planned_report(
+    graph: Graph, accelerator: Accelerator, *, bits: str | None, objective: str
+) -> PlannedReport:
+    """An estimate with its Program, mapped once."""
+    planned = plan_graph(graph, accelerator, bits=bits, objective=objective)
+    report = _planned_report(graph, accelerator, planned, bits=bits, objective=objective)
+    return PlannedReport(report, planned.program(accelerator))
 
 
 def check_choices(*, bits: str | None = None, law: str = "model", objective: str = "latency") -> None:

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from siliform.simulator.simulation import Simulation
+
 Bottleneck = Literal["compute", "memory", "link", "launch"]
 
 #: Name and version of the JSON form; the schema is simulator/report.schema.json.
@@ -40,6 +42,7 @@ class Part:
 
     `cycles` is the node's share of the total; `compute_cycles` and `memory_cycles` are what its
     unit and its memory alone would take. `energy_j` is None where the design has no source for it.
+    `stalls_cycles`, of a simulation only, are those of `cycles` that went by waiting, by cause.
     `energy_by_cause_j` splits it into compute, scratchpad, accumulator (partial sums, wherever they
     are kept), dram and static.
     """
@@ -63,6 +66,7 @@ class Part:
     bottleneck: Bottleneck
     macs_per_dram_byte: float | None
     mapping: Mapping[str, Any] = field(default_factory=dict)
+    stalls_cycles: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,9 @@ class Report:
 
     `macs` counts what is costed (a causal mask halves attention), `macs_dense` ignores masks;
     `dram_bytes` is reads plus writes; `weight_bytes` counts tied weights once and scales too;
-    `utilization` is MACs over (peak MACs per cycle x cycles).
+    `utilization` is MACs over (peak MACs per cycle x cycles). `simulation` is there where events were
+    simulated; a part named "overlap" then says how many cycles nodes ran beside each other, as a
+    negative number, so that the parts' cycles still sum to the total.
     """
 
     model: str
@@ -91,6 +97,7 @@ class Report:
     parts: tuple[Part, ...]
     area_parts_mm2: Mapping[str, float | None]
     provenance: Mapping[str, Origin]
+    simulation: Simulation | None = None
 
     @cached_property
     def cycles(self) -> int:
@@ -154,7 +161,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form as a dict; see simulator/report.schema.json."""
-        return {
+        content = {
             "format": FORMAT,
             "version": VERSION,
             "model": self.model,
@@ -183,6 +190,7 @@ class Report:
             "parts": [_plain(p) for p in self.parts],
             "provenance": {k: asdict(v) for k, v in self.provenance.items()},
         }
+        return content if self.simulation is None else content | {"simulation": self.simulation.to_dict()}
 
     def to_json(self, indent: int | None = None) -> str:
         """One JSON object; the same report always prints the same text."""
@@ -204,6 +212,9 @@ def _plain(part: Part) -> dict[str, Any]:
     plain["mapping"] = dict(part.mapping)
     causes = part.energy_by_cause_j
     plain["energy_by_cause_j"] = dict(causes) if causes is not None else None
+    stalls = plain.pop("stalls_cycles")
+    if stalls is not None:
+        plain["stalls_cycles"] = dict(stalls)
     return plain
 
 

@@ -283,7 +283,7 @@ class Engine:
         """Everything that is counted, in one list."""
         counts = [n for s in (*self.servers.values(), self.host) for n in (s.busy, s.waited)]
         counts += [self.dram_waited, self.dram_busy, self.ports.moved_bytes, self.ports.waited]
-        counts += [self.events + self.folded_events, *self._dram_counts().values()]
+        counts += [self.events + self.folded_events, *self.dram_counts().values()]
         return counts + (run.stalls if run is not None else [])
 
     def repeat(self, run: Run | None, before: list[int], after: list[int], times: int) -> None:
@@ -302,7 +302,7 @@ class Engine:
         if run is not None:
             run.stalls[:] = [n + next(more) for n in run.stalls]
 
-    def _dram_counts(self) -> dict[str, int]:
+    def dram_counts(self) -> dict[str, int]:
         """What the DRAM counted, folded stretches included."""
         return {name: n + self._folded_counts.get(name, 0) for name, n in self.dram.counts().items()}
 

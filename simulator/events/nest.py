@@ -244,7 +244,7 @@ def _make_up(sizes: Ints, total: int) -> None:
 
 
 def _together(streams: list[Stream]) -> Stream:
-    sizes: Ints = np.sum([s.sizes for s in streams], axis=0, dtype=np.int64)
+    sizes = np.array([s.sizes for s in streams], np.int64).sum(axis=0)
     name = "+".join(s.value for s in streams)
     return Stream(name, _numbers(sizes), streams[0].early, max(int(sizes.sum()), 1))
 

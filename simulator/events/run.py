@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from siliform.arch.program import Block
 from siliform.simulator.events.folding import TileFolding
 from siliform.simulator.events.nest import Nest
+from siliform.simulator.events.resources import Server
+from siliform.simulator.simulation import CAUSES
 
 if TYPE_CHECKING:
     from siliform.simulator.events.engine import Engine
 
-#: Why a block that runs does not get on, in the order of `Run.stalls`.
-CAUSES = ("dependent", "dram", "operand", "unit", "bank", "drain", "launch")
+#: Places in `Run.stalls`, in the order of `CAUSES`.
 DEPENDENT, DRAM, OPERAND, UNIT, BANK, DRAIN, LAUNCH = range(len(CAUSES))
 
 #: A tile's transfer: when it was asked for, began, had its first bytes in, had all in; and its bytes.
@@ -36,7 +37,8 @@ class Run:
     ready : whether it may fetch all it needs: started, and launched where a host does that; before, what was
         there before the program ran may be fetched.
     stalls : ticks lost to each of CAUSES.
-    began, ended : real ticks, folded stretches included.
+    began, ended : when it was launched or its first tile found room, and when its last result was out; real
+        ticks, folded stretches included.
     """
 
     __slots__ = (
@@ -121,12 +123,14 @@ class Run:
         """The process: one tile after the other, then the last store."""
         engine, nest, stalls = self.engine, self.nest, self.stalls
         env, timeout, room = engine.env, engine.env.timeout, engine.room
-        self.began = engine.real(env.now)
         if self.block.launch_cycles:
+            self.began = engine.real(env.now)
             yield timeout(self._launched())
         self._complete()
         engine.feed()
-        units = [(engine.servers[name], ticks) for name, ticks in nest.shares]
+        (leader, leading), *beside = [(engine.servers[name], ticks) for name, ticks in nest.shares] or [
+            (Server(""), 0)  # a block that only moves bytes
+        ]
         total, lead, trail = max(nest.total_ticks, 1), nest.lead_bytes, nest.trail_bytes
         compute = nest.compute_ticks
         stores = nest.writes.sizes if nest.writes else [0] * nest.tiles
@@ -140,20 +144,20 @@ class Run:
             if not arrivals:
                 self._awaited = env.event()
                 yield self._awaited
+            if self.began < 0:
+                self.began, free = engine.real(env.now), env.now
             asked, begun, head, done, size = arrivals.popleft()
             if head > free:
                 self._operand_stall(free, asked, begun, head)
                 if head > env.now:
                     yield timeout(head - env.now)
             now = start = env.now
-            for server, _ in units:
-                if server.free_at > start:
-                    start = server.free_at
+            if leader.free_at > now:
+                start = leader.free_at
+                stalls[UNIT] += start - now
+                leader.waited += start - now
             duration = compute[tile]
             end = start + duration
-            if start > now:
-                stalls[UNIT] += start - now
-                units[0][0].waited += start - now
             if size:
                 # The last bytes need their own share of the work after they came.
                 late = done + (duration if lead >= size else duration * lead // size)
@@ -164,12 +168,10 @@ class Run:
                 squeezed = ports.flow(start, end, on_chip * duration // total)
                 stalls[BANK] += squeezed - end
                 end = squeezed
-            for server, ticks in units:
-                share = duration * ticks // total
-                server.busy += share
-                server.free_at = start + share
-            if units:
-                units[0][0].free_at = end
+            for server, ticks in beside:
+                end = self._beside(server, start, duration * ticks // total, end)
+            leader.busy += duration * leading // total
+            leader.free_at = end
             stored = stores[tile]
             if stored > trail:  # the first results leave while the last are made
                 ahead = min(engine.transfer_ticks(stored - trail), end - start)
@@ -205,6 +207,17 @@ class Run:
         host.waited += start - now
         self.stalls[LAUNCH] += start + cost - now
         return start + cost - now
+
+    def _beside(self, server: Server, start: int, share: int, end: int) -> int:
+        """Let another unit do its share of a tile beside the leading one: when both are done."""
+        begun = server.free_at if server.free_at > start else start
+        server.waited += begun - start
+        server.busy += share
+        server.free_at = begun + share
+        if server.free_at > end:
+            self.stalls[UNIT] += server.free_at - end
+            return server.free_at
+        return end
 
     def _operand_stall(self, free: int, asked: int, begun: int, head: int) -> None:
         """Split a wait for first bytes: for room to ask in, in the queue for DRAM, for the data."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,13 @@ def kv_memory(report: ServingReport) -> Any:
     """Bytes of KV caches held and reserved over time, below what DRAM has beside the weights."""
     figure, axes = _figure(report, "KV memory")
     scale = 2**20
-    times = _edges(report)
-    steps = report.run.steps
-    axes.stairs([s.kv_reserved_bytes / scale for s in steps], times, color="#999999", label="reserved")
-    held = [s.kv_bytes / scale for s in steps]
-    axes.stairs(held, times, color=COLOURS["decode"], fill=True, alpha=0.6, label="held")
+    edges = _edges(report)
+    reserved = _heights(report, lambda step: step.kv_reserved_bytes / scale)
+    axes.stairs(reserved, edges, color="#999999", label="reserved")
+    held = _heights(report, lambda step: step.kv_bytes / scale)
+    axes.stairs(held, edges, color=COLOURS["decode"], fill=True, alpha=0.6, label="held")
     capacity = report.run.memory.capacity_bytes / scale
-    most = max((s.kv_reserved_bytes / scale for s in steps), default=0.0)
-    if most > capacity / 4:  # a capacity far above would flatten everything below it
+    if max(reserved, default=0.0) > capacity / 4:  # a capacity far above would flatten all below it
         axes.axhline(capacity, color="black", linewidth=1, label="DRAM less weights")
     axes.set(xlabel="seconds", ylabel=f"MiB (of {capacity:,.0f})", ylim=(0, None))
     figure.legend(*axes.get_legend_handles_labels(), frameon=False, fontsize=8, loc="outside lower right")
@@ -46,20 +46,24 @@ def kv_memory(report: ServingReport) -> Any:
 def batch(report: ServingReport) -> Any:
     """Requests in each step by phase, and those waiting."""
     figure, axes = _figure(report, "batch")
-    times = _edges(report)
+    edges = _edges(report)
     for phase, colour in COLOURS.items():
-        sizes = [s.requests if s.phase == phase else 0 for s in report.run.steps]
-        axes.stairs(sizes, times, color=colour, fill=True, alpha=0.6, label=phase)
-    axes.stairs([s.waiting for s in report.run.steps], times, color="black", label="waiting")
+        sizes = _heights(report, lambda step, phase=phase: step.requests if step.phase == phase else 0)
+        axes.stairs(sizes, edges, color=colour, fill=True, alpha=0.6, label=phase)
+    axes.stairs(_heights(report, lambda step: step.waiting), edges, color="black", label="waiting")
     axes.set(xlabel="seconds", ylabel="requests", ylim=(0, None))
     figure.legend(*axes.get_legend_handles_labels(), frameon=False, fontsize=8, loc="outside lower right")
     return figure
 
 
 def _edges(report: ServingReport) -> list[float]:
-    """Where steps begin, and the last one ends; a pause belongs to the step before it."""
-    steps = report.run.steps
-    return [s.start_s for s in steps] + [steps[-1].start_s + steps[-1].duration_s if steps else 0.0]
+    """Where each step begins and ends, so that a pause between two has a place of its own."""
+    return [t for step in report.run.steps for t in (step.start_s, step.start_s + step.duration_s)]
+
+
+def _heights(report: ServingReport, value: Callable[..., float]) -> list[float]:
+    """`value` of each step between its edges, and 0 in the pause after it."""
+    return [height for step in report.run.steps for height in (value(step), 0.0)][:-1]
 
 
 def _figure(report: ServingReport, title: str) -> tuple[Any, Any]:

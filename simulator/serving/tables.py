@@ -74,5 +74,8 @@ def _notes(report: ServingReport) -> list[str]:
     notes = [f"steps: from {sizes} traced sizes"]
     if error is not None:
         notes[0] += f"; between them off by {100 * error:.2g} % where that was checked"
-    absent = [(key, origin.source) for key, origin in provenance.items() if origin.kind == "absent"]
-    return notes + [f"{key}: n/a, because {source}" for key, source in absent]
+    reasons: dict[str, list[str]] = {}
+    for key, origin in provenance.items():
+        if origin.kind == "absent":
+            reasons.setdefault(origin.source, []).append(key)
+    return notes + [f"{', '.join(keys)}: n/a, because {source}" for source, keys in reasons.items()]

@@ -1,0 +1,146 @@
+"""The command of the event simulator."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from siliform.console import (
+    check_file,
+    counted,
+    make_folder,
+    messages_to_stderr,
+    print_json,
+    quiet_logs,
+    writing,
+)
+from siliform.options import (
+    Batch,
+    Bits,
+    Context,
+    DesignName,
+    Image,
+    Json,
+    ModelName,
+    Objective,
+    Overrides,
+    Phase,
+    Seq,
+    override,
+)
+
+#: Exit status of a command that Ctrl-C ended with a partial result, as shells count: 128 + SIGINT.
+INTERRUPTED = 130
+
+_EPILOG = """\b
+Examples:
+  siliform simulate --model bert-tiny --design edge-32x32
+  siliform simulate --model bert-tiny --design edge-32x32 --no-overlap --json
+  siliform simulate --model bert-tiny --design edge-32x32 --set dram.timing=LPDDR4-3200 --dram banks
+  siliform simulate --model gpt2 --design nvidia-a100 --phase decode --context 512
+  siliform simulate --model gemm:128,768,768,int8 --design edge-32x32 --set scratchpad.bytes='64 KiB'
+"""
+
+OverlapChoice = Annotated[
+    bool,
+    typer.Option(
+        "--overlap/--no-overlap",
+        help="Let nodes run beside and fetch ahead of each other, or one after the other.",
+    ),
+]
+FoldChoice = Annotated[
+    bool,
+    typer.Option(
+        "--fold/--no-fold",
+        help="Skip stretches in which the machine's whole state recurs. The numbers are the same either way.",
+    ),
+]
+DramChoice = Annotated[
+    str,
+    typer.Option(
+        "--dram",
+        help="bandwidth: bytes over bandwidth; banks: channels, banks, rows and refresh of the part that the "
+        "design names (dram.timing); auto: banks where it names one.",
+        autocompletion=lambda: ["auto", "bandwidth", "banks"],
+    ),
+]
+Csv = Annotated[Path | None, typer.Option("--csv", help="Write the parts as CSV.")]
+Pictures = Annotated[
+    Path | None, typer.Option("--pictures", help="Write roofline and breakdowns as PNG into this folder.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module to `app`."""
+    app.command(short_help="The same by events: contention, stalls, overlap.", epilog=_EPILOG)(simulate)
+
+
+def simulate(
+    model: ModelName,
+    design: DesignName,
+    seq: Seq = None,
+    batch: Batch = 1,
+    phase: Phase = "prefill",
+    context: Context = None,
+    image: Image = None,
+    bits: Bits = None,
+    objective: Objective = "latency",
+    overlap: OverlapChoice = True,
+    fold: FoldChoice = True,
+    dram: DramChoice = "auto",
+    overrides: Overrides = None,
+    csv: Csv = None,
+    pictures: Pictures = None,
+    as_json: Json = False,
+) -> None:
+    """Simulate a model on a design by events: tiles and transfers compete for units, DRAM and scratchpad.
+
+    Takes the mapping of `estimate` and says what it leaves out: who waits for whom and for how long.
+    """
+    import siliform as sf
+    from siliform.simulator.estimate import check_choices
+    from siliform.simulator.events.simulate import check_dram
+    from siliform.simulator.events.simulate import simulate as run
+
+    accelerator = sf.accelerator(design, **dict(override(text) for text in overrides or []))
+    check_choices(bits=bits, objective=objective)
+    check_dram(dram, accelerator)
+    check_file("--csv", csv)
+    make_folder("--pictures", pictures)
+    with counted(f"simulating {model} on {design}", "nodes") as told, messages_to_stderr(), quiet_logs():
+        graph = sf.trace(model, seq=seq, batch=batch, phase=phase, context=context, image=image)
+        found = run(
+            graph,
+            accelerator,
+            bits=bits,
+            objective=objective,
+            overlap=overlap,
+            fold=fold,
+            dram=dram,
+            told=told,
+        )
+    report = found.report
+    if csv:
+        with writing("--csv", csv):
+            report.to_csv(csv)
+    if pictures:
+        _draw(report, pictures)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        from siliform.simulator.tables import print_report
+
+        print_report(report)
+    if report.simulation is not None and report.simulation.partial:
+        sys.exit(INTERRUPTED)
+
+
+def _draw(report: Any, folder: Path) -> None:
+    from siliform.simulator.pictures import write_pictures
+
+    with writing("--pictures", folder):
+        for path in write_pictures(report, folder):
+            typer.echo(f"wrote {path}", err=True)

@@ -1,0 +1,240 @@
+"""The event simulation of a graph on a design, as a report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from siliform.arch.accelerator import Accelerator
+from siliform.arch.program import Program
+from siliform.graph_ir.errors import UserError
+from siliform.graph_ir.graph import Graph
+from siliform.simulator.dram.bulk import BankedDram, DramModel, PlainDram
+from siliform.simulator.estimate import check_choices, planned_report
+from siliform.simulator.events.clock import Clock
+from siliform.simulator.events.engine import Engine, Lived, Setting, Slice
+from siliform.simulator.report import Bottleneck, Origin, Part, Report
+from siliform.simulator.simulation import CAUSES, ResourceUse, Simulation
+
+DRAM_MODELS = ("auto", "bandwidth", "banks")
+
+
+@dataclass(frozen=True, eq=False)
+class Simulated:
+    """A report, and what a timeline is drawn from: when each block lived, and the slices that were recorded.
+
+    Times are ticks of the clock.
+    """
+
+    report: Report
+    lived: Mapping[str, Lived]
+    slices: tuple[Slice, ...]
+    clock: Clock
+
+
+def simulate(
+    graph: Graph,
+    accelerator: Accelerator,
+    *,
+    bits: str | None = None,
+    objective: str = "latency",
+    overlap: bool = True,
+    fold: bool = True,
+    dram: str = "auto",
+    record: int = 0,
+    told: Callable[[int, int], None] | None = None,
+) -> Simulated:
+    """Simulate a graph on a design; see `siliform.simulate`.
+
+    Parameters
+    ----------
+    record : slices to keep for a timeline, at most; recording runs everything, unfolded.
+    told : called with blocks done and blocks in all.
+    """
+    check_choices(bits=bits, objective=objective)
+    check_dram(dram, accelerator)
+    plan = planned_report(graph, accelerator, bits=bits, objective=objective)
+    program = plan.program
+    clock = Clock.of(accelerator)
+    model, name = _dram(dram, accelerator, clock)
+    engine = Engine(
+        Setting(
+            program,
+            accelerator,
+            clock,
+            model,
+            merged=isinstance(model, PlainDram),
+            overlap=overlap,
+            fold=fold and not record,
+            record=record,
+            told=None if told is None else lambda done: told(done, len(program.blocks)),
+        )
+    )
+    try:
+        engine.run()
+    except KeyboardInterrupt:
+        if not engine.lived:
+            raise  # nothing to tell
+    report = _report(plan.report, program, engine, name)
+    lived = {program.blocks[index].name: life for index, life in sorted(engine.lived.items())}
+    return Simulated(report, lived, tuple(engine.slices), clock)
+
+
+def check_dram(choice: str, accelerator: Accelerator) -> None:
+    """Refuse a model of DRAM that is none, or that the design gives no part for."""
+    if choice not in DRAM_MODELS:
+        raise UserError(
+            asked=f"--dram {choice}",
+            found="no such model of DRAM",
+            where="the command line or the call",
+            next_step=f"use one of: {', '.join(DRAM_MODELS)}",
+        )
+    if choice == "banks" and accelerator.dram.part() is None:
+        raise UserError(
+            asked="--dram banks",
+            found=f"the design {accelerator.name} names no timing of its DRAM",
+            where="memories.dram.timing",
+            next_step="name one, such as --set dram.timing=LPDDR4-3200; docs/dram.md lists them",
+        )
+
+
+def _dram(choice: str, accelerator: Accelerator, clock: Clock) -> tuple[DramModel, str]:
+    """The model asked for, and what to call it."""
+    timing = accelerator.dram.part()
+    if choice == "bandwidth" or timing is None:
+        return PlainDram(clock.ticks_per_byte), "bandwidth"
+    ticks_per_ns = Fraction(clock.ticks_per_cycle * accelerator.clock_hz, 10**9)
+    return BankedDram(timing, ticks_per_ns), timing.name
+
+
+def _report(estimated: Report, program: Program, engine: Engine, dram_model: str) -> Report:
+    """The estimate's report with the times that events found."""
+    cycle = engine.clock.ticks_per_cycle
+    places = {block.name: i for i, block in enumerate(program.blocks)}
+    static = _static_joules_per_cycle(estimated)
+    parts = [
+        _part(part, engine.lived[places[part.name]], cycle, static, estimated.peak_macs_per_cycle)
+        for part in estimated.parts
+        if places[part.name] in engine.lived
+    ]
+    total = engine.clock.cycles(max((lived.end for lived in engine.lived.values()), default=0))
+    overlapped = sum(part.cycles for part in parts) - total
+    if overlapped:
+        parts.append(_overlap(overlapped, static))
+    timing = Origin(
+        "law",
+        f"simulator/events: tiles and transfers as events, units by their laws, DRAM by {dram_model}",
+    )
+    return replace(
+        estimated,
+        law="events",
+        parts=tuple(parts),
+        provenance={**estimated.provenance, "cycles": timing, "latency_s": timing},
+        simulation=_simulation(program, engine, dram_model, overlapped, total),
+    )
+
+
+def _static_joules_per_cycle(report: Report) -> float | None:
+    """Leakage of the chip in a cycle, as the estimate has it; None where it has no energy."""
+    for part in report.parts:
+        if part.energy_by_cause_j is not None and part.cycles:
+            return part.energy_by_cause_j["static"] / part.cycles
+    return None
+
+
+def _part(part: Part, lived: Lived, cycle: int, static: float | None, peak: float) -> Part:
+    cycles = (lived.end - lived.start) // cycle
+    stalls = _whole(dict(zip(CAUSES, lived.stalls, strict=True)), cycle)
+    causes, energy = part.energy_by_cause_j, part.energy_j
+    if causes is not None and static is not None:
+        causes = {**causes, "static": static * cycles}
+        energy = math.fsum(causes.values())
+    return replace(
+        part,
+        cycles=cycles,
+        energy_j=energy,
+        energy_by_cause_j=causes,
+        utilization=part.utilization * part.cycles / cycles if cycles else 0.0,
+        bottleneck=_bottleneck(cycles, stalls),
+        stalls_cycles=stalls,
+    )
+
+
+def _whole(ticks: Mapping[str, int], cycle: int) -> dict[str, int]:
+    """Ticks in cycles, rounded such that their sum is the rounded sum."""
+    found, reached = {}, 0
+    for cause, lost in ticks.items():
+        before, reached = reached, reached + lost
+        found[cause] = -(-reached // cycle) + (-before // cycle)
+    return found
+
+
+def _bottleneck(cycles: int, stalls: Mapping[str, int]) -> Bottleneck:
+    """What most of the time went to; ties go to compute."""
+    waits: dict[Bottleneck, int] = {
+        "compute": cycles - sum(stalls.values()) + stalls["unit"] + stalls["dependent"],
+        "memory": sum(stalls[cause] for cause in ("dram", "operand", "bank", "drain")),
+        "launch": stalls["launch"],
+    }
+    return max(waits, key=lambda name: waits[name])
+
+
+def _overlap(cycles: int, static: float | None) -> Part:
+    """The named part that says by how much blocks ran beside each other."""
+    saved = None if static is None else -cycles * static
+    return Part(
+        name="overlap",
+        module="(overlap)",
+        op="overlap",
+        kind="overlap",
+        unit="",
+        source="",
+        cycles=-cycles,
+        compute_cycles=0,
+        memory_cycles=0,
+        macs=0,
+        macs_dense=0,
+        dram_bytes=0,
+        scratchpad_bytes=0,
+        energy_j=saved,
+        energy_by_cause_j=None if saved is None else {"static": saved},
+        utilization=0.0,
+        bottleneck="compute",
+        macs_per_dram_byte=None,
+    )
+
+
+def _simulation(program: Program, engine: Engine, dram: str, overlapped: int, total: int) -> Simulation:
+    ticks = dict.fromkeys(CAUSES, 0)
+    for lived in engine.lived.values():
+        for cause, lost in zip(CAUSES, lived.stalls, strict=True):
+            ticks[cause] += lost
+    return Simulation(
+        dram_model=dram,
+        dram_counts=engine.dram_counts(),
+        resources=_resources(engine, total),
+        stalls_cycles=_whole(ticks, engine.clock.ticks_per_cycle),
+        overlapped_cycles=overlapped,
+        events=engine.events,
+        folded_events=engine.folded_events,
+        blocks=len(program.blocks),
+        blocks_done=len(engine.lived),
+    )
+
+
+def _resources(engine: Engine, total: int) -> tuple[ResourceUse, ...]:
+    cycle = engine.clock.ticks_per_cycle
+
+    def use(name: str, busy: int, waited: int, deepest: int | None = None) -> ResourceUse:
+        share, queue = (busy / (total * cycle), waited / (total * cycle)) if total else (0.0, 0.0)
+        return ResourceUse(name, round(busy / cycle), round(waited / cycle), share, queue, deepest)
+
+    found = [use(server.name, server.busy, server.waited) for server in engine.servers.values()]
+    found.append(use("dram", engine.dram_busy, engine.dram_waited, engine.dram_queue.deepest))
+    bandwidth = engine.setting.accelerator.scratchpad.bytes_per_cycle
+    found.append(use("scratchpad", engine.ports.moved_bytes * cycle // bandwidth, engine.ports.waited))
+    if engine.host.busy:
+        found.append(use("host", engine.host.busy, engine.host.waited))
+    return tuple(found)
