@@ -10,7 +10,15 @@ from typing import Annotated, Any
 
 import typer
 
-from siliform.console import check_file, make_folder, messages_to_stderr, print_json, quiet_logs, writing
+from siliform.console import (
+    check_file,
+    make_folder,
+    messages_to_stderr,
+    print_json,
+    progress,
+    quiet_logs,
+    writing,
+)
 from siliform.graph_ir.errors import UserError
 from siliform.options import (
     Bits,
@@ -34,11 +42,22 @@ Examples:
   siliform serve --model gpt2 --design edge-32x32 --requests 6 --prompt uniform:16,64 --output fixed:4 --json
   siliform serve --model bert-tiny --design edge-32x32 --requests batch.csv --batching packed
 """
+_LONG_CONTEXT_EPILOG = """\b
+Examples:
+  siliform long-context --model gpt2 --design nvidia-a100 --context 256,1000
+  siliform long-context --model gpt2 --design nvidia-a100 --context 512 --set dram.bytes='80 GiB'
+  siliform long-context --model gpt2 --design edge-32x32 --context 512 --law model --json
+"""
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
     app.command(short_help="Requests over time: latency, throughput, KV memory.", epilog=_SERVE_EPILOG)(serve)
+    app.command(
+        "long-context",
+        short_help="Prefill, answer, users and switch by context.",
+        epilog=_LONG_CONTEXT_EPILOG,
+    )(long_context)
 
 
 def complete_batching(incomplete: str) -> list[tuple[str, str]]:
@@ -179,6 +198,50 @@ def _requests(text: str, drawn: dict[str, Any]) -> Any:
         arrivals=drawn["--arrivals"] or "all",
         generator=np.random.default_rng(seed),
     )
+
+
+def long_context(
+    model: ModelName,
+    design: DesignName,
+    context: Annotated[
+        str, typer.Option("--context", help="Context lengths in tokens, with commas between.")
+    ] = "4000,50000",
+    answer: Annotated[int, typer.Option("--answer", help="Tokens of an answer.")] = 250,
+    link: Annotated[
+        str | None, typer.Option("--link", help="The design's link to the host. Default: pcie or host.")
+    ] = None,
+    bits: Bits = None,
+    law: Law = "bound",
+    overrides: Overrides = None,
+    as_json: Json = False,
+) -> None:
+    """What long contexts cost at best: prefill, an answer, users side by side, a context switch."""
+    import siliform as sf
+    from siliform.long_context import long_context as run
+
+    accelerator = sf.accelerator(design, **dict(override(text) for text in overrides or []))
+    lengths = _contexts(context)
+    with progress(f"tracing {model}") as say, messages_to_stderr(), quiet_logs():
+        choices = {"answer_tokens": answer, "link": link, "bits": bits, "law": law}
+        report = run(model, accelerator, lengths, say=say, **choices)  # type: ignore[arg-type]
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        from siliform.simulator.serving.long_context import print_long_context
+
+        print_long_context(report)
+
+
+def _contexts(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UserError(
+            asked=f"--context {text}",
+            found="no whole numbers with commas between",
+            where="--context",
+            next_step="write --context 4000,50000",
+        ) from None
 
 
 @contextlib.contextmanager

@@ -12,7 +12,11 @@ from typing import Any
 from siliform.console import print_json
 
 #: Where each published schema lies, by its name on the command line.
-_SCHEMAS = {"report": "simulator/report.schema.json", "design": "arch/designs/schema.json"}
+_SCHEMAS = {
+    "report": "simulator/report.schema.json",
+    "serving": "simulator/serving.schema.json",
+    "design": "arch/designs/schema.json",
+}
 
 
 def list_designs(as_json: bool) -> None:

@@ -37,6 +37,8 @@ SCHEMAS = {
     "shown-design": "siliform designs NAME --json",
     "models": "siliform models --json",
     "demo": "siliform demo --json",
+    "serving": "siliform serve --json",
+    "long-context": "siliform long-context --json",
     "design": "a design file (TOML)",
 }
 

@@ -94,7 +94,8 @@ def _provenance(costs: TracedCosts, error: float | None, partial: bool) -> dict[
     found = {}
     for name in ("latency_s", "energy_j"):
         origin = report.provenance[name]
-        spread = origin.relative_uncertainty
+        spreads = [one.report.provenance[name].relative_uncertainty for one in costs.corners.values()]
+        spread = max((known for known in spreads if known is not None), default=None)
         if error is not None and origin.kind != "absent":
             spread = (1 + (spread or 0.0)) * (1 + error) - 1
         found[name] = Origin(origin.kind, origin.source, spread)

@@ -271,7 +271,7 @@ class Levels:
         low = high
         while low > max(size, 1):
             high, low = low, self.below(low) if low <= self.anchor else low // self.ratio
-        return low, high
+        return (low, low) if low >= size else (low, high)
 
 
 def shape_of(tokens: int, longest: int) -> tuple[int, int]:

@@ -19,11 +19,12 @@ from siliform.cli import main
 from siliform.models.catalogue import MODELS
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("estimate", "trace", "designs", "models", "schema", "demo")
+COMMANDS = ("estimate", "trace", "designs", "models", "schema", "demo", "serve", "long-context")
 
 #: The files that the examples name.
 FILES = {
     "mine.py": "import torch\n\n\ndef build():\n    return torch.nn.Linear(8, 8), (torch.zeros(2, 8),)\n",
+    "batch.csv": "name,arrival_s,prompt_tokens,output_tokens\na,0,32,0\nb,0,16,0\nc,0.01,8,0\n",
     "config.json": '{"model_type": "bert", "hidden_size": 32, "num_hidden_layers": 1, '
     '"num_attention_heads": 2, "intermediate_size": 64, "vocab_size": 100}',
 }
@@ -69,7 +70,7 @@ def test_every_example_of_the_help_runs(
 
 def test_the_list_of_commands_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
     text = helped(capsys)
-    listed = re.findall(r"^  ([a-z]+)  .*$", text.partition("Commands:\n")[2], re.MULTILINE)
+    listed = re.findall(r"^  ([a-z-]+)  .*$", text.partition("Commands:\n")[2], re.MULTILINE)
     assert listed == list(COMMANDS)
     assert "..." not in text.partition("Commands:\n")[2], "a summary is cut short"
 
