@@ -66,7 +66,8 @@ def stride_ticks(t: DramTicks, step: int) -> Fraction:
 
     The slowest of: columns, the bank groups in turn; rows, as many as a burst opens; four rows a window; and
     a bank, which is open for the bursts of one row, then closed, and reached again after the others. Exact
-    where `step` is a power of two or whole pages; else nothing is faster, but banks may come round unevenly.
+    where `step` divides a page or is whole pages. Other steps take as long or longer, up to several times:
+    they come back to a bank after few others, then after many.
     """
     groups = t.groups // gcd(step, t.groups)  # that are visited
     column = max(Fraction(t.column), Fraction(t.column_same, groups))
@@ -85,13 +86,20 @@ def stride_ticks(t: DramTicks, step: int) -> Fraction:
 def stride_efficiency(t: DramTicks, stride_bytes: int) -> Fraction:
     """Share of the peak that single bursts `stride_bytes` apart reach; channels left out count as idle.
 
-    A stride within a round of the channels that divides it reaches all: round by round the channels turn by
-    one. One of `k` rounds turns them by `k`. Other strides are taken to reach all, evenly.
+    A stride that divides a round of the channels reaches all of them, since they turn by one each round; one
+    of `k` rounds turns them by `k`. ValueError for other strides and for those that `stride_ticks` only
+    bounds.
     """
-    step = stride_bytes // t.burst_bytes
+    step, broken = divmod(stride_bytes, t.burst_bytes)
     rounds, rest = divmod(step, t.channels)
     reached = t.channels if rest else t.channels // gcd(rounds, t.channels)
     apart = step if rest else rounds * reached
+    uneven = broken or not step or (rest and t.channels % step)
+    if uneven or (t.page_bursts % apart and apart % t.page_bursts):
+        raise ValueError(
+            f"no closed form for single bursts {stride_bytes} bytes apart: bursts are {t.burst_bytes} bytes, "
+            f"a round of the channels {t.channels} and a page {t.page_bursts} bursts of each; simulate it"
+        )
     return Fraction(reached * t.burst, t.channels) / stride_ticks(t, apart) * (1 - refresh_share(t))
 
 

@@ -76,9 +76,10 @@ class Run:
     def fetch(self) -> None:
         """Ask for further tiles, as long as there are buffers and room for them."""
         nest, room = self.nest, self.engine.room
-        if not self.ready and (self.started or self.block.launch_cycles):
-            return  # a kernel reads nothing before it is launched
-        while self._fetched < nest.tiles and self._held < nest.buffers and room.free >= self.room_bytes:
+        limit = nest.tiles
+        if not self.ready:  # one tile ahead: a second one's weights would delay what else the first needs
+            limit = 0 if self.started or self.block.launch_cycles else 1
+        while self._fetched < limit and self._held < nest.buffers and room.free >= self.room_bytes:
             room.free -= self.room_bytes
             self._held += 1
             if self.ready:
@@ -107,14 +108,17 @@ class Run:
         return now, begun, head, done, size
 
     def _complete(self) -> None:
-        """What was fetched ahead gets the rest of its operands."""
+        """What was fetched ahead gets the rest of its operands, their first bytes before what is under way."""
         self.ready = True
         for tile, (asked, begun, head, done, size) in enumerate(self._early):
             now, start, first, last, more = self._asked(tile, self._rest)
-            if more:
-                self._arrivals.append((now, start, max(head, first), max(done, last), size + more))
-            else:
+            if not more:
                 self._arrivals.append((asked, begun, head, done, size))
+                continue
+            lead = self.nest.lead_bytes
+            if lead < size + more:
+                first = min(first, now + self.engine.transfer_ticks(min(lead, more)))
+            self._arrivals.append((now, min(start, first), max(head, first), max(done, last), size + more))
         self._early.clear()
 
     # -- living ----------------------------------------------------------------------------------
