@@ -265,3 +265,13 @@ def test_a_graph_without_products_has_the_peak_of_the_design() -> None:
     report = sf.estimate(graph, sf.accelerator("nvidia-h100"), bits="traced")
     assert report.peak_macs_per_cycle == 132 * 4096
     assert report.utilization == 0
+
+
+def test_the_help_says_that_an_objective_is_minimised_node_by_node() -> None:
+    from typer.main import get_command
+
+    from siliform.cli import app
+
+    estimate = get_command(app).commands["estimate"]  # type: ignore[attr-defined]
+    (objective,) = (option for option in estimate.params if option.name == "objective")
+    assert "Node by node: the sum of least edp need not be the least edp of the whole." in objective.help
