@@ -187,6 +187,9 @@ def test_states_differ_where_the_future_does() -> None:
         "a base within its page": after(read, bases={0: 64, 1: STREAM_BYTES}),
     }
     assert len(set(states.values())) == len(states)
+    # A row just below a stream's base is open, though its page is -1 from there.
+    below = {0: 4 * page, 1: STREAM_BYTES}
+    assert after((0, 0, 3 * page, 64, False), bases=below) != after(bases=below)
     # What is not asked for again does not matter, but that its row is open does.
     assert after((0, 5, 0, 4096, False)) == after((0, 6, 4 * page, 4096, False)) != after()
 

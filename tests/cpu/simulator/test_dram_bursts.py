@@ -141,6 +141,20 @@ def test_whole_ticks_are_never_faster_than_nanoseconds(ticks_per_ns: Fraction | 
         assert t.column <= t.column_same <= t.groups * t.column
 
 
+def test_the_ticks_of_ddr4() -> None:
+    """By hand, at 8 ticks a nanosecond: 5 ticks a clock."""
+    t = DramTicks.of(dram_timing("DDR4-3200"), 8)
+    assert (t.groups, t.group_banks, t.columns, t.burst_bytes) == (4, 4, 128, 64)
+    assert (t.burst, t.column, t.column_same) == (20, 20, 40)
+    assert t.read_to_write == 110 + 20 + 2 * 5 - 80  # RL + burst + two clocks - WL
+    assert t.write_to_read == 80 + 20 + 20  # WL + burst + tWTR_S
+    assert t.write_to_read_same == 80 + 20 + 60
+    assert t.write_to_precharge == 80 + 20 + 120  # WL + burst + tWR
+    assert t.row_cycle == 260 + 110  # tRAS + tRP
+    assert (t.page_bursts, t.page_bytes) == (512, 32768)
+    assert t.ahead == 63 * 20
+
+
 def test_a_tick_and_a_look_ahead_are_above_zero() -> None:
     ddr4 = dram_timing("DDR4-3200")
     with pytest.raises(ValueError, match="0 ticks a nanosecond, a look-ahead of 64 bursts"):

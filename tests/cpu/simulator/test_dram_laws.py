@@ -101,7 +101,7 @@ def test_no_stride_is_faster_than_the_law(timing: DramTiming) -> None:
 def test_a_stride_over_channels_reaches_what_the_law_says() -> None:
     """Within 1 %, refresh counted: strides that divide a round of the 16 channels, or are whole rounds."""
     timing = dram_timing("HBM2-2000")
-    for stride in (32, 64, 256, 512, 1024, 3 * 512, 16 * 512, 65536, 3 * 65536):
+    for stride in (32, 64, 256, 512, 1024, 8 * 512, 16 * 512, 65536, 3 * 65536):
         dram = BankedDram(timing, PS)
         end = dram.transfer_rows(0, 0, 0, 1, 200_000, stride, False)[1]
         reached = 200_000 * 32 * 10**9 * PS / (end * timing.peak_bytes_per_second)
@@ -111,6 +111,15 @@ def test_a_stride_over_channels_reaches_what_the_law_says() -> None:
 def test_a_stride_may_leave_channels_idle() -> None:
     t = DramTicks.of(dram_timing("HBM2-2000"), PS)  # 16 channels, bursts of 32 bytes: 512 bytes a round
     assert stride_efficiency(t, 16 * 512) * 16 < 1  # always the same channel
+
+
+def test_a_stride_without_a_closed_form_is_refused() -> None:
+    t = DramTicks.of(dram_timing("HBM2-2000"), PS)
+    for stride in (0, 33, 96, 512 + 32, 3 * 512):
+        with pytest.raises(
+            ValueError, match=rf"no closed form for single bursts {stride} bytes apart: bursts are"
+        ):
+            stride_efficiency(t, stride)
 
 
 @every_preset
