@@ -205,6 +205,8 @@ def _blame(error: Exception, module: Any, given: dict[str, Any]) -> str:
         return "operator"
     if re.search(r"data decide|data tell|independent of data|only runs with data", text):
         return "data"
+    if re.match(r"(aten|prims)\.", error.found):  # a rule refused it
+        return "operator"
     return "export" if _runs(module, given) else "inputs"
 
 

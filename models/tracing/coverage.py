@@ -76,7 +76,7 @@ def table(answers: Iterable[Attempt], versions: str) -> str:
 #: What each outcome says.
 MEANINGS = {
     "traced": "a graph came out",
-    "operator": "an operator that has no rule",
+    "operator": "an operator that has no rule, or is used in a way that its rule refuses",
     "data": "the flow, or a shape, depends on the values of tensors",
     "export": "runs in PyTorch, but torch.export refuses",
     "inputs": "does not run in PyTorch either, on the inputs that were guessed",

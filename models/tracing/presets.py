@@ -170,10 +170,10 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         **dict.fromkeys(
             ("led", "longformer"),
             Preset(
-                {"max_position_embeddings": 4098},
-                fixed={"attention_mask": [[1] * 512]},
+                {"max_position_embeddings": 4098, "attention_window": 64},
+                fixed={"attention_mask": [[1] * 64]},
                 real=True,
-                length=512,
+                length=64,
             ),
         ),
         "fsmt": _given(attention_mask=("int64", 1, 40), decoder_attention_mask=("int64", 1, 40)),
@@ -196,11 +196,13 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         **dict.fromkeys(
             ("chameleon", "emu3"), Preset({"vocabulary_map": {"<image>": 4}}, {"pixel_values": None})
         ),
-        "oneformer": _alone(pixel_values=(1, 3, 512, 512), task_inputs=("int64", 1, 77)),
+        "oneformer": Preset(
+            inputs={"pixel_values": (1, 3, 512, 512), "task_inputs": ("int64", 1, 77)}, real=True, alone=True
+        ),
         "qwen4_exp_text": _settings(
             indexer_n_heads=4,
             indexer_kv_heads=1,
-            indexer_head_dim=128,
+            indexer_head_dim=256,
             indexer_budget=64,
             indexer_compress_ratio=4,
         ),
@@ -242,6 +244,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             real=True,
             alone=True,
         ),
+        "deepseek_ocr2": Preset({"text_config": {"mlp_layer_types": ["dense"] * 12}}, {"pixel_values": None}),
         "lw_detr": Preset({"projector_scale_factors": [1.0]}, real=True, whole=True),
         **dict.fromkeys(("zamba", "zamba2"), Preset(whole=True)),
         "rf_detr": Preset(inputs={"pixel_values": (1, 3, 504, 504)}, whole=True),

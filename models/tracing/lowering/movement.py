@@ -302,8 +302,12 @@ def _as_strided(
 ) -> Any:
     """Overlapping windows: the flat tensor's elements gathered in the order that the strides give."""
     source = c.fake(0)
-    if not source.is_contiguous():
-        raise c.refusal("a source that is not laid out row by row", "call .contiguous() before as_strided")
+    order = sorted(range(source.dim()), key=source.stride, reverse=True)  # of the axes in memory
+    if not source.permute(order).is_contiguous():
+        raise c.refusal(
+            "a source whose elements do not lie side by side", "call .contiguous() before as_strided"
+        )
+    x = x if order == sorted(order) else _permute(c, x, order)
     where = torch.zeros((), dtype=torch.int64) + (offset or 0)
     for axis, (extent, step) in enumerate(zip(size, stride, strict=True)):
         steps = torch.arange(extent) * step

@@ -291,6 +291,8 @@ CASES = {
         lambda x: torch.view_as_real(torch.view_as_complex(x) * torch.polar(torch.ones(3, 5), A)),
         torch.randn(3, 5, 2),
     ),
+    "windows of a turned tensor": (lambda x: x.permute(2, 0, 1).as_strided((3, 2, 5), (7, 2, 3)), SIGNAL),
+    "windows of a filled tensor": (lambda x: x[:, :3] + torch.ones(4, 6).t().as_strided((3, 3), (2, 1)), A),
     "recurrent": (lambda x: LSTM(x.permute(2, 0, 1))[0], SIGNAL),
     "even bags of rows": (
         lambda x: (
