@@ -46,6 +46,12 @@ class DramModel(Protocol):
     def free_at(self) -> int:
         """When the last data reserved so far have passed."""
 
+    def move(self, moves: Mapping[int, int]) -> None:
+        """Go on as if each of these streams had been served so many bytes further on, at the same times.
+
+        For a caller that leaves out periods of equal `state`: open rows follow the bases that moved.
+        """
+
     def counts(self) -> Mapping[str, int]:
         """What has happened so far: `read_bytes`, `written_bytes` and what else the model knows."""
 
@@ -76,6 +82,9 @@ class PlainDram:
     def state(self, now: int, bases: Mapping[int, int]) -> Hashable:
         """How long the DRAM stays busy."""
         return max(self._free_at - now, 0)
+
+    def move(self, moves: Mapping[int, int]) -> None:
+        """See `DramModel`; nothing depends on addresses."""
 
     @property
     def free_at(self) -> int:
@@ -190,6 +199,29 @@ class BankedDram:
             for stream, base in sorted(bases.items())
         )
         return alignment, times[:, : self._banks - kernel.COUNTERS].tobytes(), turned.tobytes()
+
+    def move(self, moves: Mapping[int, int]) -> None:
+        """See `DramModel`. ValueError for moves that `state` would tell: streams turn banks and channels alike."""
+        if not moves:
+            return
+        t, kernel = self.ticks, self._kernel
+        pages = {stream: move // t.page_bytes for stream, move in moves.items()}
+        turn = pages[min(pages)]
+        for stream, move in moves.items():
+            apart = pages[stream] - turn
+            if move % t.page_bytes or apart % t.group_banks or apart * t.page_bursts % t.channels:
+                raise ValueError(
+                    f"moves {dict(moves)}: not whole pages that turn all banks and channels alike"
+                )
+        opened = self._channels[:, self._banks :: kernel.BANK_FIELDS]
+        streams = self._channels[:, self._banks + 1 :: kernel.BANK_FIELDS]
+        for stream, by in pages.items():
+            opened += by * ((streams == stream) & (opened >= 0))
+        banks = self._channels[:, self._banks :]
+        shape = (t.channels, t.groups, t.group_banks, kernel.BANK_FIELDS)
+        banks[:] = np.roll(banks.reshape(shape), turn % t.group_banks, axis=2).reshape(banks.shape)
+        now = self._channels[:, kernel.COUNTERS :]
+        now[:] = np.roll(now, turn * t.page_bursts % t.channels, axis=0)
 
     @property
     def free_at(self) -> int:

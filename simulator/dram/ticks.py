@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, floor
+from math import ceil, floor, lcm
 
 from siliform.arch.dram import DramTiming
 
@@ -106,6 +106,12 @@ class DramTicks:
     def page_bytes(self) -> int:
         """Consecutive bytes that open one row in each bank group of each channel."""
         return self.channels * self.page_bursts * self.burst_bytes
+
+    @property
+    def turn_bytes(self) -> int:
+        """Addresses so far apart are alike: the same channel, bank group, column and bank, another row."""
+        pages = lcm(self.group_banks * self.page_bursts, self.channels) // self.page_bursts
+        return pages * self.page_bytes
 
     @property
     def row_cycle(self) -> int:

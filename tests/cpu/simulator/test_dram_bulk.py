@@ -219,6 +219,59 @@ def test_a_loop_of_tiles_recurs_when_refresh_is_spread() -> None:
     assert step <= 6
 
 
+@pytest.mark.parametrize("name", ["DDR4-3200", "HBM2e-3200"])
+def test_periods_left_out_leave_the_dram_as_if_they_had_been_served(name: str) -> None:
+    """Ten periods of a loop over three streams, or six and a move; then the same in these and others."""
+    timing = dram_timing(name).with_channels(5) if name.startswith("HBM") else dram_timing(name)
+    ticks = DramTicks.of(timing, PS)
+    steps = {0: ticks.page_bytes, 1: ticks.page_bytes + ticks.turn_bytes, 2: ticks.page_bytes}
+    answers = []
+    for served in (10, 6):
+        dram = BankedDram(timing, PS, refresh="spread")
+        states = []
+        for period in range(served):
+            begun = dram.free_at
+            bases = {s: s * STREAM_BYTES + period * step for s, step in steps.items()}
+            states.append(dram.state(begun, bases))
+            for stream, base in bases.items():
+                dram.transfer(begun, stream, base + 700, 3000, stream == 1)
+        left_out = 10 - served
+        if left_out:
+            assert states[-1] == states[-2]
+            dram.move({s: left_out * step for s, step in steps.items()})
+        now = dram.free_at
+        bases = {s: s * STREAM_BYTES + 10 * step for s, step in steps.items()}
+        shifts = (-ticks.page_bytes, -2000, 0, 5 * ticks.page_bytes)
+        after = [(s, base + shift, 900, False) for s, base in bases.items() for shift in shifts]
+        after += [(7, 9 * STREAM_BYTES + more * ticks.page_bytes, 900, True) for more in range(8)]
+        spans = [dram.transfer(now, *request) for request in after]
+        ended = now + left_out * (now - begun)
+        answers.append((ended, [(start - now, end - now) for start, end in spans]))
+    assert answers[0] == answers[1]
+
+
+def test_a_move_that_would_change_the_state_is_refused() -> None:
+    dram, page = BankedDram(DDR4, PS), page_bytes(DDR4)
+    dram.move({})
+    dram.move({0: page, 1: 5 * page})
+    for moves in ({0: 64}, {0: page, 1: 2 * page}, {0: 0, 3: page}):
+        with pytest.raises(ValueError, match="not whole pages that turn all banks and channels alike"):
+            dram.move(moves)
+
+
+@pytest.mark.parametrize("timing", dram_timings().values(), ids=list(dram_timings()))
+def test_addresses_a_turn_apart_are_alike(timing: DramTiming) -> None:
+    for channels in (timing.channels, 5, 12):
+        part = timing.with_channels(channels)
+        turn = DramTicks.of(part, PS).turn_bytes
+        seen = set()
+        for base in (0, turn, 3 * turn):
+            dram = BankedDram(part, PS)
+            spans = tuple(dram.transfer(0, 0, base + 77 + 5000 * i * i, 700, i == 3) for i in range(6))
+            seen.add((spans, tuple(dram.counts().items()), dram.state(0, {})))
+        assert len(seen) == 1
+
+
 # -- bandwidth alone ---------------------------------------------------------------------------------
 
 
