@@ -6,7 +6,17 @@
 >>> report.latency_s, report.energy_j, report.bottleneck
 """
 
-from siliform.api import accelerator, compile, describe, estimate, estimate_population, simulate, trace
+from siliform.api import (
+    accelerator,
+    compile,
+    describe,
+    estimate,
+    estimate_population,
+    long_context,
+    serve,
+    simulate,
+    trace,
+)
 from siliform.graph_ir.errors import UserError
 
 __version__ = "0.1.0"
@@ -18,6 +28,8 @@ __all__ = [
     "describe",
     "estimate",
     "estimate_population",
+    "long_context",
+    "serve",
     "simulate",
     "trace",
 ]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from siliform.graph_ir.graph import Graph
     from siliform.simulator.population import PopulationReport
     from siliform.simulator.report import Report
+    from siliform.simulator.serving import ServingReport, ServingRequest
+    from siliform.simulator.serving.long_context import LongContextReport
 
 
 def trace(
@@ -237,6 +239,41 @@ def compile(
     from siliform.simulator.estimate import compile_graph
 
     return compile_graph(graph, accelerator, bits=bits, objective=objective)
+
+
+def serve(
+    model: str,
+    accelerator: Accelerator,
+    requests: Iterable[ServingRequest] | str | Path,
+    **choices: Any,
+) -> ServingReport:
+    """Serve requests over time with a model on one design; see `siliform.serving.serve`.
+
+    Parameters
+    ----------
+    model : a built-in name or ``hf:<config.json>``.
+    requests : `siliform.simulator.serving.ServingRequest`s, or the path of a CSV file of them.
+    choices : batching, max_batch, row_tokens, bits, law, objective, grid.
+    """
+    from siliform.serving import serve as run
+
+    return run(model, accelerator, requests, **choices)
+
+
+def long_context(
+    model: str, accelerator: Accelerator, contexts: Iterable[int], **choices: Any
+) -> LongContextReport:
+    """What long contexts cost at best on a design; see `siliform.long_contexts.long_context`.
+
+    Parameters
+    ----------
+    model : a built-in name or ``hf:<config.json>`` of a decoder.
+    contexts : tokens.
+    choices : answer_tokens, link, bits, law.
+    """
+    from siliform.long_contexts import long_context as run
+
+    return run(model, accelerator, contexts, **choices)
 
 
 def _check_pair(graph: Any, chip: Any, verb: str) -> None:

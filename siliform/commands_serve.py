@@ -217,7 +217,7 @@ def long_context(
 ) -> None:
     """What long contexts cost at best: prefill, an answer, users side by side, a context switch."""
     import siliform as sf
-    from siliform.long_context import long_context as run
+    from siliform.long_contexts import long_context as run
 
     accelerator = sf.accelerator(design, **dict(override(text) for text in overrides or []))
     lengths = _contexts(context)

@@ -19,7 +19,7 @@ from siliform.cli import main
 from siliform.models.catalogue import MODELS
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("estimate", "trace", "designs", "models", "schema", "demo", "serve", "long-context")
+COMMANDS = ("estimate", "trace", "designs", "models", "schema", "demo", "simulate", "serve", "long-context")
 
 #: The files that the examples name.
 FILES = {
