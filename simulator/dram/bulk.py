@@ -201,7 +201,7 @@ class BankedDram:
         return alignment, times[:, : self._banks - kernel.COUNTERS].tobytes(), turned.tobytes()
 
     def move(self, moves: Mapping[int, int]) -> None:
-        """See `DramModel`. ValueError for moves that `state` would tell: streams turn banks and channels alike."""
+        """See `DramModel`. ValueError for moves that `state` tells: streams turn banks and channels alike."""
         if not moves:
             return
         t, kernel = self.ticks, self._kernel
