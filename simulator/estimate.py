@@ -20,7 +20,7 @@ from siliform.simulator.legalise import legalise
 from siliform.simulator.planner import Plan, Resources, plan_item
 from siliform.simulator.provenance import energy_origin
 from siliform.simulator.report import Part, Report
-from siliform.simulator.summary import kind_of, op_label, peak_macs_per_cycle, report_of
+from siliform.simulator.summary import graph_formats, kind_of, op_label, peak_macs_per_cycle, report_of
 from siliform.simulator.workload import Item, Workload, workload
 
 OBJECTIVES = ("latency", "energy", "edp", "traffic")
@@ -51,21 +51,23 @@ def _prepare(graph: Graph, bits: str) -> Graph:
 
 
 def chosen_bits(accelerator: Accelerator, bits: str | None, graph: Graph) -> str:
-    """The formats asked for, or the design's native ones; "traced" where those change nothing.
+    """The formats asked for, or the design's native ones; "traced" where a graph is deaf to them.
 
     A policy formats wide floats only: a graph whose products all take narrower operands, such as
-    ``gemm:64,64,64,int8``, keeps its formats, and says so.
+    ``gemm:64,64,64,int8``, keeps its formats whatever is asked, and says so.
     """
     used = (accelerator.native_bits or "traced") if bits is None else bits
-    return "traced" if graph.derived(_is_settled, used) else used
+    return "traced" if graph.derived(_is_deaf, used) else used
 
 
-def _is_settled(graph: Graph, bits: str) -> bool:
+def _is_deaf(graph: Graph, bits: str) -> bool:
+    """Whether a policy leaves a graph as it is, whose products have other formats than those it names."""
     policy = parse_bits(bits)
     operands = [v for node in graph.nodes if node.macs_dense for v in node.operands]
     if not operands or any(is_wide(v.type.format) for v in operands):
         return False
-    return str(assign_formats(graph, policy)) == str(graph)
+    pairs = {pair for node in graph.nodes for pair in graph_formats(node)}
+    return pairs != {(bits, bits)} and str(assign_formats(graph, policy)) == str(graph)
 
 
 def plan_graph(graph: Graph, accelerator: Accelerator, *, bits: str | None, objective: str) -> Planned:

@@ -252,6 +252,8 @@ def test_bits_say_what_the_products_have(block: Graph) -> None:
     gpu = sf.accelerator("nvidia-a100")
     assert sf.estimate(product(8, 8, 8), gpu).bits == "traced"
     assert sf.estimate(product(8, 8, 8), gpu, bits="fp16").bits == "traced"
+    assert sf.estimate(product(8, 8, 8), gpu, bits="int8").bits == "int8"
+    assert sf.estimate(product(8, 8, 8), sf.accelerator("edge-32x32")).bits == "int8"
     assert sf.estimate(product(8, 8, 8, "fp32"), gpu).bits == "fp16"
     assert sf.estimate(block, gpu).bits == "fp16"
     with pytest.raises(sf.UserError, match="int99"):
