@@ -23,6 +23,7 @@ from siliform.simulator.dram.bulk import DramModel
 from siliform.simulator.events.clock import Clock
 from siliform.simulator.events.folding import BlockFolding, shape_of
 from siliform.simulator.events.nest import Nest, Stream, nest_of
+from siliform.simulator.events.recording import Recorder
 from siliform.simulator.events.resources import Channels, Ports, Queue, Room, Server
 from siliform.simulator.events.run import Run
 
@@ -52,17 +53,6 @@ WINDOW = 16
 
 
 @dataclass(frozen=True)
-class Slice:
-    """Something that a resource did, in ticks, for the timeline."""
-
-    resource: str
-    block: str
-    what: str
-    start: int
-    end: int
-
-
-@dataclass(frozen=True)
 class Lived:
     """How one block fared: ticks from its start to its end, and those lost to each of CAUSES."""
 
@@ -80,7 +70,7 @@ class Setting:
     dram : a fresh model, in the clock's ticks; None for bandwidth alone.
     overlap : whether a block may run beside others.
     fold : whether stretches that repeat exactly are skipped.
-    record : whether to keep slices for a timeline, and at most how many.
+    record : how many tiles and transfers to keep for a timeline, at most; 0 keeps none.
     told : called with the number of blocks done, as they get done.
     """
 
@@ -117,7 +107,7 @@ class Engine:
         self.residents = _Residents(self.blocks)
         self.room = Room(max(memory.bytes - self.residents.peak_bytes, 1))
         self.lived: dict[int, Lived] = {}
-        self.slices: list[Slice] = []
+        self.recorder = Recorder(self, setting.record) if setting.record else None
         self.skipped = 0  # ticks that folding left out
         self.events = 0  # transfers and tiles of work that were run, and those that were folded
         self.folded_events = 0
@@ -151,8 +141,8 @@ class Engine:
 
     # -- what runs ask ---------------------------------------------------------------------------
 
-    def transfer(self, run: Run, place: int, size: int, write: bool) -> tuple[int, int]:
-        """Move bytes between DRAM and scratchpad: when the first ones pass, and when all are there."""
+    def transfer(self, run: Run, place: int, size: int, write: bool, tile: int) -> tuple[int, int]:
+        """Move a tile's bytes between DRAM and scratchpad: when the first pass, and when all are there."""
         now = self.env.now
         stream, address = run.places[place]
         if not self.setting.merged:
@@ -165,10 +155,9 @@ class Engine:
         self.dram_waited += start - asked
         self.dram_busy += end - start
         self.events += 1
-        if self.setting.record > len(self.slices):
-            what = "store" if write else "load"
-            self.slices.append(Slice("dram", run.block.name, what, self.real(start), self.real(end)))
         arrived = self.ports.flow(start, end, size)
+        if self.recorder is not None:
+            self.recorder.moved(run, place, size, write, tile, (asked, start, end, arrived))
         self.channels.until(arrived)
         return start, arrived
 
@@ -176,12 +165,11 @@ class Engine:
         """Ticks of a transfer at the sustained bandwidth, alone."""
         return size * self.clock.ticks_per_byte
 
-    def worked(self, run: Run, start: int, end: int) -> None:
-        """A tile was worked on."""
+    def worked(self, run: Run, tile: int, free: int, ready: int, start: int, end: int) -> None:
+        """A tile was worked on from `start` to `end`; its block could have begun it when `free`."""
         self.events += 1
-        if self.setting.record > len(self.slices):
-            unit = run.nest.shares[0][0] if run.nest.shares else "none"
-            self.slices.append(Slice(unit, run.block.name, "tile", self.real(start), self.real(end)))
+        if self.recorder is not None:
+            self.recorder.worked(run, tile, free, ready, start, end)
 
     def place(self, stream: Stream) -> tuple[int, int]:
         """Number and address of the array that a stream belongs to; arrays follow one another."""
@@ -201,6 +189,8 @@ class Engine:
             satisfied = satisfied and run.fetched
         if self._hungry and (satisfied or len(self._hungry) > 1):
             self._hungry = [run for run in self._hungry if not run.fetched]
+        if self.recorder is not None:
+            self.recorder.level()
 
     def finished(self, run: Run) -> None:
         """A block is done: those that waited for it may go."""
@@ -301,6 +291,8 @@ class Engine:
             self._folded_counts[name] = self._folded_counts.get(name, 0) + next(more)
         if run is not None:
             run.stalls[:] = [n + next(more) for n in run.stalls]
+        if self.recorder is not None:
+            self.recorder.folded(run, times)
 
     def dram_counts(self) -> dict[str, int]:
         """What the DRAM counted, folded stretches included."""

@@ -58,11 +58,12 @@ class Channels:
     The startup of one hides behind the data of another, where there are several channels.
     """
 
-    __slots__ = ("_ends", "_last", "startup")
+    __slots__ = ("_ends", "_last", "count", "startup")
 
     def __init__(self, count: int, startup: int) -> None:
         self._ends: deque[int] = deque([0] * count, maxlen=count)
         self._last = 0
+        self.count = count
         self.startup = startup
 
     def request(self, now: int) -> int:

@@ -99,7 +99,7 @@ class Run:
         for place in places:
             part = reads[place].sizes[tile]
             if part:
-                start, done = engine.transfer(self, place, part, False)
+                start, done = engine.transfer(self, place, part, False, tile)
                 if not size:
                     begun = start
                 size += part
@@ -155,7 +155,7 @@ class Run:
                 self._operand_stall(free, asked, begun, head)
                 if head > env.now:
                     yield timeout(head - env.now)
-            now = start = env.now
+            ready = now = start = env.now
             if leader.free_at > now:
                 start = leader.free_at
                 stalls[UNIT] += start - now
@@ -181,16 +181,16 @@ class Run:
                 ahead = min(engine.transfer_ticks(stored - trail), end - start)
                 yield timeout(end - ahead - now)
                 now = end - ahead
-                self._store(stored - trail)
+                self._store(stored - trail, tile)
                 stored = trail
             yield timeout(end - now)
-            engine.worked(self, start, end)
+            engine.worked(self, tile, free, ready, start, end)
             tile += 1
             self._done = tile
             self._held -= 1
             room.free += self.room_bytes
             if stored:
-                self._store(stored)
+                self._store(stored, tile - 1)
             engine.feed()
         # Units are clocked: whoever comes next begins with a whole cycle.
         left = engine.whole_cycle(max(self._stored, env.now)) - env.now
@@ -218,6 +218,8 @@ class Run:
         server.waited += begun - start
         server.busy += share
         server.free_at = begun + share
+        if self.engine.recorder is not None:
+            self.engine.recorder.served(self, server.name, self._done, begun, begun + share)
         if server.free_at > end:
             self.stalls[UNIT] += server.free_at - end
             return server.free_at
@@ -248,9 +250,9 @@ class Run:
         """Stand for a later block of the same shape, those between being folded."""
         self.index, self.block = index, block
 
-    def _store(self, size: int) -> None:
+    def _store(self, size: int, tile: int) -> None:
         """Send off results."""
-        _, end = self.engine.transfer(self, len(self.nest.reads), size, True)
+        _, end = self.engine.transfer(self, len(self.nest.reads), size, True, tile)
         if end > self._stored:
             self._stored = end
 

@@ -14,7 +14,8 @@ from siliform.graph_ir.graph import Graph
 from siliform.simulator.dram.bulk import BankedDram, DramModel, PlainDram
 from siliform.simulator.estimate import check_choices, planned_report
 from siliform.simulator.events.clock import Clock
-from siliform.simulator.events.engine import Engine, Lived, Setting, Slice
+from siliform.simulator.events.engine import Engine, Lived, Setting
+from siliform.simulator.events.recording import Recording
 from siliform.simulator.report import Bottleneck, Origin, Part, Report
 from siliform.simulator.simulation import CAUSES, ResourceUse, Simulation
 
@@ -23,14 +24,15 @@ DRAM_MODELS = ("auto", "bandwidth", "banks")
 
 @dataclass(frozen=True, eq=False)
 class Simulated:
-    """A report, and what a timeline is drawn from: when each block lived, and the slices that were recorded.
+    """A report, and what a timeline is drawn from: when each block lived, and what was recorded if asked.
 
     Times are ticks of the clock.
     """
 
     report: Report
+    program: Program
     lived: Mapping[str, Lived]
-    slices: tuple[Slice, ...]
+    recording: Recording | None
     clock: Clock
 
 
@@ -50,7 +52,8 @@ def simulate(
 
     Parameters
     ----------
-    record : slices to keep for a timeline, at most; recording runs everything, unfolded.
+    record : tiles and transfers to keep for a timeline, at most. Where all of them are sure to fit,
+        nothing is folded, so that the timeline is complete; the numbers are the same either way.
     told : called with blocks done and blocks in all.
     """
     check_choices(bits=bits, objective=objective)
@@ -67,7 +70,7 @@ def simulate(
             model,
             merged=isinstance(model, PlainDram),
             overlap=overlap,
-            fold=fold and not record,
+            fold=fold and not _fits(program, record),
             record=record,
             told=None if told is None else lambda done: told(done, len(program.blocks)),
         )
@@ -79,7 +82,14 @@ def simulate(
             raise  # nothing to tell
     report = _report(plan.report, program, engine, name)
     lived = {program.blocks[index].name: life for index, life in sorted(engine.lived.items())}
-    return Simulated(report, lived, tuple(engine.slices), clock)
+    recording = None if engine.recorder is None else engine.recorder.recording()
+    return Simulated(report, program, lived, recording, clock)
+
+
+def _fits(program: Program, record: int) -> bool:
+    """Whether a recording surely keeps everything: a tile's loads, its work and shares of it, two stores."""
+    most = (block.tiles * (len(block.accesses) + len(block.stages) + 3) for block in program.blocks)
+    return sum(most) <= record
 
 
 def check_dram(choice: str, accelerator: Accelerator) -> None:
