@@ -175,7 +175,7 @@ def _product_on_array(item: Item, work: Work, resources: Resources, unit: Systol
         frozenset(i for i, o in enumerate(item.writes) if resources.resident(o)),
         2 if resources.overlapped else 1,
         0,
-        _array_cost(work, resources, found, "+".join(dict.fromkeys([unit.name, *(s.unit for s in stages)]))),
+        _array_cost(work, resources, found, [unit.name, *(s.unit for s in stages)], beside),
     )
 
 
@@ -203,7 +203,9 @@ def _tiled(work: Work, found: GemmMapping, unit: SystolicArray) -> tuple[tuple[L
     return loops, tuple(reads), writes
 
 
-def _array_cost(work: Work, resources: Resources, found: GemmMapping, units: str) -> Cost:
+def _array_cost(
+    work: Work, resources: Resources, found: GemmMapping, units: Sequence[str], beside: int
+) -> Cost:
     """What the mapping costs: folds are whole, so that masked points are multiplied too."""
     product = work.products[0]
     form = product.contraction
@@ -222,13 +224,13 @@ def _array_cost(work: Work, resources: Resources, found: GemmMapping, units: str
     }  # fmt: skip
     return Cost(
         found.cycles,
-        found.compute_cycles,
+        max(found.compute_cycles, beside),
         found.memory_cycles,
         0,
         found.dram_bytes,
         found.scratchpad_bytes + found.accumulator_bytes,
         energy,
-        units,
+        "+".join(dict.fromkeys(units)),
         mapping,
         found.accumulator_bytes,
     )

@@ -7,7 +7,7 @@ channels, banks, open rows and refresh, exactly as `bursts.BurstDram` does burst
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import astuple
 from fractions import Fraction
 from math import ceil
@@ -52,6 +52,13 @@ class DramModel(Protocol):
         For a caller that leaves out periods of equal `state`: open rows follow the bases that moved.
         """
 
+    def opened(self) -> Iterable[int]:
+        """The streams that have a row open."""
+
+    @property
+    def page_bytes(self) -> int:
+        """Bytes of a row of a bank, on all the chips of a channel; 1 where rows are not known."""
+
     def counts(self) -> Mapping[str, int]:
         """What has happened so far: `read_bytes`, `written_bytes` and what else the model knows."""
 
@@ -85,6 +92,15 @@ class PlainDram:
 
     def move(self, moves: Mapping[int, int]) -> None:
         """See `DramModel`; nothing depends on addresses."""
+
+    def opened(self) -> Iterable[int]:
+        """See `DramModel`: none."""
+        return ()
+
+    @property
+    def page_bytes(self) -> int:
+        """See `DramModel`."""
+        return 1
 
     @property
     def free_at(self) -> int:
@@ -222,6 +238,18 @@ class BankedDram:
         banks[:] = np.roll(banks.reshape(shape), turn % t.group_banks, axis=2).reshape(banks.shape)
         now = self._channels[:, kernel.COUNTERS :]
         now[:] = np.roll(now, turn * t.page_bursts % t.channels, axis=0)
+
+    def opened(self) -> Iterable[int]:
+        """See `DramModel`."""
+        banks = self._channels[:, self._banks :]
+        fields = self._kernel.BANK_FIELDS
+        found: list[int] = np.unique(banks[:, 1::fields][banks[:, ::fields] >= 0]).tolist()
+        return found
+
+    @property
+    def page_bytes(self) -> int:
+        """See `DramModel`."""
+        return self.ticks.page_bytes
 
     @property
     def free_at(self) -> int:

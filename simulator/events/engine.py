@@ -103,7 +103,9 @@ class Engine:
         self.dram_busy = 0
         self.channels = _channels(accelerator, clock)
         memory = accelerator.scratchpad
-        self.ports = Ports(memory.bytes_per_cycle, clock.ticks_per_cycle)
+        # Where no law counts what units read on chip (a GPU's cache), banks are taken to be enough.
+        banked = any(block.unit_bytes for block in self.blocks)
+        self.ports = Ports(memory.bytes_per_cycle, clock.ticks_per_cycle) if banked else None
         self.residents = _Residents(self.blocks)
         self.room = Room(max(memory.bytes - self.residents.peak_bytes, 1))
         self.lived: dict[int, Lived] = {}
@@ -155,7 +157,7 @@ class Engine:
         self.dram_waited += start - asked
         self.dram_busy += end - start
         self.events += 1
-        arrived = self.ports.flow(start, end, size)
+        arrived = end if self.ports is None else self.ports.flow(start, end, size)
         if self.recorder is not None:
             self.recorder.moved(run, place, size, write, tile, (asked, start, end, arrived))
         self.channels.until(arrived)
@@ -172,10 +174,10 @@ class Engine:
             self.recorder.worked(run, tile, free, ready, start, end)
 
     def place(self, stream: Stream) -> tuple[int, int]:
-        """Number and address of the array that a stream belongs to; arrays follow one another."""
+        """Number and address of the array that a stream belongs to; each begins with a page of its own."""
         if stream.value not in self._places:
             self._places[stream.value] = (len(self._places), self._address)
-            self._address += stream.pass_bytes
+            self._address += -(-stream.pass_bytes // self.dram.page_bytes) * self.dram.page_bytes
         return self._places[stream.value]
 
     # -- who may go ----------------------------------------------------------------------------
@@ -248,17 +250,30 @@ class Engine:
     def state(self, run: Run | None) -> Hashable:
         """All that decides the future of the machine and of a run, relative to now."""
         now = self.env.now
-        bases = {} if run is None else {s: a + o for (s, a), o in zip(run.places, run.offsets, strict=True)}
         return (
             None if run is None else run.state(now),
-            self.dram.state(now, bases),
+            self.dram.state(now, self._bases()),
             self.channels.state(now),
             self.dram_queue.state(now),
-            self.ports.state(now),
+            None if self.ports is None else self.ports.state(now),
             tuple(max(server.free_at - now, 0) for server in self.servers.values()),
             max(self.host.free_at - now, 0),
             self.room.free,
         )
+
+    def _bases(self) -> dict[int, int]:
+        """Where each stream goes on that may find a row of its own open."""
+        if self.setting.merged:
+            return {}
+        bases = dict.fromkeys(self.dram.opened(), 0)
+        for run in self._active:
+            bases |= {s: a + o for (s, a), o in zip(run.places, run.offsets, strict=True)}
+        return bases
+
+    def moved_on(self, streams: dict[int, int]) -> None:
+        """Streams go on so many bytes further, tiles between being folded: the DRAM's open rows follow."""
+        if not self.setting.merged:
+            self.dram.move(dict.fromkeys(self._bases(), 0) | streams)
 
     def waiting_state(self, last: int) -> Hashable:
         """What blocks that have not started hold already, counted from block `last`."""
@@ -272,7 +287,8 @@ class Engine:
     def tally(self, run: Run | None) -> list[int]:
         """Everything that is counted, in one list."""
         counts = [n for s in (*self.servers.values(), self.host) for n in (s.busy, s.waited)]
-        counts += [self.dram_waited, self.dram_busy, self.ports.moved_bytes, self.ports.waited]
+        counts += [self.dram_waited, self.dram_busy]
+        counts += [0, 0] if self.ports is None else [self.ports.moved_bytes, self.ports.waited]
         counts += [self.events + self.folded_events, *self.dram_counts().values()]
         return counts + (run.stalls if run is not None else [])
 
@@ -284,8 +300,10 @@ class Engine:
             server.waited += next(more)
         self.dram_waited += next(more)
         self.dram_busy += next(more)
-        self.ports.moved_bytes += next(more)
-        self.ports.waited += next(more)
+        moved, waited = next(more), next(more)
+        if self.ports is not None:
+            self.ports.moved_bytes += moved
+            self.ports.waited += waited
         self.folded_events += next(more)
         for name in self.dram.counts():
             self._folded_counts[name] = self._folded_counts.get(name, 0) + next(more)

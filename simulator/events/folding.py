@@ -12,8 +12,9 @@ asks a byte more ends a stretch.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -28,8 +29,19 @@ if TYPE_CHECKING:
 REMEMBERED = 4096
 #: Fewer tiles than this are run at once.
 WORTH_TILES = 8
+#: Earlier tiles in the same state that a tile is compared with: those of one pass of the inner loops.
+COMPARED_TILES = 8
 #: Earlier blocks of the same shape that a block is compared with.
 COMPARED = 64
+
+
+class _Seen(NamedTuple):
+    """A tile at whose start the machine was in some state: when, and what was counted and moved by then."""
+
+    tile: int
+    then: int
+    tally: list[int]
+    offsets: tuple[int, ...]
 
 
 class TileFolding:
@@ -37,8 +49,8 @@ class TileFolding:
 
     def __init__(self, run: Run) -> None:
         self._run, self._engine = run, run.engine
-        self._seen: dict[Hashable, tuple[int, int, list[int], tuple[int, ...]]] = {}
-        self._recurrences: dict[int, np.ndarray] = {}
+        self._seen: dict[Hashable, deque[_Seen]] = {}
+        self._breaks: dict[int, np.ndarray] = {}
         self.on = run.nest.tiles >= WORTH_TILES
 
     def skipped(self, tile: int) -> int:
@@ -48,31 +60,28 @@ class TileFolding:
             self._seen.clear()
             return 0
         state = engine.state(run)
-        before = self._seen.get(state)
-        tally = engine.tally(run)
-        if before is None:
-            if len(self._seen) >= REMEMBERED:
-                self._seen.clear()
-            self._seen[state] = (tile, engine.env.now, tally, tuple(run.offsets))
-            return 0
-        first, then, counted, offsets = before
-        period = tile - first
-        times = self._repeats(tile, first, period, offsets)
-        if times < 1:
-            self._seen[state] = (tile, engine.env.now, tally, tuple(run.offsets))
-            return 0
-        engine.repeat(run, counted, tally, times)
-        engine.skipped += times * (engine.env.now - then)
-        run.advance(times * period, [times * (b - a) for a, b in zip(offsets, run.offsets, strict=True)])
-        self._seen.clear()
-        return times * period
+        if len(self._seen) >= REMEMBERED:
+            self._seen.clear()
+        earlier = self._seen.setdefault(state, deque(maxlen=COMPARED_TILES))
+        now = _Seen(tile, engine.real(engine.env.now), engine.tally(run), tuple(run.offsets))
+        for before in reversed(earlier):
+            period = tile - before.tile
+            times = self._repeats(tile, before.tile, period, before.offsets)
+            if times >= 1:
+                forward = [times * (b - a) for a, b in zip(before.offsets, now.offsets, strict=True)]
+                engine.repeat(run, before.tally, now.tally, times)
+                engine.skipped += times * (now.then - before.then)
+                run.advance(times * period, forward)
+                return times * period
+        earlier.append(now)
+        return 0
 
     def _repeats(self, tile: int, first: int, period: int, offsets: tuple[int, ...]) -> int:
         """How many whole periods ahead ask what the last one asked, fetches ahead included."""
         run = self._run
-        if period not in self._recurrences:
-            self._recurrences[period] = breaks(run.nest, period)
-        ends = self._recurrences[period]
+        if period not in self._breaks:
+            self._breaks[period] = breaks(run.nest, period)
+        ends = self._breaks[period]
         place = int(np.searchsorted(ends, first))
         end = int(ends[place]) if place < len(ends) else run.nest.tiles - period
         ahead = run.nest.buffers + 1  # with one tile left to fetch, others still wait for their turn

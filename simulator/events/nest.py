@@ -1,8 +1,9 @@
 """What the tiles of a block ask, one number a tile: compute time, bytes in, bytes out.
 
 The bytes are those of the block's closed form (`Access.total_bytes`): every transfer is rounded to
-whole bytes, and the last one of an access makes up for the rounding. The compute time is the law's
-(`Block.compute_cycles`), shared among the tiles as the law of the leading unit shares it.
+whole bytes, and the first read or the last write of an operand makes up for the rounding. The
+compute time is the law's (`Block.compute_cycles`), shared among the tiles as the law of the leading
+unit shares it.
 """
 
 from __future__ import annotations
@@ -201,7 +202,7 @@ def _reads(access: Access, grid: _Grid) -> list[Stream]:
     arrives = grid.arrives(access.dims)
     if access.direction == "read":
         sizes = _whole_bytes(access.bits, grid.points(access.dims) * arrives)
-        _make_up(sizes, access.total_bytes(grid.loops))
+        _make_up(sizes, access.total_bytes(grid.loops), 0)
     elif access.spill_bits and grid.outside(access.dims):
         again = np.zeros(grid.tiles, bool)
         for loop in grid.outside(access.dims):
@@ -225,7 +226,7 @@ def _writes(access: Access, grid: _Grid) -> Stream:
     sizes = _whole_bytes(access.bits, points * done)
     spilled = _whole_bytes(access.spill_bits, points * ~done)
     returned = int(spilled.sum())  # every partial sum that leaves comes back
-    _make_up(sizes, access.total_bytes(grid.loops) - 2 * returned)
+    _make_up(sizes, access.total_bytes(grid.loops) - 2 * returned, -1)
     sizes += spilled
     return Stream(access.value, _numbers(sizes), False, max(int(sizes.sum()) // access.passes(grid.loops), 1))
 
@@ -237,10 +238,10 @@ def _whole_bytes(bits: Fraction | int, points: Ints) -> Ints:
     return bytes_of[place.reshape(points.shape)]
 
 
-def _make_up(sizes: Ints, total: int) -> None:
-    """Put what rounding left out with the last transfer."""
-    last = np.flatnonzero(sizes)
-    sizes[last[-1] if last.size else -1] += total - int(sizes.sum())
+def _make_up(sizes: Ints, total: int, place: int) -> None:
+    """Put what rounding left out with the first transfer (0) or the last one (-1)."""
+    moved = np.flatnonzero(sizes)
+    sizes[moved[place] if moved.size else place] += total - int(sizes.sum())
 
 
 def _together(streams: list[Stream]) -> Stream:

@@ -83,7 +83,7 @@ class Channels:
         return (*(max(end - now, 0) for end in self._ends), max(self._last - now, 0))
 
 
-#: Denominator of the rates in `Ports`: bytes a tick are far below one.
+#: Rates in `Ports` are whole multiples of a byte a cycle over this.
 RATE_SCALE = 1 << 20
 
 
@@ -94,10 +94,11 @@ class Ports:
     so that only the sum of all flows matters and not which bank a word is in.
     """
 
-    __slots__ = ("_capacity", "_flows", "moved_bytes", "waited")
+    __slots__ = ("_capacity", "_flows", "_scale", "moved_bytes", "waited")
 
     def __init__(self, bytes_per_cycle: int, ticks_per_cycle: int) -> None:
-        self._capacity = bytes_per_cycle * RATE_SCALE // ticks_per_cycle
+        self._scale = RATE_SCALE * ticks_per_cycle  # a byte in a tick
+        self._capacity = bytes_per_cycle * RATE_SCALE
         self._flows: list[tuple[int, int]] = []  # end, rate
         self.moved_bytes = 0
         self.waited = 0
@@ -105,7 +106,7 @@ class Ports:
     def flow(self, start: int, end: int, size: int) -> int:
         """When `size` bytes that would flow evenly from `start` to `end` have flowed; `end` or later."""
         self.moved_bytes += size
-        rate = size * RATE_SCALE // max(end - start, 1)
+        rate = size * self._scale // max(end - start, 1)
         flows = self._flows
         taken = 0
         if flows:
@@ -113,14 +114,14 @@ class Ports:
             taken = sum(flow[1] for flow in flows)
         if rate + taken > self._capacity:
             end = self._squeezed(start, end, size, rate)
-            rate = size * RATE_SCALE // max(end - start, 1)
+            rate = size * self._scale // max(end - start, 1)
         if rate:
             flows.append((end, rate))
         return end
 
     def _squeezed(self, start: int, end: int, size: int, rate: int) -> int:
         """Fill the bandwidth that is left as the flows before run out."""
-        left, now = size * RATE_SCALE, start
+        left, now = size * self._scale, start
         waits = sorted(self._flows)
         taken = sum(flow[1] for flow in waits)
         for until, other in waits:
@@ -129,7 +130,7 @@ class Ports:
                 break
             left -= given * (until - now)
             now, taken = until, taken - other
-        given = min(rate, max(self._capacity - taken, 1))
+        given = max(min(rate, self._capacity - taken), 1)
         late = max(now - (-left // given), end)
         self.waited += late - end
         return late

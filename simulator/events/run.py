@@ -108,7 +108,7 @@ class Run:
         return now, begun, head, done, size
 
     def _complete(self) -> None:
-        """What was fetched ahead gets the rest of its operands, their first bytes before what is under way."""
+        """What was fetched ahead gets the rest of its operands, first bytes before what is under way."""
         self.ready = True
         for tile, (asked, begun, head, done, size) in enumerate(self._early):
             now, start, first, last, more = self._asked(tile, self._rest)
@@ -168,7 +168,7 @@ class Run:
                 if late > end:
                     stalls[OPERAND] += late - end
                     end = late
-            if on_chip:
+            if ports is not None:
                 squeezed = ports.flow(start, end, on_chip * duration // total)
                 stalls[BANK] += squeezed - end
                 end = squeezed
@@ -240,6 +240,7 @@ class Run:
         self._done += tiles
         for place, forward in enumerate(offsets):
             self.offsets[place] += forward
+        self.engine.moved_on({stream: by for (stream, _), by in zip(self.places, offsets, strict=True)})
 
     def pass_bytes(self, place: int) -> int:
         """Bytes after which a stream begins anew."""

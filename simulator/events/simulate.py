@@ -19,7 +19,10 @@ from siliform.simulator.events.recording import Recording
 from siliform.simulator.report import Bottleneck, Origin, Part, Report
 from siliform.simulator.simulation import CAUSES, ResourceUse, Simulation
 
-DRAM_MODELS = ("auto", "bandwidth", "banks")
+DRAM_MODELS = ("auto", "bandwidth", "banks", "banks-spread")
+#: Half width of the error of refreshes spread over time, against refreshes in phase: measured on long
+#: transfers (tests/cpu/simulator/test_dram_bulk.py).
+SPREAD_ERROR = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +64,7 @@ def simulate(
     plan = planned_report(graph, accelerator, bits=bits, objective=objective)
     program = plan.program
     clock = Clock.of(accelerator)
-    model, name = _dram(dram, accelerator, clock)
+    model, name, phased = _dram(dram, accelerator, clock)
     engine = Engine(
         Setting(
             program,
@@ -70,7 +73,7 @@ def simulate(
             model,
             merged=isinstance(model, PlainDram),
             overlap=overlap,
-            fold=fold and not _fits(program, record),
+            fold=fold and not phased and not _fits(program, record),
             record=record,
             told=None if told is None else lambda done: told(done, len(program.blocks)),
         )
@@ -101,22 +104,24 @@ def check_dram(choice: str, accelerator: Accelerator) -> None:
             where="the command line or the call",
             next_step=f"use one of: {', '.join(DRAM_MODELS)}",
         )
-    if choice == "banks" and accelerator.dram.part() is None:
+    if choice.startswith("banks") and accelerator.dram.part() is None:
         raise UserError(
-            asked="--dram banks",
+            asked=f"--dram {choice}",
             found=f"the design {accelerator.name} names no timing of its DRAM",
             where="memories.dram.timing",
             next_step="name one, such as --set dram.timing=LPDDR4-3200; docs/dram.md lists them",
         )
 
 
-def _dram(choice: str, accelerator: Accelerator, clock: Clock) -> tuple[DramModel, str]:
-    """The model asked for, and what to call it."""
+def _dram(choice: str, accelerator: Accelerator, clock: Clock) -> tuple[DramModel, str, bool]:
+    """The model asked for, what to call it, and whether a refresh phase keeps its state from recurring."""
     timing = accelerator.dram.part()
     if choice == "bandwidth" or timing is None:
-        return PlainDram(clock.ticks_per_byte), "bandwidth"
+        return PlainDram(clock.ticks_per_byte), "bandwidth", False
     ticks_per_ns = Fraction(clock.ticks_per_cycle * accelerator.clock_hz, 10**9)
-    return BankedDram(timing, ticks_per_ns), timing.name
+    if choice == "banks-spread":
+        return BankedDram(timing, ticks_per_ns, refresh="spread"), f"{timing.name}, refresh spread", False
+    return BankedDram(timing, ticks_per_ns), timing.name, True
 
 
 def _report(estimated: Report, program: Program, engine: Engine, dram_model: str) -> Report:
@@ -136,6 +141,7 @@ def _report(estimated: Report, program: Program, engine: Engine, dram_model: str
     timing = Origin(
         "law",
         f"simulator/events: tiles and transfers as events, units by their laws, DRAM by {dram_model}",
+        SPREAD_ERROR if dram_model.endswith("spread") else None,
     )
     return replace(
         estimated,
@@ -243,8 +249,9 @@ def _resources(engine: Engine, total: int) -> tuple[ResourceUse, ...]:
 
     found = [use(server.name, server.busy, server.waited) for server in engine.servers.values()]
     found.append(use("dram", engine.dram_busy, engine.dram_waited, engine.dram_queue.deepest))
-    bandwidth = engine.setting.accelerator.scratchpad.bytes_per_cycle
-    found.append(use("scratchpad", engine.ports.moved_bytes * cycle // bandwidth, engine.ports.waited))
+    if engine.ports is not None:
+        bandwidth = engine.setting.accelerator.scratchpad.bytes_per_cycle
+        found.append(use("scratchpad", engine.ports.moved_bytes * cycle // bandwidth, engine.ports.waited))
     if engine.host.busy:
         found.append(use("host", engine.host.busy, engine.host.waited))
     return tuple(found)

@@ -1,0 +1,242 @@
+"""The event simulator against what it must equal, and what it can never beat."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import siliform as sf
+from siliform.graph_ir.errors import UserError
+from siliform.graph_ir.graph import Builder, Graph
+from siliform.graph_ir.ops import OPS
+from siliform.graph_ir.types import tensor
+from siliform.simulator.events.simulate import simulate
+
+SCHEMA = json.loads((Path(__file__).parents[3] / "simulator/report.schema.json").read_text())
+DESIGNS = ("edge-32x32", "edge-16x16-gemmini", "server-128x128", "acceltran-edge", "nvidia-a100")
+#: Bytes come in no time: 10**9 a cycle, no startup, and banks that no unit outruns.
+UNLIMITED = {"clock_hz": 10**6, "dram.bandwidth_bytes_per_second": 10**15, "scratchpad.word_bytes": 4096}
+WIDE = {"scratchpad.bytes": 1 << 22, "scratchpad.banks": 1024}
+
+
+def unlimited(design: str, **more: Any) -> dict[str, Any]:
+    startup = {} if design.startswith("nvidia") else {"dma.startup_cycles": 0}
+    return {**UNLIMITED, **startup, **more}
+
+
+def draw_block(data: st.DataObject, make_block: Callable[..., Graph]) -> Graph:
+    heads = data.draw(st.sampled_from([1, 2, 3]), "heads")
+    width = heads * data.draw(st.integers(1, 20), "head width")
+    pattern = data.draw(st.sampled_from(["full", "causal"]), "pattern")
+    return make_block(
+        tokens=data.draw(st.integers(1, 70), "tokens"), width=width, heads=heads, pattern=pattern
+    )
+
+
+def draw_chip(data: st.DataObject) -> dict[str, Any]:
+    chip: dict[str, Any] = {
+        "array.rows": data.draw(st.sampled_from([3, 8, 16]), "rows"),
+        "array.columns": data.draw(st.sampled_from([4, 8, 32]), "columns"),
+        "array.dataflow": data.draw(
+            st.sampled_from(["weight-stationary", "output-stationary", "input-stationary"]), "dataflow"
+        ),
+        "array.overlap": data.draw(st.sampled_from(["none", "double-buffered", "bound"]), "overlap"),
+        "scratchpad.bytes": data.draw(st.sampled_from([1 << 17, 1 << 20]), "scratchpad"),
+        "scratchpad.double_buffered": data.draw(st.booleans(), "double buffers"),
+    }
+    return chip
+
+
+RANDOM = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@RANDOM
+@given(st.data())
+def test_with_unlimited_bandwidth_every_node_takes_its_law(
+    make_block: Callable[..., Graph], data: st.DataObject
+) -> None:
+    graph = draw_block(data, make_block)
+    design = sf.accelerator("edge-32x32", **unlimited("edge-32x32", **draw_chip(data)))
+    law = {part.name: part.cycles for part in sf.estimate(graph, design).parts}
+    events = {part.name: part.cycles for part in sf.simulate(graph, design, overlap=False).parts}
+    assert events == law
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+@pytest.mark.parametrize("bits", ["int8", "fp16"])
+def test_with_unlimited_bandwidth_every_design_takes_its_law(
+    make_block: Callable[..., Graph], name: str, bits: str
+) -> None:
+    graph, design = make_block(tokens=48, width=96), sf.accelerator(name, **unlimited(name, **WIDE))
+    law = {part.name: part.cycles for part in sf.estimate(graph, design, bits=bits).parts}
+    found = sf.simulate(graph, design, bits=bits, overlap=False)
+    assert {part.name: part.cycles for part in found.parts} == law
+    assert found.simulation is not None
+    assert found.simulation.overlapped_cycles == 0
+
+
+@RANDOM
+@given(st.data())
+def test_no_schedule_beats_the_speed_of_light(make_block: Callable[..., Graph], data: st.DataObject) -> None:
+    graph = draw_block(data, make_block)
+    bandwidth = data.draw(st.sampled_from([10**8, 10**9, 10**11]), "bandwidth")
+    chip = {**draw_chip(data), "dram.bandwidth_bytes_per_second": bandwidth}
+    design = sf.accelerator("edge-32x32", **chip)
+    bound = sf.estimate(graph, design, law="bound")
+    beside = sf.simulate(graph, design)
+    after = sf.simulate(graph, design, overlap=False)
+    assert beside.cycles >= bound.cycles
+    assert after.cycles >= bound.cycles
+    # What must be moved and computed by this mapping bounds it too, whoever waits for whom.
+    assert beside.cycles >= math.floor(beside.dram_bytes / beside.dram_bytes_per_cycle)
+    assert beside.simulation is not None
+    assert all(use.busy_share <= 1 + 1e-9 for use in beside.simulation.resources)
+
+
+@RANDOM
+@given(st.data())
+def test_bytes_energy_and_parts_add_up_beside_each_other_too(
+    make_block: Callable[..., Graph], data: st.DataObject
+) -> None:
+    graph = draw_block(data, make_block)
+    design = sf.accelerator("edge-32x32", **draw_chip(data))
+    law, found = sf.estimate(graph, design), sf.simulate(graph, design)
+    told = json.loads(found.to_json())
+    jsonschema.validate(told, SCHEMA)
+    counts = told["simulation"]["dram_counts"]
+    assert counts["read_bytes"] + counts["written_bytes"] == found.dram_bytes == law.dram_bytes
+    assert told["cycles"] == sum(part["cycles"] for part in told["parts"])
+    assert told["energy_j"] == math.fsum(part["energy_j"] for part in told["parts"])
+    for part in told["parts"]:
+        if part["name"] != "overlap":
+            assert sum(part["stalls_cycles"].values()) <= part["cycles"]
+    leak = [p["energy_by_cause_j"]["static"] for p in told["parts"]]
+    expected = law.parts[0].energy_by_cause_j or {}
+    assert math.fsum(leak) == pytest.approx(expected["static"] / law.parts[0].cycles * found.cycles)
+    assert set(told["simulation"]["stalls_cycles"]) == {
+        "dependent",
+        "dram",
+        "operand",
+        "unit",
+        "bank",
+        "drain",
+        "launch",
+    }
+
+
+def test_a_node_that_waits_for_dram_alone_takes_the_time_of_its_bytes() -> None:
+    """As the bandwidth falls, the simulation closes in on bytes over bandwidth."""
+    b = Builder("gemm")
+    x = b.input("x", tensor("int8", 512, 768))
+    graph = b.finish(b(OPS["linear"], x, b.parameter("w", tensor("int8", 768, 768))))
+    shares = []
+    for bandwidth in (10**10, 10**9, 10**8, 10**7):
+        design = sf.accelerator("edge-32x32", **{"dram.bandwidth_bytes_per_second": bandwidth})
+        report = sf.simulate(graph, design)
+        shares.append(report.cycles / (report.dram_bytes / report.dram_bytes_per_cycle))
+    assert shares == sorted(shares, reverse=True)
+    assert 1 <= shares[-1] < 1.001
+
+
+def test_a_saturated_array_takes_its_law_and_a_fill() -> None:
+    graph = sf.trace("gemm:512,768,768,int8")
+    design = sf.accelerator("edge-32x32", **{"dram.bandwidth_bytes_per_second": 5 * 10**10})
+    report = sf.simulate(graph, design)
+    part = report.parts[0]
+    startup = 2 * 100  # of the DMA: the first load and the last store
+    assert part.compute_cycles < report.cycles <= part.compute_cycles + startup + 100
+    assert report.simulation is not None
+    use = next(u for u in report.simulation.resources if u.name == "array")
+    assert use.busy_cycles == pytest.approx(part.compute_cycles, rel=1e-3)  # but for filling and emptying
+
+
+def test_independent_nodes_run_side_by_side() -> None:
+    """Two branches on different units take as long as the longer one; the overlap says what was saved."""
+    b = Builder("branches")
+    x = b.input("x", tensor("int8", 256, 256))
+    product = b(OPS["linear"], x, b.parameter("w", tensor("int8", 256, 256)))
+    y = b.input("y", tensor("fp32", 16, 256))
+    for _ in range(4):
+        y = b(OPS["softmax"], y, axis=-1)
+    graph = b.finish(product, y)
+    design = sf.accelerator("edge-32x32", **{"dram.bandwidth_bytes_per_second": 10**12})
+    after, beside = (sf.simulate(graph, design, overlap=o) for o in (False, True))
+    longest = max(part.cycles for part in after.parts)
+    assert beside.cycles < after.cycles
+    assert beside.cycles <= max(longest, after.cycles - longest) * 1.1
+    assert beside.parts[-1].name == "overlap"
+    assert beside.parts[-1].cycles == beside.cycles - sum(p.cycles for p in beside.parts[:-1]) < 0
+
+
+def test_weights_come_while_the_node_before_is_still_at_work() -> None:
+    b = Builder("chain")
+    x = b.input("x", tensor("int8", 64, 512))
+    for i in range(3):
+        x = b(OPS["linear"], x, b.parameter(f"w{i}", tensor("int8", 512, 512)))
+        x = b(OPS["cast"], x, format="int8")
+    graph = b.finish(x)
+    design = sf.accelerator("edge-32x32", **{"scratchpad.bytes": 1 << 22})
+    after, beside = (sf.simulate(graph, design, overlap=o) for o in (False, True))
+    assert beside.cycles < after.cycles
+    for part in beside.parts[1:3]:
+        assert part.stalls_cycles is not None
+        assert part.stalls_cycles["operand"] <= 50  # its weights were there already
+
+
+def test_too_few_banks_are_told_as_stalls() -> None:
+    graph = sf.trace("gemm:256,256,256,int8")
+    narrow = {"scratchpad.banks": 1, "scratchpad.word_bytes": 8}
+    design = sf.accelerator("edge-32x32", **narrow)
+    report = sf.simulate(graph, design)
+    assert report.simulation is not None
+    assert report.simulation.stalls_cycles["bank"] > 0.5 * report.cycles
+    unit_bytes = sf.compile(graph, design).blocks[0].unit_bytes
+    assert report.cycles >= unit_bytes / 8  # one bank gives 8 bytes a cycle
+
+
+def test_two_runs_are_alike_in_every_event(make_block: Callable[..., Graph]) -> None:
+    graph, design = make_block(tokens=33), sf.accelerator("edge-32x32")
+    first, second = (simulate(graph, design, record=10**6) for _ in range(2))
+    assert first.recording is not None
+    assert second.recording is not None
+    assert first.recording.moved == second.recording.moved
+    assert len(first.recording.moved) > 10
+    assert first.report.to_json() == second.report.to_json()
+
+
+def test_progress_counts_every_node(make_block: Callable[..., Graph]) -> None:
+    seen: list[tuple[int, int]] = []
+    graph, design = make_block(), sf.accelerator("edge-32x32")
+    simulate(graph, design, fold=False, told=lambda done, of: seen.append((done, of)))
+    assert [done for done, _ in seen] == list(range(1, len(seen) + 1))
+    assert {of for _, of in seen} == {len(seen)}
+
+
+def test_stopped_half_way_the_report_is_of_what_is_done(make_block: Callable[..., Graph]) -> None:
+    def stop(done: int, of: int) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    graph, design = make_block(), sf.accelerator("edge-32x32")
+    report = simulate(graph, design, fold=False, overlap=False, told=stop).report
+    assert report.simulation is not None
+    assert report.simulation.partial
+    assert report.simulation.blocks_done == 4 == len(report.parts)
+    jsonschema.validate(json.loads(report.to_json()), SCHEMA)
+
+
+def test_banks_need_a_part(make_block: Callable[..., Graph]) -> None:
+    with pytest.raises(UserError) as caught:
+        sf.simulate(make_block(), sf.accelerator("edge-32x32"), dram="banks")
+    assert caught.value.asked == "--dram banks"
+    assert "names no timing of its DRAM" in caught.value.found
+    with pytest.raises(UserError, match="no such model of DRAM"):
+        sf.simulate(make_block(), sf.accelerator("edge-32x32"), dram="fast")
