@@ -1,0 +1,1 @@
+"""Several devices: collectives over links, sharded graphs, parallel plans, and their simulation."""
