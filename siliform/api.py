@@ -254,6 +254,14 @@ def serve(
     model : a built-in name or ``hf:<config.json>``.
     requests : `siliform.simulator.serving.ServingRequest`s, or the path of a CSV file of them.
     choices : batching, max_batch, row_tokens, bits, law, objective, grid.
+
+    Returns
+    -------
+    Latencies, throughput, padding, KV memory and energy, with how far they may be off.
+
+    Raises
+    ------
+    UserError : requests that are none or can never fit, a model that cannot decode or is of one size.
     """
     from siliform.serving import serve as run
 
@@ -270,6 +278,14 @@ def long_context(
     model : a built-in name or ``hf:<config.json>`` of a decoder.
     contexts : tokens.
     choices : answer_tokens, link, bits, law.
+
+    Returns
+    -------
+    Seconds of prefill, answer and context switch, users side by side, and bytes, by context.
+
+    Raises
+    ------
+    UserError : a context below 1, an unknown link, a model that cannot decode.
     """
     from siliform.long_contexts import long_context as run
 
