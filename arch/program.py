@@ -18,7 +18,8 @@ Written form: `Program.to_json` gives one JSON object::
        {"name", "op", "module", "source", "loops": [{"dim", "extent", "tile"}],
         "accesses": [{"value", "direction", "memory", "dims", "bits", "spill_bits", "maker"}],
         "stages": [{"unit", "kind", ...}], "after": [block names], "beside", "buffers",
-        "launches", "compute_cycles", "launch_cycles", "unit_bytes"}]}
+        "launches", "compute_cycles", "launch_cycles", "unit_bytes",
+        "mask": null or {"row", "key", "heads", "pattern": {...}}}]}
 
 `bits` is stored bits per point of the access's dims as "numerator/denominator": a convolution
 reads less than one input element per point of its unfolded matrix.
@@ -30,9 +31,12 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from itertools import product
 from math import ceil, prod
 from typing import Any, Literal
+
+from siliform.graph_ir.ops.attention import Pattern
 
 Direction = Literal["read", "write"]
 FORMAT = "siliform-program"
@@ -146,6 +150,44 @@ Stage = Product | Scalars | Movement
 
 
 @dataclass(frozen=True)
+class Mask:
+    """Which pairs of tiles of two loops are worked on: those in which some query sees some key.
+
+    Attributes
+    ----------
+    row, key : the loops; a row is a query of one of `heads` heads, heads of a query one after another.
+    pattern : which keys each query sees; a pattern of ranges.
+
+    What is indexed by `key` is fetched with every pair that is worked on.
+    """
+
+    row: str
+    key: str
+    heads: int
+    pattern: Pattern
+
+    def pairs(self, rows: Loop, keys: Loop) -> tuple[tuple[int, int], ...]:
+        """The pairs of tile indices worked on, in order."""
+        return _seen_pairs(self, rows, keys)
+
+    def keys_fetched(self, rows: Loop, keys: Loop) -> int:
+        """Keys of all pairs, added up."""
+        return sum(keys.size(key) for _, key in self.pairs(rows, keys))
+
+
+@lru_cache(maxsize=256)
+def _seen_pairs(mask: Mask, rows: Loop, keys: Loop) -> tuple[tuple[int, int], ...]:
+    low, end = mask.pattern.ranges()
+    pairs: list[tuple[int, int]] = []
+    for row in range(rows.count):
+        first = row * rows.tile
+        last = first + rows.size(row) - 1
+        begin, stop = int(low[first // mask.heads]), int(end[last // mask.heads])
+        pairs += [(row, key) for key in range(begin // keys.tile, -(-stop // keys.tile))]
+    return tuple(pairs)
+
+
+@dataclass(frozen=True)
 class Block:
     """One placed node.
 
@@ -161,6 +203,7 @@ class Block:
     compute_cycles : what the stages take by the laws of their units, operands at hand.
     launch_cycles : what the host takes to start it, before anything else.
     unit_bytes : what its units read from the scratchpad and write to it; DRAM's side is in the accesses.
+    mask : which pairs of tiles are worked on, where not all are.
     """
 
     name: str
@@ -177,15 +220,49 @@ class Block:
     compute_cycles: int = 0
     launch_cycles: int = 0
     unit_bytes: int = 0
+    mask: Mask | None = None
 
     @property
     def tiles(self) -> int:
         """Number of tiles of the whole nest."""
-        return prod(loop.count for loop in self.loops)
+        everywhere = prod(loop.count for loop in self.loops)
+        if self.mask is None:
+            return everywhere
+        rows, keys = self.loop(self.mask.row), self.loop(self.mask.key)
+        return everywhere // (rows.count * keys.count) * len(self.mask.pairs(rows, keys))
+
+    def loop(self, dim: str) -> Loop:
+        """The loop over a dim."""
+        return next(loop for loop in self.loops if loop.dim == dim)
+
+    def steps(self) -> Iterator[tuple[int, ...]]:
+        """The tiles worked on, as an index of each loop, in order."""
+        every = product(*(range(loop.count) for loop in self.loops))
+        if self.mask is None:
+            return every
+        dims = [loop.dim for loop in self.loops]
+        row, key = dims.index(self.mask.row), dims.index(self.mask.key)
+        seen = frozenset(self.mask.pairs(self.loops[row], self.loops[key]))
+        return (step for step in every if (step[row], step[key]) in seen)
+
+    def comes_with(self, access: Access) -> tuple[str, ...]:
+        """The dims with which an operand changes: its own and, of what a mask indexes, the mask's rows."""
+        masked = self.mask is not None and self.mask.key in access.dims
+        return (*access.dims, self.mask.row) if masked and self.mask else access.dims
+
+    def access_bytes(self, access: Access) -> int:
+        """Bytes of one access in the whole block, rounded up once."""
+        if self.mask is None or self.mask.key not in access.dims:
+            return access.total_bytes(self.loops)
+        others = prod(
+            loop.extent for loop in self.loops if loop.dim in access.dims and loop.dim != self.mask.key
+        )
+        fetched = self.mask.keys_fetched(self.loop(self.mask.row), self.loop(self.mask.key))
+        return ceil(access.bits * others * fetched / 8)
 
     def bytes_through(self, memory: str) -> int:
         """Bytes read from and written to one memory."""
-        return sum(a.total_bytes(self.loops) for a in self.accesses if a.memory == memory)
+        return sum(self.access_bytes(a) for a in self.accesses if a.memory == memory)
 
 
 @dataclass(frozen=True)
@@ -260,7 +337,10 @@ def _block(read: dict[str, Any]) -> Block:
     )
     stages = tuple(_stage(s) for s in read.pop("stages"))
     after = tuple(read.pop("after"))
-    return Block(loops=loops, accesses=accesses, stages=stages, after=after, **read)
+    mask = read.pop("mask")
+    if mask is not None:
+        mask = Mask(**{**mask, "pattern": Pattern(**mask["pattern"])})
+    return Block(loops=loops, accesses=accesses, stages=stages, after=after, mask=mask, **read)
 
 
 def _stage(read: dict[str, Any]) -> Stage:
@@ -276,7 +356,7 @@ def _unrolled(block: Block, memory: str, first: int, start: tuple[int, ...]) -> 
     for its loads and its predecessor; a store waits for the compute that finished its tile.
     """
     nest = _Nest(block, memory, first, start)
-    for step in product(*(range(loop.count) for loop in block.loops)):
+    for step in block.steps():
         tile = tuple((p.dim, i * p.tile, p.size(i)) for p, i in zip(block.loops, step, strict=True))
         yield from nest.tile(tile)
     yield from nest.departures()
@@ -301,7 +381,8 @@ class _Nest:
         size = {dim: extent for dim, _, extent in tile}
         loads: list[int] = []
         for which, access in enumerate(self.moved):
-            key = tuple(t for t in tile if t[0] in access.dims)
+            with_dims = self.block.comes_with(access)
+            key = tuple(t for t in tile if t[0] in with_dims)
             if which in self.held and self.held[which][0] == key:
                 continue
             points = prod(size[dim] for dim in access.dims)

@@ -2,8 +2,7 @@
 
 The mapper chooses query and key tiles, online softmax or whole rows, and whether a group's keys
 and values stay. Its loops are group, row (queries of all heads that share a KV head) and key.
-Where a pattern lets the mapper skip pairs of tiles, the Program spreads what is left of the key and
-value traffic evenly over the pairs: totals are exact, single tasks are averages.
+Where a pattern lets the mapper skip pairs of tiles, the Block has a mask that says which are left.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 from fractions import Fraction
 from math import prod
 
-from siliform.arch.program import Loop, Product, Scalars, Stage
+from siliform.arch.program import Loop, Mask, Product, Scalars, Stage
 from siliform.arch.units.array import SystolicArray
 from siliform.arch.units.lanes import Lanes
 from siliform.graph_ir.errors import UserError
@@ -218,7 +217,12 @@ def _plan(
     keys, rows, groups = problem.pattern.keys, problem.rows, problem.groups
     loops = (Loop("group", groups, 1), Loop("row", rows, found.row_tile), Loop("key", keys, found.key_tile))
     q, k, v = work.attention_operands[:3]
-    row_passes = 1 if found.keys_kept or found.key_tiles == 1 else found.row_tiles
+    mask = None
+    if problem.pattern.is_range and found.key_tiles > 1:
+        mask = Mask("row", "key", problem.heads, problem.pattern)
+    fetched = keys if mask is None else mask.keys_fetched(*loops[1:])
+    if mask is None and not found.keys_kept and found.key_tiles > 1:
+        fetched = keys * found.row_tiles
     streamed = _streamed_bits(item, work, resources, found)
     reads: list[tuple[int, tuple[str, ...], Fraction]] = []
     for index, bits in enumerate(work.read_bits):
@@ -229,7 +233,7 @@ def _plan(
         elif index in (k, v):
             share = streamed.get(index, bits)
             dims = ("group",) if found.keys_kept else ("group", "key")
-            points = groups if found.keys_kept else groups * keys * row_passes
+            points = groups if found.keys_kept else groups * fetched
             reads.append((index, dims, share / points))
         else:
             reads.append((index, (), bits))
@@ -253,6 +257,7 @@ def _plan(
         2 if resources.overlapped else 1,
         0,
         cost,
+        mask,
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from siliform.arch.accelerator import Accelerator
 from siliform.arch.law import Count, where
-from siliform.arch.program import Access, Block, Loop, Movement, Scalars, Stage
+from siliform.arch.program import Access, Block, Loop, Mask, Movement, Scalars, Stage
 from siliform.arch.unit import Unit
 from siliform.arch.units.array import SystolicArray
 from siliform.graph_ir.errors import UserError
@@ -77,6 +77,7 @@ class Plan:
     buffers: int
     launches: int
     cost: Cost
+    mask: Mask | None = None
 
     def block(self, item: Item, accelerator: Accelerator) -> Block:
         """The Block of one of the items that share this plan."""
@@ -111,6 +112,7 @@ class Plan:
             compute_cycles=self.cost.compute_cycles,
             launch_cycles=self.cost.launch_cycles,
             unit_bytes=self.cost.unit_bytes(own_sums),
+            mask=self.mask,
         )
 
 

@@ -157,4 +157,4 @@ def shape_of(block: Block) -> Hashable:
     )
     stages = tuple(repr(stage) for stage in block.stages)
     numbers = (block.buffers, block.compute_cycles, block.launch_cycles, block.unit_bytes)
-    return (block.loops, accesses, stages, *numbers)
+    return (block.loops, block.mask, accesses, stages, *numbers)

@@ -16,7 +16,7 @@ import numpy as np
 
 from siliform.arch.accelerator import Accelerator
 from siliform.arch.law import ceil_div
-from siliform.arch.program import Access, Block, Loop, Movement, Product, Scalars
+from siliform.arch.program import Access, Block, Loop, Mask, Movement, Product, Scalars
 from siliform.arch.units.array import SystolicArray, roles
 from siliform.arch.units.dma import Dma
 from siliform.arch.units.tensor import TensorCores
@@ -98,7 +98,7 @@ def nest_of(
     ----------
     merged : whether reads become one stream, where the DRAM does not care about addresses.
     """
-    grid = _Grid(block.loops)
+    grid = _Grid(block)
     moved = [a for a in block.accesses if a.memory == memory]
     reads = [s for a in moved for s in _reads(a, grid)]
     writes = [_writes(a, grid) for a in moved if a.direction == "write"]
@@ -162,14 +162,14 @@ def _grouped(numbers: list[int], group: int) -> list[int]:
 class _Grid:
     """The index and the size of every loop at every tile."""
 
-    def __init__(self, loops: tuple[Loop, ...]) -> None:
-        self.loops = loops
-        self.tiles = prod(loop.count for loop in loops)
+    def __init__(self, block: Block) -> None:
+        self.block, self.loops = block, block.loops
         self.index: dict[str, Ints] = {}
         self.size: dict[str, Ints] = {}
-        inner = self.tiles
-        step = np.arange(self.tiles, dtype=np.int64)
-        for loop in loops:
+        inner = prod(loop.count for loop in self.loops)
+        step = np.arange(inner, dtype=np.int64) if block.mask is None else _seen_steps(block, block.mask)
+        self.tiles = len(step)
+        for loop in self.loops:
             inner //= loop.count
             index = (step // inner) % loop.count
             self.index[loop.dim] = index
@@ -182,8 +182,9 @@ class _Grid:
             found *= self.size[dim]
         return found
 
-    def arrives(self, dims: tuple[str, ...]) -> Ints:
-        """True where an operand indexed by these dims changes, and with the first tile."""
+    def arrives(self, access: Access) -> Ints:
+        """True where an operand changes, and with the first tile."""
+        dims = self.block.comes_with(access)
         changed = np.zeros(self.tiles, bool)
         changed[0] = True
         for dim in dims:
@@ -197,12 +198,22 @@ class _Grid:
         return [loop for loop in around if loop.dim not in dims]
 
 
+def _seen_steps(block: Block, mask: Mask) -> Ints:
+    """The tiles worked on, counted as if all were; the loops of the mask are the innermost ones."""
+    rows, keys = block.loop(mask.row), block.loop(mask.key)
+    if block.loops[-2:] != (rows, keys):
+        raise ValueError(f"block {block.name}: the mask's loops {mask.row}, {mask.key} are not the innermost")
+    seen = np.array([row * keys.count + key for row, key in mask.pairs(rows, keys)], np.int64)
+    around = np.arange(prod(loop.count for loop in block.loops[:-2]), dtype=np.int64)
+    return (around[:, None] * (rows.count * keys.count) + seen).reshape(-1)
+
+
 def _reads(access: Access, grid: _Grid) -> list[Stream]:
     """What comes in: an operand, or partial sums that come back."""
-    arrives = grid.arrives(access.dims)
+    arrives = grid.arrives(access)
     if access.direction == "read":
         sizes = _whole_bytes(access.bits, grid.points(access.dims) * arrives)
-        _make_up(sizes, access.total_bytes(grid.loops), 0)
+        _make_up(sizes, grid.block.access_bytes(access), 0)
     elif access.spill_bits and grid.outside(access.dims):
         again = np.zeros(grid.tiles, bool)
         for loop in grid.outside(access.dims):
@@ -217,7 +228,7 @@ def _reads(access: Access, grid: _Grid) -> list[Stream]:
 
 def _writes(access: Access, grid: _Grid) -> Stream:
     """What goes out: results, and partial sums that are not complete."""
-    leaves = np.roll(grid.arrives(access.dims), -1)
+    leaves = np.roll(grid.arrives(access), -1)
     points = grid.points(access.dims) * leaves
     done = np.ones(grid.tiles, bool)
     if access.spill_bits:
@@ -226,7 +237,7 @@ def _writes(access: Access, grid: _Grid) -> Stream:
     sizes = _whole_bytes(access.bits, points * done)
     spilled = _whole_bytes(access.spill_bits, points * ~done)
     returned = int(spilled.sum())  # every partial sum that leaves comes back
-    _make_up(sizes, access.total_bytes(grid.loops) - 2 * returned, -1)
+    _make_up(sizes, grid.block.access_bytes(access) - 2 * returned, -1)
     sizes += spilled
     return Stream(access.value, _numbers(sizes), False, max(int(sizes.sum()) // access.passes(grid.loops), 1))
 

@@ -82,6 +82,8 @@ class Recording:
     limit : how many transfers, tiles and shares of tiles are kept at most.
     left_out : how many came after the limit was reached; they were run, and are not told.
     until : tick up to which all is told but what was folded; None where nothing was left out.
+    channels : of the DMA; 0 where none is followed.
+    scratchpad_bytes : that there are.
     """
 
     moved: tuple[Moved, ...]
@@ -92,6 +94,8 @@ class Recording:
     limit: int
     left_out: int
     until: int | None
+    channels: int
+    scratchpad_bytes: int
 
 
 class Recorder:
@@ -167,7 +171,9 @@ class Recorder:
 
     def recording(self) -> Recording:
         """What was kept until now."""
-        before = [*(skipped for _, _, skipped, _ in self._folds), self._engine.skipped]
+        engine = self._engine
+        accelerator = engine.setting.accelerator
+        before = [*(skipped for _, _, skipped, _ in self._folds), engine.skipped]
         folds = tuple(
             Fold(block, start, start + before[i + 1] - skipped, times)
             for i, (block, start, skipped, times) in enumerate(self._folds)
@@ -181,6 +187,8 @@ class Recorder:
             self._limit,
             self._left_out,
             self._until,
+            engine.channels.count if accelerator.of_kind("dma") else 0,
+            accelerator.scratchpad.bytes,
         )
 
     def _room(self) -> bool:

@@ -108,3 +108,24 @@ def test_ticks_make_cycles_and_bytes_whole() -> None:
         assert clock.ticks_per_cycle >= 64
     assert Clock(128, 5).cycles(128) == 1
     assert Clock(128, 5).cycles(129) == 2
+
+
+def test_a_causal_attention_is_unrolled_pair_by_pair() -> None:
+    graph = sf.trace("gpt2", seq=256)
+    design = sf.accelerator(
+        "edge-32x32",
+        **{"scratchpad.bytes": 1 << 16, "scratchpad.resident_percent": 0, "accumulator.bytes": 1 << 14},
+    )
+    block = next(b for b in sf.compile(graph, design).blocks if b.mask is not None)
+    assert block.mask is not None
+    nest = nest_of(block, design, Clock.of(design), merged=False)
+    rows, keys = block.loop("row"), block.loop("key")
+    pairs = block.mask.pairs(rows, keys)
+    assert nest.tiles == block.tiles == block.loop("group").count * len(pairs)
+    assert len(pairs) < rows.count * keys.count
+    whole = rows.size(0) * keys.size(0)
+    for place, (row, key) in enumerate(pairs[:-1]):
+        share = rows.size(row) * keys.size(key) / whole
+        assert nest.compute_ticks[place] <= nest.compute_ticks[0] * max(share, 1) * 1.5
+    moved = sum(sum(s.sizes) for s in nest.reads) + sum(nest.writes.sizes if nest.writes else [])
+    assert moved == block.bytes_through("dram")
