@@ -252,6 +252,7 @@ def serve(
     Parameters
     ----------
     model : a built-in name or ``hf:<config.json>``.
+    accelerator : what `accelerator` returns.
     requests : `siliform.simulator.serving.ServingRequest`s, or the path of a CSV file of them.
     choices : batching, max_batch, row_tokens, bits, law, objective, grid.
 
@@ -276,6 +277,7 @@ def long_context(
     Parameters
     ----------
     model : a built-in name or ``hf:<config.json>`` of a decoder.
+    accelerator : what `accelerator` returns.
     contexts : tokens.
     choices : answer_tokens, link, bits, law.
 
