@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -32,6 +32,12 @@ from siliform.options import (
     override,
 )
 
+if TYPE_CHECKING:
+    from siliform.simulator.events.simulate import Simulated
+
+#: Tiles and transfers that a timeline shows at most: some twenty megabytes of it, which browsers take.
+RECORDED = 100_000
+
 #: Exit status of a command that Ctrl-C ended with a partial result, as shells count: 128 + SIGINT.
 INTERRUPTED = 130
 
@@ -39,7 +45,8 @@ _EPILOG = """\b
 Examples:
   siliform simulate --model bert-tiny --design edge-32x32
   siliform simulate --model bert-tiny --design edge-32x32 --no-overlap --json
-  siliform simulate --model bert-tiny --design edge-32x32 --set dram.timing=LPDDR4-3200 --dram banks
+  siliform simulate --model bert-tiny --design edge-32x32 --set dram.timing=LPDDR4-3200 --set dram.timing_channels=4
+  siliform simulate --model bert-tiny --design edge-32x32 --timeline trace.json.gz --html report.html
   siliform simulate --model gpt2 --design nvidia-a100 --phase decode --context 512
   siliform simulate --model gemm:128,768,768,int8 --design edge-32x32 --set scratchpad.bytes='64 KiB'
 """
@@ -69,7 +76,12 @@ DramChoice = Annotated[
 ]
 Csv = Annotated[Path | None, typer.Option("--csv", help="Write the parts as CSV.")]
 Pictures = Annotated[
-    Path | None, typer.Option("--pictures", help="Write roofline and breakdowns as PNG into this folder.")
+    Path | None,
+    typer.Option("--pictures", help="Write roofline, breakdowns and a Gantt chart as PNG into this folder."),
+]
+TimelineFile = Annotated[
+    Path | None,
+    typer.Option("--timeline", help="Write what happened when as JSON for ui.perfetto.dev; .gz compresses."),
 ]
 
 
@@ -94,6 +106,7 @@ def simulate(
     overrides: Overrides = None,
     csv: Csv = None,
     pictures: Pictures = None,
+    timeline: TimelineFile = None,
     as_json: Json = False,
 ) -> None:
     """Simulate a model on a design by events: tiles and transfers compete for units, DRAM and scratchpad.
@@ -109,6 +122,7 @@ def simulate(
     check_choices(bits=bits, objective=objective)
     check_dram(dram, accelerator)
     check_file("--csv", csv)
+    check_file("--timeline", timeline)
     make_folder("--pictures", pictures)
     with counted(f"simulating {model} on {design}", "nodes") as told, messages_to_stderr(), quiet_logs():
         graph = sf.trace(model, seq=seq, batch=batch, phase=phase, context=context, image=image)
@@ -120,14 +134,15 @@ def simulate(
             overlap=overlap,
             fold=fold,
             dram=dram,
+            record=RECORDED if timeline or pictures else 0,
             told=told,
         )
     report = found.report
     if csv:
         with writing("--csv", csv):
             report.to_csv(csv)
-    if pictures:
-        _draw(report, pictures)
+    if timeline or pictures:
+        _show(found, timeline, pictures)
     if as_json:
         print_json(report.to_dict())
     else:
@@ -138,9 +153,19 @@ def simulate(
         sys.exit(INTERRUPTED)
 
 
-def _draw(report: Any, folder: Path) -> None:
+def _show(found: Simulated, timeline: Path | None, pictures: Path | None) -> None:
+    """Write what tells of a run over time, and say what it leaves out."""
+    from siliform.simulator.events.timeline.perfetto import write_trace
+    from siliform.simulator.events.timeline.tracks import timeline_of
     from siliform.simulator.pictures import write_pictures
 
-    with writing("--pictures", folder):
-        for path in write_pictures(report, folder):
-            typer.echo(f"wrote {path}", err=True)
+    known = timeline_of(found)
+    if timeline:
+        with writing("--timeline", timeline):
+            write_trace(known, timeline)
+        for note in known.notes:
+            typer.echo(f"{timeline}: {note}", err=True)
+    if pictures:
+        with writing("--pictures", pictures):
+            for path in write_pictures(found.report, pictures):
+                typer.echo(f"wrote {path}", err=True)
