@@ -223,6 +223,9 @@ def _runs(module: Any, given: dict[str, Any]) -> bool:
 
 
 def _told(error: Exception) -> str:
+    """What an exception says, without what differs from machine to machine: folders and addresses."""
     if isinstance(error, UserError):
-        return f"{error.found} ({error.where})"
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        text = f"{error.found} ({error.where})"
+    else:
+        text = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    return re.sub(r"(?<![\w.])/(?:[^\s/]+/)+| at 0x[0-9a-f]+", "", text)

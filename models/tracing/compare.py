@@ -9,7 +9,6 @@ by layer leaves nothing but biases, and scores that are equal.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,12 +37,14 @@ class Comparison:
     unit_gain_error : the same with weights that keep the size of a signal.
     fp64_error : the same weights in fp64.
     rounding : between PyTorch in fp32 and PyTorch in fp64, these weights: what rounding alone changes.
+    random : the forward pass draws random numbers, which PyTorch and the interpreter draw otherwise.
     """
 
     error: float
     unit_gain_error: float | None = None
     fp64_error: float | None = None
     rounding: float | None = None
+    random: bool = False
 
     @property
     def agrees(self) -> bool:
@@ -56,7 +57,7 @@ class Comparison:
 
     def __str__(self) -> str:
         """What was compared beyond the first, in words; nothing where that agrees."""
-        parts = []
+        parts = ["draws random numbers, other ones than PyTorch"] if self.random else []
         if self.unit_gain_error is not None:
             parts.append(f"{self.unit_gain_error:.0e} with weights of unit gain")
         if self.fp64_error is not None and self.rounding is not None:
@@ -69,11 +70,12 @@ def compared(module: Any, given: Mapping[str, Any], fixed: Mapping[str, Any]) ->
 
     `given` and `fixed` are keyword arguments as `trace` takes them.
     """
-    error = _largest(*_both(module, given, fixed))
-    if error < TOLERANCE:
-        return Comparison(error)
+    found, wanted, random = _both(module, given, fixed)
+    error = _largest(found, wanted)
+    if error < TOLERANCE or random:
+        return Comparison(error, random=random)
     set_unit_gain(module, seed=1)
-    found, wanted = _both(module, given, fixed)
+    found, wanted, _ = _both(module, given, fixed)
     again = _largest(found, wanted)
     if again < TOLERANCE:
         return Comparison(error, again)
@@ -82,7 +84,7 @@ def compared(module: Any, given: Mapping[str, Any], fixed: Mapping[str, Any]) ->
         for name, value in given.items()
     }
     try:
-        found_wide, wanted_wide = _both(module.double(), wide, fixed)
+        found_wide, wanted_wide, _ = _both(module.double(), wide, fixed)
     except Exception:  # tensors made in fp32 may refuse to meet fp64: the differences in fp32 stand
         return Comparison(error, again)
     return Comparison(error, again, _largest(found_wide, wanted_wide), _largest(wanted, wanted_wide))
@@ -100,8 +102,8 @@ def set_unit_gain(module: Any, seed: int) -> None:
 
 def _both(
     module: Any, given: Mapping[str, Any], fixed: Mapping[str, Any]
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Results of the interpreter, and of PyTorch."""
+) -> tuple[list[np.ndarray], list[np.ndarray], bool]:
+    """Results of the interpreter, those of PyTorch, and whether the graph draws random numbers."""
     from siliform.graph_ir.interpret import interpret
     from siliform.models.tracing.trace import trace
 
@@ -110,10 +112,10 @@ def _both(
     with torch.no_grad():
         made = module(**given, **values)
     wanted = [t.double().numpy() for t in pytree.tree_leaves(made) if isinstance(t, torch.Tensor)]
-    order = inspect.signature(module.forward).parameters
-    arrays = {n: given[n].numpy() for n in order if isinstance(given.get(n), torch.Tensor)}
+    arrays = {name: value.numpy() for name, value in given.items() if isinstance(value, torch.Tensor)}
     found = interpret(graph, *(arrays[v.name] for v in graph.inputs))
-    return [np.asarray(a, np.float64) for a in found], wanted
+    random = any(node.op.name.startswith("random_") for node in graph.nodes)
+    return [np.asarray(a, np.float64) for a in found], wanted, random
 
 
 def _largest(found: list[np.ndarray], wanted: list[np.ndarray]) -> float:

@@ -48,6 +48,8 @@ def table(answers: Iterable[Attempt], versions: str) -> str:
     compared = [a.comparison for a in traced if a.comparison is not None]
     plain = sum(c.error < TOLERANCE for c in compared)
     closer = sum(c.agrees for c in compared) - plain
+    random = sum(c.random and not c.agrees for c in compared)
+    other = len(compared) - plain - closer - random
     lines = [
         "# Which architectures of the transformers library trace",
         "",
@@ -61,6 +63,7 @@ def table(answers: Iterable[Attempt], versions: str) -> str:
         "weights that a class begins with leave scores so equal that PyTorch in fp32 chooses otherwise than",
         "PyTorch in fp64. Such a model is compared again with weights that keep the size of a signal and, if",
         f"fp32 still cannot tell, in fp64, within {FP64_TOLERANCE:.0e}; the last column has these figures.",
+        f"{random} draw random numbers, which cannot be compared, and {other} disagree.",
         "",
         "| outcome | count | meaning |",
         "|---|---|---|",

@@ -160,7 +160,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         **dict.fromkeys(("glm4v_text", "glm_image_text"), Preset(_GLM_TEXT)),
         "glm4v_moe": Preset({"text_config": {"head_dim": 128}}, {"pixel_values": None}),
         "glm4v_moe_text": _settings(head_dim=128),
-        **dict.fromkeys(("glm5_next", "step3p7"), _TEXT),
+        **dict.fromkeys(("glm5_next",), _TEXT),
         "hunyuan_v1_dense": _settings(head_dim=128),
         "hunyuan_v1_moe": _settings(head_dim=128, num_experts=8, moe_topk=2),
         "hunyuan_vl_text": Preset(_HUNYUAN_TEXT),
@@ -206,6 +206,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             indexer_budget=64,
             indexer_compress_ratio=4,
         ),
+        "speecht5": _alone(input_values=(1, 8000), decoder_input_ids=("int64", 1, 20)),
+        "step3p7": Preset({"text_config": {"sliding_window": 32}}, {"pixel_values": None}),
         "pe_audio": _given(input_values=(1, 1, 8000)),
         "clap": _given(input_features=(1, 1, 1001, 64)),
         "clvp": _alone(input_ids=("int64", 1, 40), input_features=(1, 80, 517)),
@@ -221,7 +223,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             ("granite_speech5_ctc", "granite_speech5_encoder"), _alone(input_features=(1, 160, 320))
         ),
         "kyutai_speech_to_text": _given(input_ids=("int64", 1, 40, 33)),
-        "moonshine_streaming": _settings(num_key_value_heads=8),
+        "moonshine": _given(decoder_input_ids=("int64", 1, 40)),
+        "moonshine_streaming": Preset({"num_key_value_heads": 8}, {"decoder_input_ids": ("int64", 1, 40)}),
         "muse_glimmer_assistant": _alone(noise_embeds=(1, 16, 6656), context_hidden_states=(1, 40, 33280)),
         "musicgen": Preset(
             inputs={"input_ids": ("int64", 1, 40), "decoder_input_ids": ("int64", 4, 10)},
@@ -315,13 +318,27 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             pixel_values=(1, 3, 448, 448), prompt_pixel_values=(1, 3, 448, 448), prompt_masks=(1, 3, 448, 448)
         ),
         "sam2": _given(pixel_values=(1, 3, 1024, 1024)),
+        "siglip2": Preset(
+            inputs={"pixel_values": (1, 256, 768), "pixel_attention_mask": ("int64", 1, 256)},
+            fixed={"spatial_shapes": [[16, 16]]},
+            real=True,
+        ),
         "siglip2_vision_model": Preset(
             inputs={"pixel_values": (1, 256, 768), "pixel_attention_mask": ("int64", 1, 256)},
             fixed={"spatial_shapes": [[16, 16]]},
             real=True,
         ),
-        "switch_transformers": _settings(num_layers=2, num_decoder_layers=2, num_sparse_encoder_layers=1),
-        "timesfm": Preset(inputs={"past_values": (1, 512)}, head="AutoModel"),
+        "switch_transformers": _settings(
+            num_layers=2, num_decoder_layers=2, num_sparse_encoder_layers=1, num_sparse_decoder_layers=1
+        ),
+        "timesfm": Preset(
+            inputs={"past_values": (1, 512), "past_values_padding": (1, 512), "freq": ("int64", 1, 1)},
+            alone=True,
+            head="AutoModel",
+        ),
+        "timesfm2_5": Preset(
+            inputs={"past_values": (1, 512), "past_values_padding": (1, 512)}, alone=True, head="AutoModel"
+        ),
         "tvp": _given(pixel_values=(1, 48, 3, 448, 448)),
         "udop": _given(bbox=(1, 40, 4)),
         "videoprism": _given(pixel_values_videos=(1, 16, 3, 288, 288), pixel_values=None),

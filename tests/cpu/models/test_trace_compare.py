@@ -82,3 +82,16 @@ def test_infinities_and_missing_numbers_that_agree_are_no_difference():
     assert difference(held, held) == 0.0
     assert difference(held + np.array([0, 0, 1]), held) == 0.5
     assert difference(np.array([np.inf]), np.array([-np.inf])) == np.inf
+
+
+class Drawn(nn.Module):
+    def forward(self, x):
+        return x + torch.rand_like(x)
+
+
+def test_random_numbers_are_said_and_not_compared():
+    found = compared(Drawn(), {"x": torch.zeros(4, 6)}, {})
+    assert found.random
+    assert not found.agrees
+    assert found.unit_gain_error is None
+    assert str(found) == "draws random numbers, other ones than PyTorch"

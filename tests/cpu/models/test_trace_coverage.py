@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from siliform.models.tracing import trials
+from siliform.models.tracing import attempt, trials
 from siliform.models.tracing.attempt import Attempt, attempts
 from siliform.models.tracing.compare import Comparison
 from siliform.models.tracing.coverage import table
@@ -94,6 +94,7 @@ def test_the_table_counts_and_lists():
     assert "**3 of 4 trace.** Of these, 3 are small enough" in text
     assert "in 1 of them the interpreter agrees" in text
     assert "and in 1 more on a closer look" in text
+    assert "0 draw random numbers, which cannot be compared, and 1 disagree." in text
     assert "| data | 1 | the flow, or a shape, depends on the values of tensors |" in text
     assert "| a | traced | input_ids | 12 | 2e-07 |  |" in text
     assert "| b | traced | pixel_values | 34 | 3e-02 | 1e-02 with weights of unit gain |" in text
@@ -120,3 +121,10 @@ def test_inner_configurations_are_shortened_too():
     config = transformers.CLIPConfig()
     shorten(config)
     assert config.text_config.num_hidden_layers == config.vision_config.num_hidden_layers == 2
+
+
+def test_what_was_found_names_no_folder_and_no_address():
+    text = attempt._told(
+        ValueError("<function f at 0x7f00> in '/home/me/lib/a.py', transformers/models/b.py")
+    )
+    assert text == "ValueError: <function f> in 'a.py', transformers/models/b.py"
