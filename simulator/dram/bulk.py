@@ -75,7 +75,7 @@ class PlainDram:
 
     def transfer(self, now: int, stream: int, address: int, size: int, write: bool) -> tuple[int, int]:
         """See `DramModel`; streams and addresses play no part."""
-        start = max(now, self._free_at)
+        start = now if now > self._free_at else self._free_at
         self._free_at = start + size * self._ticks_per_byte
         self._bytes[write] += size
         return start, self._free_at

@@ -24,7 +24,7 @@ from siliform.simulator.events.clock import Clock
 from siliform.simulator.events.folding import BlockFolding, shape_of
 from siliform.simulator.events.nest import Nest, Stream, nest_of
 from siliform.simulator.events.recording import Recorder
-from siliform.simulator.events.resources import Channels, Ports, Queue, Room, Server
+from siliform.simulator.events.resources import Ports, Room, Server, Transfers
 from siliform.simulator.events.run import Run
 
 if TYPE_CHECKING:
@@ -98,14 +98,14 @@ class Engine:
         self.servers = {unit.name: Server(unit.name) for unit in accelerator.units}
         self.host = Server("host")
         self.dram = setting.dram
-        self.dram_queue = Queue()
-        self.dram_waited = 0
-        self.dram_busy = 0
-        self.channels = _channels(accelerator, clock)
+        self.transfers = _transfers(setting.dram, accelerator, clock)
         memory = accelerator.scratchpad
         # Where no law counts what units read on chip (a GPU's cache), banks are taken to be enough.
         banked = any(block.unit_bytes for block in self.blocks)
         self.ports = Ports(memory.bytes_per_cycle, clock.ticks_per_cycle) if banked else None
+        if self.ports is not None:
+            self.ports.expect(1, clock.ticks_per_byte)
+        self._addressed = not setting.merged
         self.residents = _Residents(self.blocks)
         self.room = Room(max(memory.bytes - self.residents.peak_bytes, 1))
         self.lived: dict[int, Lived] = {}
@@ -147,31 +147,25 @@ class Engine:
         """Move a tile's bytes between DRAM and scratchpad: when the first pass, and when all are there."""
         now = self.env.now
         stream, address = run.places[place]
-        if not self.setting.merged:
+        if self._addressed:
             offset = run.offsets[place]
             address += offset
             run.offsets[place] = (offset + size) % run.pass_bytes(place)
-        asked = self.channels.request(now)
-        start, end = self.dram.transfer(asked, stream, address, size, write)
-        self.dram_queue.join(asked, start)
-        self.dram_waited += start - asked
-        self.dram_busy += end - start
+        ready, start, end = self.transfers.ask(now, stream, address, size, write)
         self.events += 1
-        arrived = end if self.ports is None else self.ports.flow(start, end, size)
+        arrived, ports = end, self.ports
+        if ports is not None:
+            ports.moved_bytes += size
+            if ports.contended:
+                arrived = ports.flow(now, start, end, size)
+        self.transfers.until(arrived)
         if self.recorder is not None:
-            self.recorder.moved(run, place, size, write, tile, (asked, start, end, arrived))
-        self.channels.until(arrived)
+            self.recorder.moved(run, place, size, write, tile, (ready, start, end, arrived))
         return start, arrived
 
     def transfer_ticks(self, size: int) -> int:
         """Ticks of a transfer at the sustained bandwidth, alone."""
         return size * self.clock.ticks_per_byte
-
-    def worked(self, run: Run, tile: int, free: int, ready: int, start: int, end: int) -> None:
-        """A tile was worked on from `start` to `end`; its block could have begun it when `free`."""
-        self.events += 1
-        if self.recorder is not None:
-            self.recorder.worked(run, tile, free, ready, start, end)
 
     def place(self, stream: Stream) -> tuple[int, int]:
         """Number and address of the array that a stream belongs to; each begins with a page of its own."""
@@ -184,12 +178,12 @@ class Engine:
 
     def feed(self) -> None:
         """Give free room to whoever may use it, oldest first."""
-        satisfied = True  # whoever is older
-        for run in self._hungry:
-            if run.ready or satisfied:
+        sated = 0  # of those in front
+        for place, run in enumerate(self._hungry):
+            if run.ready or sated == place:
                 run.fetch()
-            satisfied = satisfied and run.fetched
-        if self._hungry and (satisfied or len(self._hungry) > 1):
+            sated += run.fetched
+        if sated:
             self._hungry = [run for run in self._hungry if not run.fetched]
         if self.recorder is not None:
             self.recorder.level()
@@ -199,6 +193,8 @@ class Engine:
         self._active.remove(run)
         self.lived[run.index] = Lived(run.began, run.ended, tuple(run.stalls))
         self.residents.done(run.index)
+        if self.ports is not None:
+            self.ports.expect(-run.block.unit_bytes, run.nest.total_ticks)
         if self._folding is not None and len(self.lived) == run.index + 1 and self._idle():
             self._pass_over(run.index, self._folding.skipped(run.index))
         if self.setting.told is not None:
@@ -218,6 +214,8 @@ class Engine:
             if not run.started and self._free_of_others(run) and (i == 0 or self._fits(run, i)):
                 run.started = True
                 self.residents.start(run.index)
+                if self.ports is not None:
+                    self.ports.expect(run.block.unit_bytes, run.nest.total_ticks)
                 self.env.process(run.life())
         self.feed()
 
@@ -252,9 +250,7 @@ class Engine:
         now = self.env.now
         return (
             None if run is None else run.state(now),
-            self.dram.state(now, self._bases()),
-            self.channels.state(now),
-            self.dram_queue.state(now),
+            self.transfers.state(now, self._bases()),
             None if self.ports is None else self.ports.state(now),
             tuple(max(server.free_at - now, 0) for server in self.servers.values()),
             max(self.host.free_at - now, 0),
@@ -287,7 +283,7 @@ class Engine:
     def tally(self, run: Run | None) -> list[int]:
         """Everything that is counted, in one list."""
         counts = [n for s in (*self.servers.values(), self.host) for n in (s.busy, s.waited)]
-        counts += [self.dram_waited, self.dram_busy]
+        counts += [self.transfers.waited, self.transfers.busy]
         counts += [0, 0] if self.ports is None else [self.ports.moved_bytes, self.ports.waited]
         counts += [self.events + self.folded_events, *self.dram_counts().values()]
         return counts + (run.stalls if run is not None else [])
@@ -298,8 +294,8 @@ class Engine:
         for server in (*self.servers.values(), self.host):
             server.busy += next(more)
             server.waited += next(more)
-        self.dram_waited += next(more)
-        self.dram_busy += next(more)
+        self.transfers.waited += next(more)
+        self.transfers.busy += next(more)
         moved, waited = next(more), next(more)
         if self.ports is not None:
             self.ports.moved_bytes += moved
@@ -334,12 +330,13 @@ class Engine:
             run.relabel(run.index + blocks, self.blocks[run.index + blocks])
 
 
-def _channels(accelerator: Accelerator, clock: Clock) -> Channels:
+def _transfers(dram: DramModel, accelerator: Accelerator, clock: Clock) -> Transfers:
     engines = [unit for unit in accelerator.units if isinstance(unit, Dma)]
     if not engines:  # a GPU: its multiprocessors fetch for themselves
-        return Channels(1 << 10, 0)
+        return Transfers(dram, 1 << 10, 0)
     startup = min(engine.startup_cycles for engine in engines)
-    return Channels(sum(engine.channels for engine in engines), startup * clock.ticks_per_cycle)
+    channels = sum(engine.channels for engine in engines)
+    return Transfers(dram, channels, startup * clock.ticks_per_cycle)
 
 
 @dataclass

@@ -116,7 +116,7 @@ class Recorder:
         self, run: Run, place: int, size: int, write: bool, tile: int, times: tuple[int, int, int, int]
     ) -> None:
         """A transfer was asked for now; `times` are when it may flow, begins, ends and has arrived."""
-        channel = self._transfers % self._engine.channels.count  # they are taken in turn
+        channel = self._transfers % self._engine.transfers.count  # they are taken in turn
         self._transfers += 1
         if self._room():
             nest, skipped = run.nest, self._engine.skipped
@@ -187,7 +187,7 @@ class Recorder:
             self._limit,
             self._left_out,
             self._until,
-            engine.channels.count if accelerator.of_kind("dma") else 0,
+            engine.transfers.count if accelerator.of_kind("dma") else 0,
             accelerator.scratchpad.bytes,
         )
 

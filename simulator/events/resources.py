@@ -7,7 +7,9 @@ can change that; so a tile costs one or two events and not one for each resource
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
+
+from siliform.simulator.dram.bulk import DramModel
 
 
 class Server:
@@ -28,63 +30,73 @@ class Server:
         self.waited = 0
 
 
-class Queue:
-    """How many wait for a resource: the starts that lie ahead."""
+class Transfers:
+    """DRAM behind the DMA's channels: so many transfers are in flight, each asked for `startup` ticks ahead.
 
-    __slots__ = ("_starts", "deepest")
+    The startup of one hides behind the data of another, where there are several channels. DRAM serves
+    them in the order in which they were asked for.
 
-    def __init__(self) -> None:
-        self._starts: deque[int] = deque()
-        self.deepest = 0
-
-    def join(self, now: int, start: int) -> None:
-        """One more that came `now` and is served from `start` on."""
-        starts = self._starts
-        while starts and starts[0] <= now:
-            starts.popleft()
-        if start > now:
-            starts.append(start)
-            if len(starts) > self.deepest:
-                self.deepest = len(starts)
-
-    def state(self, now: int) -> Hashable:
-        """Who still waits, relative to now."""
-        return tuple(start - now for start in self._starts if start > now)
-
-
-class Channels:
-    """The DMA's channels: so many transfers are in flight, each `startup` ticks ahead of its data.
-
-    The startup of one hides behind the data of another, where there are several channels.
+    Attributes
+    ----------
+    busy, waited : ticks of data, and of transfers that were ready waiting for those before them.
+    deepest : most that waited at once.
     """
 
-    __slots__ = ("_ends", "_last", "count", "startup")
+    __slots__ = ("_ends", "_ready", "_starts", "busy", "count", "deepest", "dram", "startup", "waited")
 
-    def __init__(self, count: int, startup: int) -> None:
-        self._ends: deque[int] = deque([0] * count, maxlen=count)
-        self._last = 0
-        self.count = count
-        self.startup = startup
+    def __init__(self, dram: DramModel, count: int, startup: int) -> None:
+        self.dram = dram
+        self.count, self.startup = count, startup
+        self._ends: deque[int] = deque(
+            [0] * count, maxlen=count
+        )  # of the channels, the next to be free first
+        self._ready = 0  # when the last transfer was ready
+        self._starts: deque[int] = deque()  # of those that wait
+        self.busy = self.waited = self.deepest = 0
 
-    def request(self, now: int) -> int:
-        """When the data of a transfer asked for now may flow: a channel is free and the startup over."""
-        free = self._ends[0]  # transfers end in the order in which they began
+    def ask(self, now: int, stream: int, address: int, size: int, write: bool) -> tuple[int, int, int]:
+        """When a channel is free and the startup over; when the data begin and end to flow."""
+        free = self._ends[0]
         ready = (now if now > free else free) + self.startup
-        if ready > self._last:
-            self._last = ready
-        return self._last
+        if ready < self._ready:
+            ready = self._ready
+        self._ready = ready
+        start, end = self.dram.transfer(ready, stream, address, size, write)
+        self.busy += end - start
+        if start > ready:
+            self.waited += start - ready
+            self._join(ready, start)
+        return ready, start, end
 
-    def until(self, end: int) -> None:
-        """The transfer that was requested last ends then."""
-        self._ends.append(end)
+    def until(self, arrived: int) -> None:
+        """The transfer asked for last holds its channel until then."""
+        self._ends.append(arrived)
 
-    def state(self, now: int) -> Hashable:
-        """Times ahead, relative to now."""
-        return (*(max(end - now, 0) for end in self._ends), max(self._last - now, 0))
+    def _join(self, ready: int, start: int) -> None:
+        """One more that waits."""
+        starts = self._starts
+        while starts and starts[0] <= ready:
+            starts.popleft()
+        starts.append(start)
+        if len(starts) > self.deepest:
+            self.deepest = len(starts)
+
+    def state(self, now: int, bases: Mapping[int, int]) -> Hashable:
+        """All that decides the future, relative to now."""
+        return (
+            tuple([end - now if end > now else 0 for end in self._ends]),
+            max(self._ready - now, 0),
+            tuple([start - now for start in self._starts if start > now]),
+            self.dram.state(now, bases),
+        )
 
 
 #: Rates in `Ports` are whole multiples of a byte a cycle over this.
 RATE_SCALE = 1 << 20
+
+
+#: Later than anything happens.
+NEVER = 1 << 200
 
 
 class Ports:
@@ -92,38 +104,65 @@ class Ports:
 
     A flow that comes gets what those before it leave. Banks are taken to be interleaved word by word,
     so that only the sum of all flows matters and not which bank a word is in.
+
+    While all that may flow at once (`expect`) fits, nobody needs to be followed: `contended` is false,
+    and flows that began then are not seen by those that come in a contended time.
     """
 
-    __slots__ = ("_capacity", "_flows", "_scale", "moved_bytes", "waited")
+    __slots__ = (
+        "_capacity",
+        "_expected",
+        "_first",
+        "_flows",
+        "_scale",
+        "_taken",
+        "contended",
+        "moved_bytes",
+        "waited",
+    )  # fmt: skip
 
     def __init__(self, bytes_per_cycle: int, ticks_per_cycle: int) -> None:
         self._scale = RATE_SCALE * ticks_per_cycle  # a byte in a tick
         self._capacity = bytes_per_cycle * RATE_SCALE
         self._flows: list[tuple[int, int]] = []  # end, rate
+        self._first = NEVER  # the end of the flow that ends first
+        self._taken = 0  # the sum of their rates
+        self._expected = 0
+        self.contended = False
         self.moved_bytes = 0
         self.waited = 0
 
-    def flow(self, start: int, end: int, size: int) -> int:
+    def expect(self, size: int, duration: int) -> None:
+        """Flows of such a rate may come from now on; of a negative size: no longer."""
+        rate = abs(size) * self._scale // (duration or 1)
+        self._expected += rate if size > 0 else -rate
+        self.contended = self._expected > self._capacity
+
+    def flow(self, now: int, start: int, end: int, size: int) -> int:
         """When `size` bytes that would flow evenly from `start` to `end` have flowed; `end` or later."""
-        self.moved_bytes += size
-        rate = size * self._scale // max(end - start, 1)
-        flows = self._flows
-        taken = 0
-        if flows:
-            flows[:] = [flow for flow in flows if flow[0] > start]
-            taken = sum(flow[1] for flow in flows)
-        if rate + taken > self._capacity:
+        rate = size * self._scale // (end - start or 1)
+        if now >= self._first:
+            self._expire(now)
+        if self._taken + rate > self._capacity:
             end = self._squeezed(start, end, size, rate)
-            rate = size * self._scale // max(end - start, 1)
-        if rate:
-            flows.append((end, rate))
+            rate = size * self._scale // (end - start or 1)
+        self._flows.append((end, rate))
+        self._taken += rate
+        if end < self._first:
+            self._first = end
         return end
+
+    def _expire(self, now: int) -> None:
+        """Forget the flows that are over."""
+        self._flows = [flow for flow in self._flows if flow[0] > now]
+        self._taken = sum(rate for _, rate in self._flows)
+        self._first = min((end for end, _ in self._flows), default=NEVER)
 
     def _squeezed(self, start: int, end: int, size: int, rate: int) -> int:
         """Fill the bandwidth that is left as the flows before run out."""
         left, now = size * self._scale, start
         waits = sorted(self._flows)
-        taken = sum(flow[1] for flow in waits)
+        taken = self._taken
         for until, other in waits:
             given = min(rate, max(self._capacity - taken, 0))
             if given and left <= given * (until - now):
@@ -137,7 +176,7 @@ class Ports:
 
     def state(self, now: int) -> Hashable:
         """Flows that are on, relative to now."""
-        return tuple((end - now, rate) for end, rate in self._flows if end > now)
+        return tuple((end - now, rate) for end, rate in self._flows if end > now and rate)
 
 
 class Room:

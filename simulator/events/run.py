@@ -25,6 +25,8 @@ DEPENDENT, DRAM, OPERAND, UNIT, BANK, DRAIN, LAUNCH = range(len(CAUSES))
 
 #: A tile's transfer: when it was asked for, began, had its first bytes in, had all in; and its bytes.
 Arrival = tuple[int, int, int, int, int]
+#: Streams by their place in a nest, with the bytes that come with each tile.
+Streams = list[tuple[int, list[int]]]
 
 
 class Run:
@@ -36,15 +38,16 @@ class Run:
     started : whether everything that it depends on is done.
     ready : whether it may fetch all it needs: started, and launched where a host does that; before, what was
         there before the program ran may be fetched.
+    fetched : whether all tiles were asked for.
     stalls : ticks lost to each of CAUSES.
     began, ended : when it was launched or its first tile found room, and when its last result was out; real
         ticks, folded stretches included.
     """
 
     __slots__ = (
-        "_ahead", "_all", "_arrivals", "_awaited", "_done", "_early", "_fetched", "_held", "_rest", "_stored",
-        "began", "block", "ended", "engine", "index", "nest", "offsets", "places", "ready", "room_bytes",
-        "stalls", "started",
+        "_ahead", "_all", "_arrivals", "_awaited", "_buffers", "_done", "_early", "_fetched", "_held",
+        "_lead", "_rest", "_stored", "_tiles", "began", "block", "ended", "engine", "fetched", "index",
+        "nest", "offsets", "places", "ready", "room_bytes", "stalls", "started",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, index: int, block: Block, nest: Nest) -> None:
@@ -57,53 +60,50 @@ class Run:
         streams = nest.reads if nest.writes is None else (*nest.reads, nest.writes)
         self.places = [engine.place(s) for s in streams]
         self.offsets = [0] * len(streams)
-        self._all = range(len(nest.reads))
-        self._ahead = [i for i in self._all if nest.reads[i].early]
-        self._rest = [i for i in self._all if not nest.reads[i].early]
+        self._tiles, self._buffers, self._lead = nest.tiles, nest.buffers, nest.lead_bytes
+        self._all = [(place, stream.sizes) for place, stream in enumerate(nest.reads)]
+        self._ahead = [pair for pair in self._all if nest.reads[pair[0]].early]
+        self._rest = [pair for pair in self._all if not nest.reads[pair[0]].early]
         self._arrivals: deque[Arrival] = deque()
         self._early: deque[Arrival] = deque()
         self._fetched = self._done = self._held = 0
+        self.fetched = False
         self._stored = 0  # when the last store ends
         self._awaited: Any = None
 
     # -- fetching --------------------------------------------------------------------------------
 
-    @property
-    def fetched(self) -> bool:
-        """Whether all tiles were asked for."""
-        return self._fetched == self.nest.tiles
-
     def fetch(self) -> None:
         """Ask for further tiles, as long as there are buffers and room for them."""
-        nest, room = self.nest, self.engine.room
-        limit = nest.tiles
+        room, size = self.engine.room, self.room_bytes
+        limit = self._tiles
         if not self.ready:  # one tile ahead: a second one's weights would delay what else the first needs
             limit = 0 if self.started or self.block.launch_cycles else 1
-        while self._fetched < limit and self._held < nest.buffers and room.free >= self.room_bytes:
-            room.free -= self.room_bytes
+        while self._fetched < limit and self._held < self._buffers and room.free >= size:
+            room.free -= size
             self._held += 1
             if self.ready:
                 self._arrivals.append(self._asked(self._fetched, self._all))
             else:
                 self._early.append(self._asked(self._fetched, self._ahead))
             self._fetched += 1
+        self.fetched = self._fetched == self._tiles
         if self._awaited is not None and self._arrivals:
             self._awaited.succeed()
             self._awaited = None
 
-    def _asked(self, tile: int, places: Sequence[int]) -> Arrival:
+    def _asked(self, tile: int, streams: Streams) -> Arrival:
         """Ask for what these streams bring with a tile."""
-        engine, reads = self.engine, self.nest.reads
-        now = begun = done = engine.env.now
+        transfer, lead = self.engine.transfer, self._lead
+        now = begun = done = self.engine.env.now
         size = 0
-        for place in places:
-            part = reads[place].sizes[tile]
+        for place, sizes in streams:
+            part = sizes[tile]
             if part:
-                start, done = engine.transfer(self, place, part, False, tile)
+                start, done = transfer(self, place, part, False, tile)
                 if not size:
                     begun = start
                 size += part
-        lead = self.nest.lead_bytes
         head = done if size <= lead else begun + (done - begun) * lead // size
         return now, begun, head, done, size
 
@@ -139,7 +139,7 @@ class Run:
         compute = nest.compute_ticks
         stores = nest.writes.sizes if nest.writes else [0] * nest.tiles
         arrivals, ports, on_chip = self._arrivals, engine.ports, self.block.unit_bytes
-        tile, tiles = 0, nest.tiles
+        tile, tiles, recorder = 0, nest.tiles, engine.recorder
         folding = TileFolding(self) if engine.setting.fold else None
         while tile < tiles:
             if folding is not None and folding.on:
@@ -169,9 +169,12 @@ class Run:
                     stalls[OPERAND] += late - end
                     end = late
             if ports is not None:
-                squeezed = ports.flow(start, end, on_chip * duration // total)
-                stalls[BANK] += squeezed - end
-                end = squeezed
+                touched = on_chip * duration // total
+                ports.moved_bytes += touched
+                if ports.contended:
+                    squeezed = ports.flow(now, start, end, touched)
+                    stalls[BANK] += squeezed - end
+                    end = squeezed
             for server, ticks in beside:
                 end = self._beside(server, start, duration * ticks // total, end)
             leader.busy += duration * leading // total
@@ -184,7 +187,9 @@ class Run:
                 self._store(stored - trail, tile)
                 stored = trail
             yield timeout(end - now)
-            engine.worked(self, tile, free, ready, start, end)
+            engine.events += 1
+            if recorder is not None:
+                recorder.worked(self, tile, free, ready, start, end)
             tile += 1
             self._done = tile
             self._held -= 1

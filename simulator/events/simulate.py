@@ -248,7 +248,7 @@ def _resources(engine: Engine, total: int) -> tuple[ResourceUse, ...]:
         return ResourceUse(name, round(busy / cycle), round(waited / cycle), share, queue, deepest)
 
     found = [use(server.name, server.busy, server.waited) for server in engine.servers.values()]
-    found.append(use("dram", engine.dram_busy, engine.dram_waited, engine.dram_queue.deepest))
+    found.append(use("dram", engine.transfers.busy, engine.transfers.waited, engine.transfers.deepest))
     if engine.ports is not None:
         bandwidth = engine.setting.accelerator.scratchpad.bytes_per_cycle
         found.append(use("scratchpad", engine.ports.moved_bytes * cycle // bandwidth, engine.ports.waited))
