@@ -1,0 +1,103 @@
+"""Resources, one short story each: who is served when."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from siliform.simulator.dram.bulk import PlainDram
+from siliform.simulator.events.resources import Ports, Transfers
+
+
+def test_transfers_follow_one_another_and_hide_each_others_startup() -> None:
+    """Two channels: the second transfer's startup passes while the first one's data flow."""
+    dma = Transfers(PlainDram(1), count=2, startup=100)
+    seen = []
+    for size in (300, 300, 50):
+        ready, start, end = dma.ask(0, 0, 0, size, False)
+        dma.until(end)
+        seen.append((ready, start, end))
+    assert seen == [(100, 100, 400), (100, 400, 700), (500, 700, 750)]  # the third waits for a channel
+    assert dma.busy == 650
+    assert dma.waited == 300 + 200
+    assert dma.deepest == 1  # the second one flows since 400, when the third is ready
+
+
+def test_one_channel_pays_every_startup() -> None:
+    dma = Transfers(PlainDram(1), count=1, startup=100)
+    first = dma.ask(0, 0, 0, 300, False)
+    dma.until(first[2])
+    assert first == (100, 100, 400)
+    assert dma.ask(0, 0, 0, 300, False) == (500, 500, 800)
+
+
+def test_a_state_is_told_relative_to_now() -> None:
+    """The same situation, an hour later, is the same state."""
+    states = []
+    for begin in (0, 3600):
+        dma = Transfers(PlainDram(1), count=2, startup=10)
+        for _ in range(3):
+            dma.until(dma.ask(begin, 0, 0, 40, False)[2])
+        states.append(dma.state(begin + 25, {}))
+    assert states[0] == states[1]
+    assert dma.state(4000, {}) == Transfers(PlainDram(1), count=2, startup=10).state(0, {})
+
+
+def test_flows_that_fit_are_not_slowed() -> None:
+    ports = Ports(bytes_per_cycle=8, ticks_per_cycle=1)
+    assert ports.flow(0, 0, 100, 500) == 100  # 5 bytes a cycle
+    assert ports.flow(0, 0, 100, 300) == 100  # 3 more: all 8
+    assert ports.waited == 0
+
+
+def test_who_comes_later_gets_what_is_left() -> None:
+    ports = Ports(bytes_per_cycle=8, ticks_per_cycle=1)
+    assert ports.flow(0, 0, 100, 500) == 100
+    # 6 bytes a cycle are asked; 3 are left until 100, when 300 of 600 bytes are through; then 6.
+    assert ports.flow(0, 0, 100, 600) == 150
+    assert ports.waited == 50
+
+
+def test_a_flow_alone_takes_the_time_that_the_banks_need() -> None:
+    ports = Ports(bytes_per_cycle=8, ticks_per_cycle=1)
+    assert ports.flow(0, 0, 10, 800) == 100
+
+
+def test_banks_are_followed_only_while_they_could_be_too_few() -> None:
+    ports = Ports(bytes_per_cycle=8, ticks_per_cycle=1)
+    ports.expect(500, 100)
+    assert not ports.contended
+    ports.expect(400, 100)
+    assert ports.contended
+    ports.expect(-400, 100)
+    assert not ports.contended
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 100), st.integers(1, 2000)), max_size=12))
+def test_no_flow_is_faster_than_asked_nor_than_the_banks(asked: list[tuple[int, int, int]]) -> None:
+    ports = Ports(bytes_per_cycle=16, ticks_per_cycle=4)
+    now = 0
+    for later, duration, size in asked:
+        now += later
+        end = ports.flow(now, now, now + duration, size)
+        assert end >= now + duration
+        assert (end - now) * 4 >= size - 4  # 16 bytes in 4 ticks, whole ticks
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(1, 90)), min_size=1, max_size=20), st.integers(1, 4)
+)
+def test_data_never_overlap_and_keep_their_order(asked: list[tuple[int, int]], channels: int) -> None:
+    dma = Transfers(PlainDram(2), count=channels, startup=30)
+    now = last = 0
+    in_flight: list[int] = []
+    for later, size in asked:
+        now += later
+        ready, start, end = dma.ask(now, 0, 0, size, False)
+        dma.until(end)
+        assert start >= max(last, ready, now + 30)
+        assert end == start + 2 * size
+        in_flight = [other for other in in_flight if other > ready - 30] + [end]
+        assert len(in_flight) <= channels
+        last = end
+    assert dma.busy == 2 * sum(size for _, size in asked)
