@@ -45,7 +45,8 @@ _EPILOG = """\b
 Examples:
   siliform simulate --model bert-tiny --design edge-32x32
   siliform simulate --model bert-tiny --design edge-32x32 --no-overlap --json
-  siliform simulate --model bert-tiny --design edge-32x32 --set dram.timing=LPDDR4-3200 --set dram.timing_channels=4
+  siliform simulate --model bert-tiny --design edge-32x32 --set dram.timing=LPDDR4-3200 \
+--set dram.timing_channels=4
   siliform simulate --model bert-tiny --design edge-32x32 --timeline trace.json.gz --html report.html
   siliform simulate --model gpt2 --design nvidia-a100 --phase decode --context 512
   siliform simulate --model gemm:128,768,768,int8 --design edge-32x32 --set scratchpad.bytes='64 KiB'
@@ -83,6 +84,9 @@ TimelineFile = Annotated[
     Path | None,
     typer.Option("--timeline", help="Write what happened when as JSON for ui.perfetto.dev; .gz compresses."),
 ]
+HtmlFile = Annotated[
+    Path | None, typer.Option("--html", help="Write one page with tables, stalls, Gantt chart and trace.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -107,6 +111,7 @@ def simulate(
     csv: Csv = None,
     pictures: Pictures = None,
     timeline: TimelineFile = None,
+    html: HtmlFile = None,
     as_json: Json = False,
 ) -> None:
     """Simulate a model on a design by events: tiles and transfers compete for units, DRAM and scratchpad.
@@ -123,6 +128,7 @@ def simulate(
     check_dram(dram, accelerator)
     check_file("--csv", csv)
     check_file("--timeline", timeline)
+    check_file("--html", html)
     make_folder("--pictures", pictures)
     with counted(f"simulating {model} on {design}", "nodes") as told, messages_to_stderr(), quiet_logs():
         graph = sf.trace(model, seq=seq, batch=batch, phase=phase, context=context, image=image)
@@ -134,15 +140,22 @@ def simulate(
             overlap=overlap,
             fold=fold,
             dram=dram,
-            record=RECORDED if timeline or pictures else 0,
+            record=RECORDED if timeline or html or pictures else 0,
             told=told,
         )
     report = found.report
     if csv:
         with writing("--csv", csv):
             report.to_csv(csv)
-    if timeline or pictures:
-        _show(found, timeline, pictures)
+    if timeline:
+        _write_timeline(found, timeline)
+    if html:
+        from siliform.simulator.html import write_html
+
+        with writing("--html", html):
+            write_html(found, html)
+    if pictures:
+        _draw(found, pictures)
     if as_json:
         print_json(report.to_dict())
     else:
@@ -153,19 +166,26 @@ def simulate(
         sys.exit(INTERRUPTED)
 
 
-def _show(found: Simulated, timeline: Path | None, pictures: Path | None) -> None:
-    """Write what tells of a run over time, and say what it leaves out."""
+def _write_timeline(found: Simulated, path: Path) -> None:
+    """Write the trace, and say what it leaves out."""
     from siliform.simulator.events.timeline.perfetto import write_trace
     from siliform.simulator.events.timeline.tracks import timeline_of
-    from siliform.simulator.pictures import write_pictures
 
-    known = timeline_of(found)
-    if timeline:
-        with writing("--timeline", timeline):
-            write_trace(known, timeline)
-        for note in known.notes:
-            typer.echo(f"{timeline}: {note}", err=True)
-    if pictures:
-        with writing("--pictures", pictures):
-            for path in write_pictures(found.report, pictures):
-                typer.echo(f"wrote {path}", err=True)
+    timeline = timeline_of(found)
+    with writing("--timeline", path):
+        write_trace(timeline, path)
+    for note in timeline.notes:
+        typer.echo(f"{path}: {note}", err=True)
+
+
+def _draw(found: Simulated, folder: Path) -> None:
+    from siliform.simulator.events.timeline.gantt import write_gantt
+    from siliform.simulator.events.timeline.tracks import timeline_of
+    from siliform.simulator.pictures import picture_stem, write_pictures
+
+    with writing("--pictures", folder):
+        paths = write_pictures(found.report, folder)
+        gantt = folder / f"{picture_stem(found.report)}-gantt.png"
+        write_gantt(timeline_of(found), gantt)
+        for path in (*paths, gantt):
+            typer.echo(f"wrote {path}", err=True)

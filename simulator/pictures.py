@@ -25,7 +25,7 @@ def write_pictures(report: Report, folder: Path) -> list[Path]:
     cannot be made or written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    stem = re.sub(r"[^\w.+-]+", "_", f"{report.model}-{report.design}-{report.phase}")
+    stem = picture_stem(report)
     drawn = {
         "roofline": roofline(report),
         "by_layer": by_layer(report),
@@ -38,6 +38,11 @@ def write_pictures(report: Report, folder: Path) -> list[Path]:
         figure.savefig(path, dpi=120)
         paths.append(path)
     return paths
+
+
+def picture_stem(report: Report) -> str:
+    """What the names of a report's pictures begin with."""
+    return re.sub(r"[^\w.+-]+", "_", f"{report.model}-{report.design}-{report.phase}")
 
 
 def _figure(report: Report, title: str, width: float = 8.0, height: float = 4.8) -> tuple[Any, Any]:

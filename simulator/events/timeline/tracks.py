@@ -7,7 +7,7 @@ one track; what overlaps is spread over lanes, tracks of the same name with a nu
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from siliform.simulator.events.recording import TILE_CAUSES, Moved, Recording, Served, Worked
@@ -64,6 +64,8 @@ class Timeline:
     totals : plain values by name: what the run was and came to.
     notes : what a reader must know of what is left out; empty where all is there.
     end : tick at which the last node was done.
+    complete : whether all tiles and transfers of the nodes that are done are there.
+    waits : what tiles waited for on their leading units, by unit: (cause, from, to).
     """
 
     title: str
@@ -74,6 +76,8 @@ class Timeline:
     end: int
     tracks: tuple[Track, ...]
     counters: tuple[Counter, ...]
+    complete: bool = False
+    waits: Mapping[str, tuple[tuple[str, int, int], ...]] = field(default_factory=dict)
 
     def of(self, group: str) -> tuple[Track, ...]:
         """The tracks of a group."""
@@ -97,6 +101,8 @@ def timeline_of(simulated: Simulated) -> Timeline:
         end=maker.end,
         tracks=tuple(maker.tracks()),
         counters=tuple(counter for counter in maker.counters() if counter.points),
+        complete=maker.complete(),
+        waits=maker.waits(),
     )
 
 
@@ -137,6 +143,19 @@ class _Maker:
         if known is not None:
             found |= {"dram_model": known.dram_model, "nodes": known.blocks, "nodes_done": known.blocks_done}
         return found
+
+    def complete(self) -> bool:
+        """Whether nothing was folded and nothing came after the recording was full."""
+        kept = self.recording
+        return kept is not None and not kept.folds and kept.until is None
+
+    def waits(self) -> dict[str, tuple[tuple[str, int, int], ...]]:
+        """What tiles waited for before their work, by the unit that leads them."""
+        found: dict[str, list[tuple[str, int, int]]] = {}
+        for work in self.recording.worked if self.recording is not None else ():
+            spans = [(cause, a, b) for cause, a, b in _waits(work) if b > a]
+            found.setdefault(work.unit, []).extend(spans)
+        return {unit: tuple(spans) for unit, spans in found.items()}
 
     def notes(self) -> Iterator[str]:
         """What is left out."""
