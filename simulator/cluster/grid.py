@@ -15,6 +15,7 @@ import numpy as np
 from siliform.graph_ir.graph import Graph, Value
 from siliform.graph_ir.interpret import interpret
 from siliform.simulator.cluster.attention import attend_on, run_ring
+from siliform.simulator.cluster.edges import cache_edges
 from siliform.simulator.cluster.layout import Split
 from siliform.simulator.cluster.pieces import Piece
 from siliform.simulator.cluster.plan import Sharded
@@ -160,11 +161,6 @@ class _Grid:
             )
         cut = self.sharded.local.cut_results.get(value.name)
         return columns[0] if cut is None else cut.gathered(columns)
-
-
-def cache_edges(keys: int, degree: int) -> list[int]:
-    """Where the part of each device begins in a cache of `keys` rows, the new one included, and the end."""
-    return [device * (keys - 1) // degree for device in range(degree)] + [keys]
 
 
 def _batched(array: np.ndarray) -> np.ndarray:

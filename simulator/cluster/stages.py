@@ -15,7 +15,7 @@ from functools import cache
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.graph import Graph
 
-_NUMBERED = re.compile(r"^(.*?\.)?(\d+)(\.|$)")
+_NUMBERED = re.compile(r"^(?:.*?\.)?\d+(?=\.|$)")
 
 
 def stages_of(graph: Graph, stages: int) -> Mapping[str, int]:
@@ -42,7 +42,12 @@ def stages_of(graph: Graph, stages: int) -> Mapping[str, int]:
         read = sum(v.type.elements for v in node.operands if v.name in weights)
         costs[layers[node.name]] += node.macs + read
     edges = balanced(costs, stages)
-    return {name: sum(layer >= edge for edge in edges[1:-1]) for name, layer in layers.items()}
+    found: dict[str, int] = {}
+    for node in graph.nodes:
+        before = [found[graph.producers[v.name].name] for v in node.operands if v.name in graph.producers]
+        own = sum(layers[node.name] >= edge for edge in edges[1:-1])
+        found[node.name] = max([own, *before])  # a stage reads nothing of a later one
+    return found
 
 
 def _layers(graph: Graph) -> dict[str, int]:
@@ -52,12 +57,10 @@ def _layers(graph: Graph) -> dict[str, int]:
     """
     order: dict[str, int] = {}
     found: dict[str, int] = {}
-    latest = 0
     for node in graph.nodes:
         match = _NUMBERED.match(node.module)
         if match is not None:
-            latest = max(latest, order.setdefault(match[0], len(order)))
-            found[node.name] = order[match[0]]
+            found[node.name] = order.setdefault(match[0], len(order))
         else:
             before = [found[graph.producers[v.name].name] for v in node.operands if v.name in graph.producers]
             found[node.name] = max(before, default=0)
