@@ -19,6 +19,7 @@ import time
 import venv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from siliform.simulator.mapping.gemm import ArrayResources, GemmProblem, best_mapping
 
@@ -54,7 +55,15 @@ def interpreter(tool: Tool, cache: Path) -> Path | str:
         return python
     print(f"installing {' '.join(tool.requirements)} into {folder}", file=sys.stderr)
     venv.create(folder, with_pip=True, clear=True)
-    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *tool.requirements]
+    command = [
+        str(python),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        *tool.requirements,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         return f"pip cannot install it: {(done.stderr.strip() or done.stdout.strip()).splitlines()[-1]}"
@@ -64,18 +73,50 @@ def interpreter(tool: Tool, cache: Path) -> Path | str:
 
 def run(tool: Tool, names: tuple[str, ...], cache: Path) -> dict[str, dict[str, float]] | str:
     """Return cycles and CPU seconds per product, or why there are none."""
+    products = [PRODUCTS[name][0] for name in names]
+    if tool is SCALE_SIM:
+        found = drive(tool, [scale_sim_run(ARRAY, product, "ws") for product in products], cache)
+    else:
+        found = drive(tool, {"array": ARRAY, "products": products}, cache)
+    return found if isinstance(found, str) else dict(zip(names, found, strict=True))
+
+
+def scale_sim_run(
+    array: int,
+    product: tuple[int, int, int],
+    dataflow: str,
+    sram_kib: tuple[int, int, int] = (384, 384, 256),
+    bandwidth: tuple[int, int, int] | None = None,
+) -> dict[str, Any]:
+    """Return what SCALE-Sim's driver is asked for one product; without bandwidths nothing stalls."""
+    return {
+        "array": array,
+        "product": product,
+        "dataflow": dataflow,
+        "sram_kib": sram_kib,
+        "bandwidth": bandwidth,
+    }
+
+
+def drive(tool: Tool, asked: Any, cache: Path) -> list[dict[str, float]] | str:
+    """Return what the tool's driver answers, or why there is no answer."""
     python = interpreter(tool, cache)
     if isinstance(python, str):
         return python
     driver = Path(__file__).parent / "drivers" / tool.driver
-    asked = json.dumps({"array": ARRAY, "products": [PRODUCTS[name][0] for name in names]})
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     done = subprocess.run(
-        [python, driver], input=asked, capture_output=True, text=True, check=False, env=environment
+        [python, driver],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
     )
     if done.returncode:
         return f"it fails: {done.stderr.strip().splitlines()[-1]}"
-    return dict(zip(names, json.loads(done.stdout.splitlines()[-1]), strict=True))
+    answer: list[dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
+    return answer
 
 
 def ours(overlap: str) -> dict[str, dict[str, float]]:
@@ -145,13 +186,19 @@ def differences(columns: dict[str, dict[str, float]], parts: dict[str, dict[str,
     return said
 
 
+def default_cache() -> Path:
+    """Return the folder that the tools' environments go to."""
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "siliform" / "neighbours"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="only the two small products for SCALE-Sim")
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "siliform" / "neighbours"
-    parser.add_argument("--cache", type=Path, default=default, help="where the tools' environments go")
+    parser.add_argument(
+        "--cache", type=Path, default=default_cache(), help="where the tools' environments go"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     asked = parser.parse_args()
     columns: dict[str, dict[str, float]] = {}
@@ -173,11 +220,7 @@ def main() -> None:
         parts = result if tool is ZIGZAG else parts
     said = differences(columns, parts)
     if asked.json:
-        print(
-            json.dumps(
-                {"cycles": columns, "cpu_s": seconds, "left_out": left_out, "said": differences(columns)}
-            )
-        )
+        print(json.dumps({"cycles": columns, "cpu_s": seconds, "left_out": left_out, "said": said}))
         return
     report(columns, seconds, left_out, said)
 

@@ -1,9 +1,9 @@
-"""Run SCALE-Sim v3 on the products given as JSON on stdin; print one JSON list. Runs in SCALE-Sim's
-environment.
+"""Run SCALE-Sim v3 on what is given as JSON on stdin; print one JSON list. Runs in SCALE-Sim's environment.
 
-In: {"array": 32, "products": [[m, n, k], ...]}. Out: [{"cycles", "cpu_s"}, ...] for a weight-stationary
-array with a megabyte of buffers in three parts; the cycles of the computation alone, since the bandwidth is
-calculated from the demand and not limited. Tried with SCALE-Sim 3.0.0.
+In: [{"array": 32, "product": [m, n, k], "dataflow": "ws" or "os", "sram_kib": [ifmap, filter, ofmap],
+"bandwidth": [ifmap, filter, ofmap]}, ...]. Out: [{"cycles", "stall_cycles", "cpu_s"}, ...]: `cycles` is the
+largest zero-based cycle, stalls included. Bandwidths are bytes a cycle of each operand's own bus; null
+calculates them from the demand, so that nothing ever stalls. Tried with SCALE-Sim 3.0.0.
 """
 
 import contextlib
@@ -18,40 +18,47 @@ CONFIG = """
 [general]
 run_name = run
 [run_presets]
-InterfaceBandwidth = CALC
+InterfaceBandwidth = {mode}
 UseRamulatorTrace = False
 [architecture_presets]
 ArrayHeight = {array}
 ArrayWidth = {array}
-IfmapSramSzkB = 384
-FilterSramSzkB = 384
-OfmapSramSzkB = 256
+IfmapSramSzkB = {sram[0]}
+FilterSramSzkB = {sram[1]}
+OfmapSramSzkB = {sram[2]}
 IfmapOffset = 0
 FilterOffset = 10000000
 OfmapOffset = 20000000
-Dataflow = ws
-Bandwidth = 64
+Dataflow = {dataflow}
+Bandwidth = {bandwidth[2]}
 ReadRequestBuffer = 512
 WriteRequestBuffer = 512
 [layout]
 IfmapCustomLayout = False
-IfmapSRAMBankBandwidth = 64
-IfmapSRAMBankNum = 10
+IfmapSRAMBankBandwidth = {bandwidth[0]}
+IfmapSRAMBankNum = 1
 IfmapSRAMBankPort = 2
 FilterCustomLayout = False
-FilterSRAMBankBandwidth = 64
-FilterSRAMBankNum = 10
+FilterSRAMBankBandwidth = {bandwidth[1]}
+FilterSRAMBankNum = 1
 FilterSRAMBankPort = 2
 [sparsity]
 SparsitySupport = false
 """
 
 
-def run(array, m, n, k, folder):
+def run(asked, folder):
     from scalesim.scale_sim import scalesim
 
-    (folder / "config.cfg").write_text(CONFIG.format(array=array))
-    (folder / "product.csv").write_text(f"Layer, M, N, K,\nproduct, {m}, {n}, {k},\n")
+    config = CONFIG.format(
+        mode="USER" if asked["bandwidth"] else "CALC",
+        array=asked["array"],
+        sram=asked["sram_kib"],
+        dataflow=asked["dataflow"],
+        bandwidth=asked["bandwidth"] or [64, 64, 64],
+    )
+    (folder / "config.cfg").write_text(config)
+    (folder / "product.csv").write_text("Layer, M, N, K,\nproduct, {}, {}, {},\n".format(*asked["product"]))
     (folder / "layout.csv").write_text("Layer,\nproduct, " + "1, " * 15 + "\n")
     start = time.process_time()
     with contextlib.redirect_stdout(io.StringIO()):
@@ -66,16 +73,19 @@ def run(array, m, n, k, folder):
         tool.run_scale(top_path=str(folder))
     seconds = time.process_time() - start
     header, row = (folder / "run" / "COMPUTE_REPORT.csv").read_text().splitlines()[:2]
-    columns = [c.strip() for c in header.split(",")]
-    return {"cycles": int(float(row.split(",")[columns.index("Total Cycles")])), "cpu_s": seconds}
+    report = dict(zip((name.strip() for name in header.split(",")), row.split(","), strict=False))
+    return {
+        "cycles": int(float(report["Total Cycles"])),
+        "stall_cycles": int(float(report["Stall Cycles"])),
+        "cpu_s": seconds,
+    }
 
 
 def main():
-    asked = json.load(sys.stdin)
     results = []
-    for m, n, k in asked["products"]:
+    for asked in json.load(sys.stdin):
         with tempfile.TemporaryDirectory() as folder:
-            results.append(run(asked["array"], m, n, k, Path(folder)))
+            results.append(run(asked, Path(folder)))
     print(json.dumps(results))
 
 
