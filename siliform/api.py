@@ -166,6 +166,8 @@ def simulate(
     overlap: bool = True,
     fold: bool = True,
     dram: str = "auto",
+    timeline: str | Path | None = None,
+    html: str | Path | None = None,
 ) -> Report:
     """Cycle-approximate simulation by events: tiles and transfers compete for what the design has.
 
@@ -177,6 +179,9 @@ def simulate(
     fold : whether stretches in which the machine's whole state recurs are skipped; exact either way.
     dram : "bandwidth" alone, "banks" (channels, banks, rows and refresh of the part that the design
         names), or "auto": banks where the design names a part.
+    timeline : file to write what happened when to, as a trace that ui.perfetto.dev opens; compressed
+        where its name ends in .gz. docs/timeline.md says what is in it.
+    html : file for a page with tables, stalls, a Gantt chart and that trace.
 
     Returns
     -------
@@ -188,10 +193,28 @@ def simulate(
     UserError : as `estimate`; banks of a design that names no part.
     """
     _check_pair(graph, accelerator, "simulate")
+    from siliform.simulator.events.recording import RECORDED
     from siliform.simulator.events.simulate import simulate as run
 
-    chosen = run(graph, accelerator, bits=bits, objective=objective, overlap=overlap, fold=fold, dram=dram)
-    return chosen.report
+    record = RECORDED if timeline is not None or html is not None else 0
+    chosen: dict[str, Any] = {
+        "bits": bits,
+        "objective": objective,
+        "overlap": overlap,
+        "fold": fold,
+        "dram": dram,
+    }
+    found = run(graph, accelerator, record=record, **chosen)
+    if timeline is not None:
+        from siliform.simulator.events.timeline.perfetto import write_trace
+        from siliform.simulator.events.timeline.tracks import timeline_of
+
+        write_trace(timeline_of(found), Path(timeline))
+    if html is not None:
+        from siliform.simulator.html import write_html
+
+        write_html(found, Path(html))
+    return found.report
 
 
 def estimate_population(

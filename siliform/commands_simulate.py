@@ -35,9 +35,6 @@ from siliform.options import (
 if TYPE_CHECKING:
     from siliform.simulator.events.simulate import Simulated
 
-#: Tiles and transfers that a timeline shows at most: some twenty megabytes of it, which browsers take.
-RECORDED = 100_000
-
 #: Exit status of a command that Ctrl-C ended with a partial result, as shells count: 128 + SIGINT.
 INTERRUPTED = 130
 
@@ -71,8 +68,9 @@ DramChoice = Annotated[
     typer.Option(
         "--dram",
         help="bandwidth: bytes over bandwidth; banks: channels, banks, rows and refresh of the part that the "
-        "design names (dram.timing); auto: banks where it names one.",
-        autocompletion=lambda: ["auto", "bandwidth", "banks"],
+        "design names (dram.timing), nothing folded; banks-spread: the same with refreshes spread evenly, so "
+        "that states recur; auto: banks where it names a part.",
+        autocompletion=lambda: ["auto", "bandwidth", "banks", "banks-spread"],
     ),
 ]
 Csv = Annotated[Path | None, typer.Option("--csv", help="Write the parts as CSV.")]
@@ -120,6 +118,7 @@ def simulate(
     """
     import siliform as sf
     from siliform.simulator.estimate import check_choices
+    from siliform.simulator.events.recording import RECORDED
     from siliform.simulator.events.simulate import check_dram
     from siliform.simulator.events.simulate import simulate as run
 
@@ -156,13 +155,18 @@ def simulate(
             write_html(found, html)
     if pictures:
         _draw(found, pictures)
+    known = report.simulation
     if as_json:
+        if known is not None and known.partial:
+            from siliform.simulator.tables import partial_note
+
+            typer.echo(partial_note(known), err=True)
         print_json(report.to_dict())
     else:
         from siliform.simulator.tables import print_report
 
         print_report(report)
-    if report.simulation is not None and report.simulation.partial:
+    if known is not None and known.partial:
         sys.exit(INTERRUPTED)
 
 

@@ -45,7 +45,7 @@ table { border-collapse: collapse; } th, td { padding: 0.15em 0.7em; text-align:
 th { border-bottom: 1px solid #888; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 tr:nth-child(even) td { background: #f5f5f5; } tfoot td { border-top: 1px solid #888; font-weight: 600; }
 .note { background: #fff3d6; padding: 0.4em 0.8em; }
-.wide { overflow-x: auto; } .wide svg { max-width: none; }
+svg { max-width: 100%; height: auto; } th { white-space: nowrap; }
 dl { display: grid; grid-template-columns: max-content auto; gap: 0.2em 1.5em; }
 dt { color: #555; } dd { margin: 0; }
 """

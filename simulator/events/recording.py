@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from siliform.simulator.events.engine import Engine
     from siliform.simulator.events.run import Run
 
+#: Tiles and transfers that a timeline shows at most, unless told otherwise: some sixty megabytes of text,
+#: which browsers still take.
+RECORDED = 100_000
 #: A tile's stalls as a timeline tells them: what the host takes to launch a kernel is no tile's.
 TILE_CAUSES = tuple(cause for cause in CAUSES if cause != "launch")
 
