@@ -118,7 +118,7 @@ class Engine:
         self._nests: dict[Hashable, Nest] = {}
         self._indices = {block.name: i for i, block in enumerate(self.blocks)}
         self._active: list[Run] = []
-        self._hungry: list[Run] = []
+        self.hungry: list[Run] = []
         self._next = 0
         self._places: dict[str, tuple[int, int]] = {}
         self._folded_counts: dict[str, int] = {}
@@ -179,12 +179,12 @@ class Engine:
     def feed(self) -> None:
         """Give free room to whoever may use it, oldest first."""
         sated = 0  # of those in front
-        for place, run in enumerate(self._hungry):
+        for place, run in enumerate(self.hungry):
             if run.ready or sated == place:
                 run.fetch()
             sated += run.fetched
         if sated:
-            self._hungry = [run for run in self._hungry if not run.fetched]
+            self.hungry[:] = [run for run in self.hungry if not run.fetched]
         if self.recorder is not None:
             self.recorder.level()
 
@@ -209,7 +209,7 @@ class Engine:
             self._next += 1
             run = Run(self, index, self.blocks[index], self._nest(index))
             self._active.append(run)
-            self._hungry.append(run)
+            self.hungry.append(run)
         for i, run in enumerate(self._active):
             if not run.started and self._free_of_others(run) and (i == 0 or self._fits(run, i)):
                 run.started = True

@@ -51,14 +51,13 @@ class TileFolding:
         self._run, self._engine = run, run.engine
         self._seen: dict[Hashable, deque[_Seen]] = {}
         self._breaks: dict[int, np.ndarray] = {}
-        self.on = run.nest.tiles >= WORTH_TILES
 
-    def skipped(self, tile: int) -> int:
-        """How many tiles from `tile` on to leave out; their time and counts are already added."""
+    def skip(self, tile: int) -> None:
+        """Leave out the periods from `tile` on that are known: the run, time and counts move on."""
         run, engine = self._run, self._engine
         if not engine.alone():
             self._seen.clear()
-            return 0
+            return
         state = engine.state(run)
         if len(self._seen) >= REMEMBERED:
             self._seen.clear()
@@ -72,9 +71,8 @@ class TileFolding:
                 engine.repeat(run, before.tally, now.tally, times)
                 engine.skipped += times * (now.then - before.then)
                 run.advance(times * period, forward)
-                return times * period
+                return
         earlier.append(now)
-        return 0
 
     def _repeats(self, tile: int, first: int, period: int, offsets: tuple[int, ...]) -> int:
         """How many whole periods ahead ask what the last one asked, fetches ahead included."""

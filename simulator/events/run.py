@@ -12,7 +12,7 @@ from collections.abc import Generator, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from siliform.arch.program import Block
-from siliform.simulator.events.folding import TileFolding
+from siliform.simulator.events.folding import WORTH_TILES, TileFolding
 from siliform.simulator.events.nest import Nest
 from siliform.simulator.events.resources import Server
 from siliform.simulator.simulation import CAUSES
@@ -45,9 +45,10 @@ class Run:
     """
 
     __slots__ = (
-        "_ahead", "_all", "_arrivals", "_awaited", "_buffers", "_done", "_early", "_fetched", "_held",
-        "_lead", "_rest", "_stored", "_tiles", "began", "block", "ended", "engine", "fetched", "index",
-        "nest", "offsets", "places", "ready", "room_bytes", "stalls", "started",
+        "_ahead", "_all", "_arrivals", "_awaited", "_buffers", "_compute", "_done", "_early", "_fetched",
+        "_held", "_lead", "_leader", "_leading", "_others", "_rest", "_stored", "_stores", "_tiles", "_total",
+        "began", "block", "ended", "engine", "fetched", "index", "nest", "offsets", "places", "ready",
+        "room_bytes", "stalls", "started",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, index: int, block: Block, nest: Nest) -> None:
@@ -61,6 +62,11 @@ class Run:
         self.places = [engine.place(s) for s in streams]
         self.offsets = [0] * len(streams)
         self._tiles, self._buffers, self._lead = nest.tiles, nest.buffers, nest.lead_bytes
+        self._compute, self._total = nest.compute_ticks, max(nest.total_ticks, 1)
+        self._stores = nest.writes.sizes if nest.writes else [0] * nest.tiles
+        shares = [(engine.servers[name], ticks) for name, ticks in nest.shares]
+        # A block that only moves bytes through the DMA occupies no unit.
+        (self._leader, self._leading), *self._others = shares or [(Server(""), 0)]
         self._all = [(place, stream.sizes) for place, stream in enumerate(nest.reads)]
         self._ahead = [pair for pair in self._all if nest.reads[pair[0]].early]
         self._rest = [pair for pair in self._all if not nest.reads[pair[0]].early]
@@ -94,13 +100,13 @@ class Run:
 
     def _asked(self, tile: int, streams: Streams) -> Arrival:
         """Ask for what these streams bring with a tile."""
-        transfer, lead = self.engine.transfer, self._lead
-        now = begun = done = self.engine.env.now
+        engine, lead = self.engine, self._lead
+        now = begun = done = engine.env.now
         size = 0
         for place, sizes in streams:
             part = sizes[tile]
             if part:
-                start, done = transfer(self, place, part, False, tile)
+                start, done = engine.transfer(self, place, part, False, tile)
                 if not size:
                     begun = start
                 size += part
@@ -125,60 +131,31 @@ class Run:
 
     def life(self) -> Generator[Any, Any, None]:
         """The process: one tile after the other, then the last store."""
-        engine, nest, stalls = self.engine, self.nest, self.stalls
-        env, timeout, room = engine.env, engine.env.timeout, engine.room
+        engine, room, recorder, arrivals = self.engine, self.engine.room, self.engine.recorder, self._arrivals
+        env, timeout = engine.env, engine.env.timeout
         if self.block.launch_cycles:
             self.began = engine.real(env.now)
             yield timeout(self._launched())
         self._complete()
         engine.feed()
-        (leader, leading), *beside = [(engine.servers[name], ticks) for name, ticks in nest.shares] or [
-            (Server(""), 0)  # a block that only moves bytes
-        ]
-        total, lead, trail = max(nest.total_ticks, 1), nest.lead_bytes, nest.trail_bytes
-        compute = nest.compute_ticks
-        stores = nest.writes.sizes if nest.writes else [0] * nest.tiles
-        arrivals, ports, on_chip = self._arrivals, engine.ports, self.block.unit_bytes
-        tile, tiles, recorder = 0, nest.tiles, engine.recorder
-        folding = TileFolding(self) if engine.setting.fold else None
-        while tile < tiles:
-            if folding is not None and folding.on:
-                tile += folding.skipped(tile)
-            free = env.now
+        hungry, stores, trail = engine.hungry, self._stores, self.nest.trail_bytes
+        folding = TileFolding(self) if engine.setting.fold and self._tiles >= WORTH_TILES else None
+        while self._done < self._tiles:
+            if folding is not None:
+                folding.skip(self._done)
+            tile, free = self._done, env.now
             if not arrivals:
                 self._awaited = env.event()
                 yield self._awaited
             if self.began < 0:
                 self.began, free = engine.real(env.now), env.now
-            asked, begun, head, done, size = arrivals.popleft()
-            if head > free:
-                self._operand_stall(free, asked, begun, head)
-                if head > env.now:
-                    yield timeout(head - env.now)
-            ready = now = start = env.now
-            if leader.free_at > now:
-                start = leader.free_at
-                stalls[UNIT] += start - now
-                leader.waited += start - now
-            duration = compute[tile]
-            end = start + duration
-            if size:
-                # The last bytes need their own share of the work after they came.
-                late = done + (duration if lead >= size else duration * lead // size)
-                if late > end:
-                    stalls[OPERAND] += late - end
-                    end = late
-            if ports is not None:
-                touched = on_chip * duration // total
-                ports.moved_bytes += touched
-                if ports.contended:
-                    squeezed = ports.flow(now, start, end, touched)
-                    stalls[BANK] += squeezed - end
-                    end = squeezed
-            for server, ticks in beside:
-                end = self._beside(server, start, duration * ticks // total, end)
-            leader.busy += duration * leading // total
-            leader.free_at = end
+            arrival = arrivals.popleft()
+            if arrival[2] > free:
+                self._operand_stall(free, arrival)
+                if arrival[2] > env.now:
+                    yield timeout(arrival[2] - env.now)
+            ready = now = env.now
+            start, end = self._work(tile, now, arrival)
             stored = stores[tile]
             if stored > trail:  # the first results leave while the last are made
                 ahead = min(engine.transfer_ticks(stored - trail), end - start)
@@ -190,20 +167,52 @@ class Run:
             engine.events += 1
             if recorder is not None:
                 recorder.worked(self, tile, free, ready, start, end)
-            tile += 1
-            self._done = tile
+            self._done = tile + 1
             self._held -= 1
             room.free += self.room_bytes
             if stored:
-                self._store(stored, tile - 1)
-            engine.feed()
+                self._store(stored, tile)
+            if len(hungry) == 1 and hungry[0] is self and recorder is None:
+                self.fetch()  # as `feed` would, with nobody else to ask
+            else:
+                engine.feed()
         # Units are clocked: whoever comes next begins with a whole cycle.
         left = engine.whole_cycle(max(self._stored, env.now)) - env.now
         if left:
-            stalls[DRAIN] += left
+            self.stalls[DRAIN] += left
             yield timeout(left)
         self.ended = engine.real(env.now)
         engine.finished(self)
+
+    def _work(self, tile: int, now: int, arrival: Arrival) -> tuple[int, int]:
+        """Give a tile whose first bytes are there to its units: when they start on it, when all are done."""
+        leader, stalls, ports = self._leader, self.stalls, self.engine.ports
+        start = now
+        if leader.free_at > now:
+            start = leader.free_at
+            stalls[UNIT] += start - now
+            leader.waited += start - now
+        duration = self._compute[tile]
+        end = start + duration
+        _, _, _, done, size = arrival
+        if size:
+            # The last bytes need their own share of the work after they came.
+            late = done + (duration if self._lead >= size else duration * self._lead // size)
+            if late > end:
+                stalls[OPERAND] += late - end
+                end = late
+        if ports is not None:
+            touched = self.block.unit_bytes * duration // self._total
+            ports.moved_bytes += touched
+            if ports.contended:
+                squeezed = ports.flow(now, start, end, touched)
+                stalls[BANK] += squeezed - end
+                end = squeezed
+        for server, ticks in self._others:
+            end = self._beside(server, start, duration * ticks // self._total, end)
+        leader.busy += duration * self._leading // self._total
+        leader.free_at = end
+        return start, end
 
     def _launched(self) -> int:
         """Ticks until the host has launched it; launches follow one another."""
@@ -230,9 +239,10 @@ class Run:
             return server.free_at
         return end
 
-    def _operand_stall(self, free: int, asked: int, begun: int, head: int) -> None:
+    def _operand_stall(self, free: int, arrival: Arrival) -> None:
         """Split a wait for first bytes: for room to ask in, in the queue for DRAM, for the data."""
         stalls = self.stalls
+        asked, begun, head, _, _ = arrival
         first = asked if asked > free else free
         then = min(max(begun, first), head)
         stalls[DEPENDENT] += first - free
