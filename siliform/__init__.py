@@ -8,6 +8,7 @@
 
 from siliform.api import (
     accelerator,
+    cluster,
     compile,
     describe,
     estimate,
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 __all__ = [
     "UserError",
     "accelerator",
+    "cluster",
     "compile",
     "describe",
     "estimate",

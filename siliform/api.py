@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from siliform.arch.accelerator import Accelerator
     from siliform.arch.program import Program
     from siliform.graph_ir.graph import Graph
+    from siliform.simulator.cluster.report import ClusterReport
     from siliform.simulator.population import PopulationReport
     from siliform.simulator.report import Report
     from siliform.simulator.serving import ServingReport, ServingRequest
@@ -315,6 +316,24 @@ def long_context(
     from siliform.long_contexts import long_context as run
 
     return run(model, accelerator, contexts, **choices)
+
+
+def cluster(
+    model: str | Graph, accelerator: Accelerator, parallel: str | Iterable[str], **choices: Any
+) -> ClusterReport:
+    """A model on several equal devices; see `siliform.clusters.cluster`.
+
+    Parameters
+    ----------
+    model : a name as `trace` takes it, or a traced graph.
+    accelerator : every device is one of these.
+    parallel : "tensor=4", or several words, "context=2,ring,zigzag" and "pipeline=2,8" among them.
+    choices : devices, topology, link, link_bandwidth, link_latency_s, seq, batch, phase, context, bits,
+        law, overlap.
+    """
+    from siliform.clusters import cluster as run
+
+    return run(model, accelerator, parallel, **choices)
 
 
 def _check_pair(graph: Any, chip: Any, verb: str) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from siliform import commands_serve, commands_simulate
+from siliform import commands_cluster, commands_serve, commands_simulate
 from siliform.console import (
     check_file,
     drop_stdout,
@@ -290,8 +290,8 @@ def schema(
     what: Annotated[
         str,
         typer.Argument(
-            help="report, graph, designs, shown-design, models, demo, serving or long-context: what the "
-            "command prints with --json; design: a design file.",
+            help="report, graph, designs, shown-design, models, demo, serving, long-context, cluster or "
+            "cluster-sweep: what the command prints with --json; design: a design file.",
             autocompletion=complete_schema,
         ),
     ],
@@ -328,6 +328,7 @@ def demo(
 
 commands_simulate.register(app)
 commands_serve.register(app)
+commands_cluster.register(app)
 
 
 def main(arguments: list[str] | None = None) -> None:

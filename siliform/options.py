@@ -39,6 +39,8 @@ SCHEMAS = {
     "demo": "siliform demo --json",
     "serving": "siliform serve --json",
     "long-context": "siliform long-context --json",
+    "cluster": "siliform cluster --json",
+    "cluster-sweep": "siliform cluster --sweep --json",
     "design": "a design file (TOML)",
 }
 

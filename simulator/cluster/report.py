@@ -140,8 +140,8 @@ class ClusterReport:
 
     @property
     def link_bytes(self) -> int:
-        """Bytes over all links, counted once on each that they cross."""
-        return sum(link.carried_bytes for link in self.links)
+        """Bytes over all links, counted once on each that they cross; the way out of a switch is none."""
+        return sum(link.carried_bytes for link in self.links if not link.name.startswith("switch->"))
 
     def _share(self, name: str) -> float:
         total = len(self.uses) * self.latency_s

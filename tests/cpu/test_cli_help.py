@@ -19,7 +19,18 @@ from siliform.cli import main
 from siliform.models.catalogue import MODELS
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("estimate", "trace", "designs", "models", "schema", "demo", "simulate", "serve", "long-context")
+COMMANDS = (
+    "estimate",
+    "trace",
+    "designs",
+    "models",
+    "schema",
+    "demo",
+    "simulate",
+    "serve",
+    "long-context",
+    "cluster",
+)
 
 #: The files that the examples name.
 FILES = {
