@@ -49,11 +49,11 @@ def plan_attention(item: Item, work: Work, resources: Resources) -> Plan:
     )
     behind, behind_cycles = scalar_stages(item, work, resources.accelerator.units)
     cycles = found.cycles + behind_cycles
-    computed = found.computed_scores
+    computed, kept = found.computed_scores, problem.kept
     energy = resources.energy.by_cause(
         products=[
-            (work.products[0].formats, computed * problem.width),
-            (work.products[1].formats, computed * problem.value_width),
+            (work.products[0].formats, kept * computed * problem.width),
+            (work.products[1].formats, kept * computed * problem.value_width),
         ],
         scalars=[(s.counts, s.format) for s in (*work.scalars, *work.attention_scalars)],
         scratchpad_bytes=found.scratchpad_bytes,
@@ -139,6 +139,7 @@ def attention_problem(item: Item, work: Work, resources: Resources, array: Systo
         v_resident=stays[2],
         o_resident=not written,
         beside_dram_bytes=-(-int(beside) // 8),
+        kept=array.kept_share(second_is_weight=False),
     )
 
 

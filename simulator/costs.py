@@ -148,7 +148,7 @@ class EnergyLaw:
     def by_cause(
         self,
         *,
-        products: Iterable[tuple[tuple[str, str], int]],
+        products: Iterable[tuple[tuple[str, str], float]],
         scalars: Iterable[tuple[Mapping[str, int], str]],
         scratchpad_bytes: int,
         accumulator_bytes: int,
@@ -176,12 +176,14 @@ class EnergyLaw:
 
     def compute_pj(
         self,
-        products: Iterable[tuple[tuple[str, str], int]],
+        products: Iterable[tuple[tuple[str, str], float]],
         scalars: Iterable[tuple[Mapping[str, int], str]],
     ) -> float | None:
         """Energy of multiply-accumulates and scalar operations, None where one has no source."""
         chip = self.accelerator
-        terms = [(chip.mac_energy_pj(*formats), count) for formats, count in products]
+        terms: list[tuple[Sourced, float]] = [
+            (chip.mac_energy_pj(*formats), count) for formats, count in products
+        ]
         terms += [
             (chip.scalar_energy_pj(op, form), count)
             for counts, form in scalars
@@ -190,7 +192,7 @@ class EnergyLaw:
         return _weighted(terms)
 
 
-def _weighted(terms: Iterable[tuple[Sourced, int]]) -> float | None:
+def _weighted(terms: Iterable[tuple[Sourced, float]]) -> float | None:
     found = 0.0
     for each, count in terms:
         if count and each.value is None:

@@ -30,6 +30,7 @@ from siliform.simulator.planner import (
     array_resources,
     buffer_bytes,
     element_bits,
+    operand_of,
     scalar_stages,
     streamed,
 )
@@ -122,6 +123,7 @@ def array_problem(
         c_resident=not out_bits and not beside_bits,
         b_shared=False,
         beside_cycles=beside,
+        kept=unit.kept_share(any(i is not None and operand_of(item.reads[i]).shared for i in (a, b))),
     )
 
 
@@ -175,7 +177,7 @@ def _product_on_array(item: Item, work: Work, resources: Resources, unit: Systol
         frozenset(i for i, o in enumerate(item.writes) if resources.resident(o)),
         2 if resources.overlapped else 1,
         0,
-        _array_cost(work, resources, found, [unit.name, *(s.unit for s in stages)], beside),
+        _array_cost(work, resources, found, [unit.name, *(s.unit for s in stages)], beside, problem.kept),
     )
 
 
@@ -204,13 +206,13 @@ def _tiled(work: Work, found: GemmMapping, unit: SystolicArray) -> tuple[tuple[L
 
 
 def _array_cost(
-    work: Work, resources: Resources, found: GemmMapping, units: Sequence[str], beside: int
+    work: Work, resources: Resources, found: GemmMapping, units: Sequence[str], beside: int, kept: float
 ) -> Cost:
-    """What the mapping costs: folds are whole, so that masked points are multiplied too."""
+    """What the mapping costs: folds are whole, so that masked points are multiplied too, zeros but `kept`."""
     product = work.products[0]
     form = product.contraction
     energy = resources.energy.by_cause(
-        products=[(product.formats, form.dense_points)],
+        products=[(product.formats, kept * form.dense_points)],
         scalars=[(s.counts, s.format) for s in work.scalars],
         scratchpad_bytes=found.scratchpad_bytes,
         accumulator_bytes=found.accumulator_bytes,

@@ -21,18 +21,26 @@ the overhead ``2 R + C - 2``, in all three:
 - ``bound``: no overhead at all: ``F S``. No circuit reaches it; other tools report it.
 
 `none` and `double-buffered` are what the RTL variants of the array do, cycle for cycle.
+
+An array may skip pairs in which an operand is zero (AccelTran's lanes do: masks of both operands meet
+before the multipliers, so that only pairs of nonzero ones reach them, packed). Where a share d of weights
+and e of activations is not zero, in places that know nothing of each other (assumption), a share d e of
+the pairs is left, and the array takes ``ceil(d e F S)`` cycles. Cells that march in step cannot skip, so
+that this is legal for ``bound`` only. What moves is counted dense, zeros included.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from siliform.arch.law import Count, ceil_div, checked_product, checked_sum, maximum, ragged_sum_ceil, where
 from siliform.arch.parameter import parameter
 from siliform.arch.sourced import Sourced
 from siliform.arch.unit import Unit, check_formats, format_refusal
+from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.formats import format_named
 from siliform.graph_ir.space import Space
 
@@ -157,10 +165,31 @@ class SystolicArray(Unit):
     )
     formats: tuple[str, ...] = parameter("element formats either operand may have", default=("int8",))
     accumulator_bits: int = parameter("width of a partial sum", default=32, low=1, high=64)
+    weight_density_percent: int = parameter(
+        "share of weights that are not zero; pairs with the others are skipped", default=100, low=1, high=100
+    )
+    activation_density_percent: int = parameter("the same of activations", default=100, low=1, high=100)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_formats(self.name, self.formats)
+        if self.skips and self.overlap != "bound":
+            raise UserError(
+                asked=f"{self.name} that skips zeros with overlap {self.overlap}",
+                found="cells that march in step, where a skipped pair saves no time",
+                where=f"{self.name}.overlap",
+                next_step='use overlap = "bound", as for lanes fed apart, or densities of 100 percent',
+            )
+
+    @property
+    def skips(self) -> bool:
+        """Whether pairs with a zero are left out."""
+        return min(self.weight_density_percent, self.activation_density_percent) < 100
+
+    def kept_share(self, second_is_weight: bool) -> float:
+        """The share of a product's pairs that are multiplied; both operands may be activations."""
+        second = self.weight_density_percent if second_is_weight else self.activation_density_percent
+        return self.activation_density_percent * second / 10_000
 
     def refusal(self, op_name: str, spaces: Sequence[Space], formats: Sequence[str]) -> str | None:
         """Accepts what is a product of two operands, in formats that its cells multiply."""
@@ -174,7 +203,10 @@ class SystolicArray(Unit):
         return format_refusal(self.name, self.formats, formats[:2])
 
     def cycles(self, space: Space) -> int:
-        """The law for the product that `space` is. Masked points are not skipped: a fold is whole."""
+        """The law for the product that `space` is. Masked points are not skipped: a fold is whole.
+
+        Of zeros only those of the operands' values are known, not of which operand: taken as weights.
+        """
         product = space.contraction()
         if product is None:
             raise ValueError(f"{self.name} was given a space that is no product of two operands")
@@ -182,14 +214,17 @@ class SystolicArray(Unit):
 
     def product_cycles(self, m: Count, n: Count, k: Count, *, batch: Count = 1) -> Count:
         """`array_cycles` with this array's size, dataflow and overlap."""
-        return array_cycles(
+        cycles = array_cycles(
             m, n, k, self.rows, self.columns, dataflow=self.dataflow, overlap=self.overlap, batch=batch
         )
+        percent = self.activation_density_percent * self.weight_density_percent
+        return ceil_div(checked_product(cycles, percent), 10_000) if self.skips else cycles
 
     def peak_macs_per_cycle(self, first: str, second: str) -> int:
-        """One per cell."""
+        """One per cell; where zeros are skipped, what is skipped is got through too."""
         accepted = format_refusal(self.name, self.formats, (first, second)) is None
-        return self.rows * self.columns if accepted else 0
+        kept = min(self.kept_share(True), self.kept_share(False))
+        return ceil(self.rows * self.columns / kept) if accepted else 0
 
     @property
     def widest_format(self) -> str:

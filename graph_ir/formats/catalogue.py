@@ -33,6 +33,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             ScaleE8M0(),
             Integer(64),
             Integer(32),
+            Integer(20),  # AccelTran's fixed point: 4 bits before the point and 16 behind, scales aside
             Integer(16),
             Integer(8),
             Integer(4),

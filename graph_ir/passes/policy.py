@@ -158,8 +158,8 @@ def _check_narrow(format: Format) -> None:
     element = format.element
     narrow = isinstance(format, Scaled) or not is_wide(format)
     unsigned = element.kind in ("log2", "boolean") or element.min >= 0
-    if not narrow or unsigned or element.bits > 16:
-        reason = "holds no negative values" if unsigned else "is not a format of 16 bits or fewer to scale to"
+    if not narrow or unsigned or element.bits > 20:
+        reason = "holds no negative values" if unsigned else "is not a format of 20 bits or fewer to scale to"
         raise UserError(
             asked=f"products in {format.name}",
             found=f"{format.name} {reason}",

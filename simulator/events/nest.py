@@ -312,7 +312,7 @@ def _work(block: Block, grid: _Grid, accelerator: Accelerator) -> tuple[Ints, li
             if isinstance(unit, SystolicArray):
                 passes = batch * _array_passes(unit, *sizes)
                 weights += passes
-                cycles = int(passes.sum())
+                cycles = ceil(int(passes.sum()) * unit.kept_share(second_is_weight=True))
             else:
                 weights += batch * sizes[0] * sizes[1] * sizes[2]
                 cycles = block.compute_cycles if isinstance(unit, TensorCores) else _mac_cycles(unit, stage)

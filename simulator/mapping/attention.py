@@ -55,6 +55,7 @@ class AttentionProblem:
     probability_bits, accumulator_bits : on chip.
     q_resident, k_resident, v_resident, o_resident : the tensor stays on chip in space counted elsewhere.
     beside_dram_bytes : moved besides, over all groups, such as a mask.
+    kept : share of the pairs that the array multiplies, where it skips zeros.
     """
 
     pattern: Pattern
@@ -73,9 +74,11 @@ class AttentionProblem:
     v_resident: bool = False
     o_resident: bool = False
     beside_dram_bytes: int = 0
+    kept: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("groups", "width", "value_width", "heads", "q_bits", "k_bits", "v_bits", "o_bits"):
+        sizes = ("groups", "width", "value_width", "heads", "q_bits", "k_bits", "v_bits", "o_bits", "kept")
+        for name in sizes:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} of an attention must be positive, not {getattr(self, name)}")
 

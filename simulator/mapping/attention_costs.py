@@ -35,6 +35,7 @@ class Heads(NamedTuple):
     k_held_bits: float
     v_held_bits: float
     beside_dram_bytes: float  # of all groups, such as a mask
+    kept: float  # share of the pairs that are multiplied
     score_cycles: float  # softmax: per score, per row, and per row and further key tile
     row_cycles: float
     merge_cycles: float
@@ -161,7 +162,7 @@ def _array_cycles(heads: Heads, chip: Chip, tiling: Tiling, pairs: Pairs) -> flo
         last_keys = tiling.last_keys if pairs.last_last else tiling.keys
         streamed = _passes(chip, tiling.last_rows, heads.value_width, last_keys)[1]
         cycles += streamed - max(streamed, chip.rows)
-    return cycles
+    return np.ceil(heads.kept * cycles)
 
 
 @inlined
@@ -257,7 +258,7 @@ def outcome(heads: Heads, chip: Chip, objective: int, tiling: Tiling, pairs: Pai
     accumulated = np.ceil(sums * heads.sum_bits / 8)
     scratched = np.ceil(heads.groups * bits / 8) + dram
     energy = (
-        scores * (heads.width + heads.value_width) * chip.mac_pj
+        heads.kept * scores * (heads.width + heads.value_width) * chip.mac_pj
         + scratched * chip.scratchpad_pj_per_byte
         + accumulated * chip.accumulator_pj_per_byte
         + dram * chip.dram_pj_per_byte

@@ -98,13 +98,14 @@ def _size_tables(
 
 
 def _problem_row(problem: AttentionProblem) -> list[float]:
-    """Return the fields of `attention_costs.Heads` that do not depend on the design."""
+    """Return the fields of `attention_costs.Heads` but those of the softmax."""
     held = (problem.q_bits, problem.k_bits, problem.v_bits)
     stays = (problem.q_resident, problem.k_resident, problem.v_resident, problem.o_resident)
     moved = [0.0 if kept else bits for bits, kept in zip((*held, problem.o_bits), stays, strict=True)]
     return [
         problem.groups, problem.rows, problem.heads, problem.pattern.keys, problem.width, problem.value_width,
         *moved, problem.probability_bits, problem.accumulator_bits, *held, problem.beside_dram_bytes,
+        problem.kept,
     ]  # fmt: skip
 
 

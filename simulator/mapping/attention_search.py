@@ -143,6 +143,7 @@ def _may_be_before(
         return dram < best.objective
     array = heads.groups * whole * _least_array_cycles(heads, chip, tiling.rows)
     array += heads.groups * last * _least_array_cycles(heads, chip, tiling.last_rows)
+    array *= heads.kept
     scores = heads.groups * (whole * tiling.rows + last * tiling.last_rows)
     softmax = scores * heads.score_cycles + heads.groups * heads.rows * heads.row_cycles
     busy = max(array, softmax) if heads.hidden else array + softmax
@@ -153,7 +154,7 @@ def _may_be_before(
     if objective == LATENCY:
         return 0.999 * cycles <= best.objective
     energy = (
-        scores * (heads.width + heads.value_width) * chip.mac_pj
+        heads.kept * scores * (heads.width + heads.value_width) * chip.mac_pj
         + dram * (chip.scratchpad_pj_per_byte + chip.dram_pj_per_byte)
         + cycles * chip.static_pj_per_cycle
     )
@@ -256,7 +257,7 @@ def search_all_attention(
 
     Parameters
     ----------
-    problems : float64 [problems, 16], the fields of `Heads` up to `beside_dram_bytes`.
+    problems : float64 [problems, 17], the fields of `Heads` up to `kept`.
     chips : float64 [arrays, problems, 15], rows as in `Chip`.
     softmax : float64 [arrays, problems, 4], the remaining fields of `Heads`.
     ranges : int64 [2, positions], `low` and `end` of `Seen`, all problems' side by side, none of a problem
@@ -274,7 +275,7 @@ def search_all_attention(
             h, rest = problems[p], softmax[d, p]
             heads = Heads(
                 h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7], h[8], h[9], h[10], h[11], h[12], h[13], h[14],
-                h[15], rest[0], rest[1], rest[2], rest[3],
+                h[15], h[16], rest[0], rest[1], rest[2], rest[3],
             )  # fmt: skip
             chip = _chip(chips[d, p])
             r, k = begins[0, p : p + 2], begins[1, p : p + 2]

@@ -50,6 +50,7 @@ class GemmProblem:
     a_dram_bits, b_dram_bits : bits moved per element where they differ from those held: a convolution reads
         each input once and unfolds it on chip, scales travel with their elements. None: as held.
     beside_cycles : work on other units that runs beside the array, such as an epilogue: the slower counts.
+    kept : share of the pairs that the array multiplies, where it skips zeros; its time and energy have it.
     """
 
     m: int
@@ -68,9 +69,10 @@ class GemmProblem:
     a_dram_bits: float | Fraction | None = None
     b_dram_bits: float | Fraction | None = None
     beside_cycles: int = 0
+    kept: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("m", "n", "k", "batch", "a_bits", "b_bits", "c_bits", "accumulator_bits"):
+        for name in ("m", "n", "k", "batch", "a_bits", "b_bits", "c_bits", "accumulator_bits", "kept"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} of a product must be positive, not {getattr(self, name)}")
 

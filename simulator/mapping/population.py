@@ -150,7 +150,7 @@ def _product_row(problem: GemmProblem) -> list[float]:
         *(b * moved for b, moved in zip(bits, away, strict=True)), problem.accumulator_bits,
         *matrices, matrix_bytes(m * n, problem.accumulator_bits),
         *(b * moved for b, moved in zip(transfers, away, strict=True)),
-        problem.full_rows, problem.beside_cycles,
+        problem.full_rows, problem.beside_cycles, problem.kept,
     ]  # fmt: skip
 
 

@@ -44,6 +44,7 @@ class Product(NamedTuple):
     c_dram_bytes: float
     whole_rows: float  # 1: a tile spans all of n
     beside_cycles: float  # of other units, while the array computes
+    kept: float  # share of the pairs that are multiplied
 
 
 class Array(NamedTuple):
@@ -109,9 +110,8 @@ def _compute_cycles(product: Product, array: Array, m: Side, n: Side, k: Side) -
         folds = m.visits * n.visits
         streamed = k
     idle = array.serial_cycles * streamed.tiles
-    return (
-        (product.batch * folds - 1) * (streamed.busy + idle) + streamed.last_busy + idle + array.tail_cycles
-    )
+    cycles = (product.batch * folds - 1) * (streamed.busy + idle) + streamed.last_busy + idle
+    return np.ceil(product.kept * (cycles + array.tail_cycles))
 
 
 @inlined
@@ -200,7 +200,7 @@ def _cost(product: Product, array: Array, objective: int, fill: float, m: Side, 
     dram = product.batch * _traffic(product, m.tiles, n.tiles, k.tiles)[0]
     cycles = _cycles(product, array, compute, dram, fill)
     energy = (
-        product.batch * product.m * product.n * product.k * array.mac_pj
+        product.kept * product.batch * product.m * product.n * product.k * array.mac_pj
         + _scratchpad_bytes(product, m, n, dram) * array.scratchpad_pj_per_byte
         + _accumulator_bytes(product, k) * array.accumulator_pj_per_byte
         + dram * array.dram_pj_per_byte
@@ -332,7 +332,7 @@ def search(product: Product, array: Array, objective: int, ms: Any, ns: Any, ks:
 def _product(p: Any) -> Product:
     return Product(
         p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13], p[14], p[15],
-        p[16],
+        p[16], p[17],
     )  # fmt: skip
 
 
@@ -358,7 +358,7 @@ def search_all(
 
     Parameters
     ----------
-    products : float64 [products, 17], rows as in `Product`.
+    products : float64 [products, 18], rows as in `Product`.
     arrays : float64 [arrays, products, 15], rows as in `Array`.
     entries, begins : as `tiles.tile_tables` returns them.
     tables : int64 [arrays, products, 3], the tables of m, n and k.

@@ -273,6 +273,7 @@ class Cohort:
         chip = self.resources.accelerator
         mac_pj = problem.width * number(chip.mac_energy_pj(*first))
         mac_pj += problem.value_width * number(chip.mac_energy_pj(*second))
+        mac_pj *= problem.kept
         scalars_pj = self._compute_pj(work, scalars_only=True)
 
         def costing(designs: Slice, found: Found) -> Costs:

@@ -116,6 +116,12 @@ def designs_of(base: Accelerator, columns: Mapping[str, Any]) -> Designs:
         if key not in known:
             raise _refused(key, "no parameter of that name that a population varies", ", ".join(known))
     given = {key: _checked(key, values, *known[key]) for key, values in columns.items()}
+    if array.skips and f"{array.name}.overlap" in given:
+        raise _refused(
+            f"{array.name}.overlap",
+            "an array that skips zeros, which only overlap bound can",
+            "densities of 100",
+        )
     lengths = {key: len(values) for key, values in given.items()}
     if len(set(lengths.values())) != 1:
         told = ", ".join(f"{key} {length}" for key, length in lengths.items()) or "no column at all"

@@ -245,7 +245,10 @@ def test_a_wrong_override_is_told_as_one() -> None:
     assert (error.asked, error.found) == ("to set 'array.rows' to 'many'", "'many' is no whole number")
     error = told(array__row="3")
     assert error.found == "no parameter 'row' of array"
-    assert error.next_step == "use one of rows, columns, dataflow, overlap, formats, accumulator_bits"
+    assert error.next_step == (
+        "use one of rows, columns, dataflow, overlap, formats, accumulator_bits, weight_density_percent, "
+        "activation_density_percent"
+    )
     error = told(arrya__rows="3")
     assert error.found == "no unit or memory 'arrya' in the design"
     assert "array" in error.next_step

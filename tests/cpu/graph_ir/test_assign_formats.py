@@ -319,7 +319,7 @@ def test_texts_that_scale_nothing():
         ("w16a8", "int8 activations with weights left in fp16"),
         ("log2_4", "log2_4 holds no negative values"),
         ("uint8", "uint8 holds no negative values"),
-        ("int32", "int32 is not a format of 16 bits or fewer to scale to"),
+        ("int32", "int32 is not a format of 20 bits or fewer to scale to"),
     ],
 )
 def test_a_wrong_text_is_told(bits, found):
