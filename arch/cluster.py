@@ -15,7 +15,7 @@ TOPOLOGIES = ("ring", "mesh", "all-to-all")
 #: The most devices that are simulated one by one.
 MOST_DEVICES = 1024
 #: Names of links that lead to the host, not to another device.
-HOST_LINKS = ("pcie",)
+HOST_LINKS = ("pcie", "host")
 
 
 @dataclass(frozen=True, kw_only=True)

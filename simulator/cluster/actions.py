@@ -12,7 +12,6 @@ from siliform.graph_ir.types import TensorType
 from siliform.simulator.cluster.attention import Attention, RingStep, ring_steps
 from siliform.simulator.cluster.costs import Cost, DeviceCosts
 from siliform.simulator.cluster.edges import Crossing, cache_edges, crossings
-from siliform.simulator.cluster.pieces import Piece
 from siliform.simulator.cluster.plan import Sharded
 from siliform.simulator.cluster.steps import Exchange, Gather, Segment, Step, Sum
 
@@ -164,29 +163,28 @@ class Actions:
         whole, degree = step.attention, len(group)
         edges = cache_edges(whole.keys, degree)
         rows = edges[context + 1] - edges[context]
-        last = context == degree - 1
         if rows:
-            yield Work("attention", self.costs.cost(attend_cache(whole, rows, appended=last)))
+            yield Work("attention", self.costs.cost(attend_cache(whole, rows)))
         merge = whole.merge(whole.queries, degree)
         parts = sum(self._bytes(value.type) for value in merge.inputs)
         yield Meet("all-gather", parts, group, key)
         yield Work("merge", self.costs.cost(merge))
 
 
-def attend_cache(whole: Attention, rows: int, *, appended: bool) -> Graph:
-    """Attention to `rows` of a cache in place, of which the last is written first where `appended`."""
+def attend_cache(whole: Attention, rows: int) -> Graph:
+    """Attention to `rows` of a cache in place, of which the last is written first.
+
+    Every device is charged the new row, which one of them writes: two rows of a head's width.
+    """
     b = Builder("attend-cache")
     q_type, k_type, v_type = whole.types(whole.batch, whole.queries, rows)
     q = b.input("q", q_type)
 
     def cache(name: str, type: TensorType) -> Value:
-        if not appended:
-            return b.state(name, type)
-        before = type.with_shape(*type.shape[:2], rows - 1, type.shape[3])
+        before = b.state(name, type.with_shape(*type.shape[:2], rows - 1, type.shape[3]))
         row = b.input(f"{name}_row", type.with_shape(*type.shape[:2], 1, type.shape[3]))
-        made: Value = b(op_named("append"), b.state(name, before), row, axis=2)
+        made: Value = b(op_named("append"), before, row, axis=2)
         return made
 
-    seen = Piece(((0, 0),), whole.queries, rows, "full")
     k, v = cache("k", k_type), cache("v", v_type)
-    return b.finish(b(op_named("attention"), q, k, v, pattern=seen.pattern, scale=whole.scale))
+    return b.finish(b(op_named("attention"), q, k, v, pattern="full", scale=whole.scale))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+from siliform.simulator.cluster.actions import attend_cache
 from siliform.simulator.cluster.costs import DeviceCosts
 from siliform.simulator.cluster.edges import cache_edges
 from siliform.simulator.cluster.plan import Sharded
@@ -52,8 +53,11 @@ def _kv_bytes(sharded: Sharded, costs: DeviceCosts, stage: int, context: int) ->
             whole = step.attention
             edges = cache_edges(whole.keys, degree)
             own = edges[context + 1] - edges[context] if step.caches else whole.keys // degree
-            if step.caches or whole.pattern == "causal":
-                _, k, v = whole.types(whole.batch, whole.queries, own)
+            _, k, v = whole.types(whole.batch, whole.queries, own)
+            if step.caches:
+                kept = costs.given(attend_cache(whole, own))
+                bits += sum(kept[name].with_shape(*type.shape).bits for name, type in (("k", k), ("v", v)))
+            elif whole.pattern == "causal":
                 bits += sum(costs.traffic_type(type).bits for type in (k, v))
         elif isinstance(step, Segment):
             kept = costs.given(step.graph)

@@ -17,7 +17,17 @@ PLAIN = (
     *("model", "design", "phase", "plan", "devices", "topology", "link", "link_bytes_per_second"),
     *("link_latency_s", "bits", "law", "overlap", "latency_s", "one_device_s", "speedup", "efficiency"),
     *("compute_share", "communication_share", "waiting_share", "imbalance", "one_device_macs"),
-    *("redundant_macs", "energy_j", "dram_bytes_per_device", "fits", "link_bytes", "segments"),
+    *(
+        "redundant_macs",
+        "energy_j",
+        "dram_bytes_per_device",
+        "host_bytes_per_second",
+        "fits",
+        "caches_that_fit",
+        "context_switch_s",
+        "link_bytes",
+        "segments",
+    ),
     "costed_graphs",
 )
 
@@ -83,6 +93,7 @@ class ClusterReport:
     one_device_s: float
     one_device_macs: int
     dram_bytes_per_device: int
+    host_bytes_per_second: int | None
     uses: tuple[DeviceUse, ...]
     links: tuple[LinkUse, ...]
     operations: tuple[Operation, ...]
@@ -137,6 +148,23 @@ class ClusterReport:
     def fits(self) -> bool:
         """Whether weights and caches of every device fit its DRAM."""
         return all(use.weight_bytes + use.kv_bytes <= self.dram_bytes_per_device for use in self.uses)
+
+    @property
+    def caches_that_fit(self) -> int | None:
+        """How many times the caches of this run fit beside the weights; None where nothing is cached."""
+        free = [
+            (self.dram_bytes_per_device - use.weight_bytes, use.kv_bytes) for use in self.uses if use.kv_bytes
+        ]
+        return min(max(room, 0) // held for room, held in free) if free else None
+
+    @property
+    def context_switch_s(self) -> float | None:
+        """Time to move the caches of this run out and others in, each device over its own link to the host.
+
+        None where nothing is cached, or the design has no such link.
+        """
+        held = max(use.kv_bytes for use in self.uses)
+        return 2 * held / self.host_bytes_per_second if held and self.host_bytes_per_second else None
 
     @property
     def link_bytes(self) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 
-from siliform.arch.cluster import Cluster
+from siliform.arch.cluster import HOST_LINKS, Cluster
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.graph import Graph
 from siliform.simulator.cluster.actions import Actions
@@ -38,7 +38,6 @@ def simulate_cluster(
     overlap: bool = True,
     phase: str = "prefill",
     costs: DeviceCosts | None = None,
-    told: Callable[[int], None] | None = None,
 ) -> Simulated:
     """Run a graph under a plan.
 
@@ -49,7 +48,6 @@ def simulate_cluster(
     bits, law : as of `estimate`, "events" besides, which simulates each part of the graph.
     overlap : whether a ring attention sends keys and values on while it computes with them.
     costs : of an earlier run on the same accelerator, whose parts need not be costed again.
-    told : called with the number of the device whose actions begin, for a progress bar.
 
     Raises
     ------
@@ -69,8 +67,6 @@ def simulate_cluster(
     alone = known.cost(graph)
     actions = Actions(sharded, known, overlap)
     places = list(product(*map(range, (plan.pipeline.stages, plan.context.degree, plan.tensor.degree))))
-    if told is not None:
-        told(len(sharded.steps))
     ran = run_devices(cluster, [actions.of(*place) for place in places])
     uses = tuple(
         _use(device, place, ran, memory_of(sharded, known, place[0], place[1]))
@@ -93,6 +89,7 @@ def simulate_cluster(
         one_device_s=alone.seconds,
         one_device_macs=alone.macs,
         dram_bytes_per_device=cluster.accelerator.dram.bytes,
+        host_bytes_per_second=_host_rate(cluster),
         uses=uses,
         links=_links(ran, cluster),
         operations=tuple(
@@ -122,6 +119,12 @@ def _use(device: int, place: tuple[int, ...], ran: Ran, memory: DeviceMemory) ->
         weight_bytes=memory.weight_bytes,
         kv_bytes=memory.kv_bytes,
     )
+
+
+def _host_rate(cluster: Cluster) -> int | None:
+    """Bandwidth of the link to the host; None for a design without one."""
+    rates = [link.bandwidth_bytes_per_second for link in cluster.accelerator.links if link.name in HOST_LINKS]
+    return rates[0] if rates else None
 
 
 def _links(ran: Ran, cluster: Cluster) -> tuple[LinkUse, ...]:

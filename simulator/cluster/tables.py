@@ -41,6 +41,10 @@ def print_cluster(report: ClusterReport, console: Any = None) -> None:
         f"{again:.1%} of the multiply-accumulates are done more than once; what is held {fit} "
         f"{engineering(report.dram_bytes_per_device, 'B')} of DRAM"
     )
+    if report.caches_that_fit is not None:
+        switch = engineering(report.context_switch_s, "s")
+        times = f"{report.caches_that_fit:,} times"
+        say(f"caches like these fit {times} beside the weights; to switch them takes {switch}")
     say("")
     console.print(_devices(report))
     if report.operations:
