@@ -206,15 +206,16 @@ def simulate(
         "dram": dram,
     }
     found = run(graph, accelerator, record=record, **chosen)
-    if timeline is not None:
+    if record:
         from siliform.simulator.events.timeline.perfetto import write_trace
         from siliform.simulator.events.timeline.tracks import timeline_of
-
-        write_trace(timeline_of(found), Path(timeline))
-    if html is not None:
         from siliform.simulator.html import write_html
 
-        write_html(found, Path(html))
+        known = timeline_of(found)
+        if timeline is not None:
+            write_trace(known, Path(timeline))
+        if html is not None:
+            write_html(found.report, known, Path(html))
     return found.report
 
 

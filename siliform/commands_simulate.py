@@ -34,6 +34,7 @@ from siliform.options import (
 
 if TYPE_CHECKING:
     from siliform.simulator.events.simulate import Simulated
+    from siliform.simulator.report import Report
 
 #: Exit status of a command that Ctrl-C ended with a partial result, as shells count: 128 + SIGINT.
 INTERRUPTED = 130
@@ -142,54 +143,54 @@ def simulate(
             record=RECORDED if timeline or html or pictures else 0,
             told=told,
         )
-    report = found.report
     if csv:
         with writing("--csv", csv):
-            report.to_csv(csv)
-    if timeline:
-        _write_timeline(found, timeline)
+            found.report.to_csv(csv)
+    if timeline or html or pictures:
+        _show(found, timeline, html, pictures)
+    _tell(found.report, as_json)
+
+
+def _tell(report: Report, as_json: bool) -> None:
+    """Print the report; a partial one ends the command as Ctrl-C does."""
+    from siliform.simulator.tables import partial_note, print_report
+
+    known = report.simulation
+    partial = known is not None and known.partial
+    if as_json:
+        if known is not None and partial:
+            typer.echo(partial_note(known), err=True)
+        print_json(report.to_dict())
+    else:
+        print_report(report)
+    if partial:
+        sys.exit(INTERRUPTED)
+
+
+def _show(found: Simulated, trace: Path | None, html: Path | None, pictures: Path | None) -> None:
+    """Write what happened when, and say what a trace leaves out."""
+    from siliform.simulator.events.timeline.tracks import timeline_of
+
+    timeline = timeline_of(found)
+    if trace:
+        from siliform.simulator.events.timeline.perfetto import write_trace
+
+        with writing("--timeline", trace):
+            write_trace(timeline, trace)
+        for note in timeline.notes:
+            typer.echo(f"{trace}: {note}", err=True)
     if html:
         from siliform.simulator.html import write_html
 
         with writing("--html", html):
-            write_html(found, html)
+            write_html(found.report, timeline, html)
     if pictures:
-        _draw(found, pictures)
-    known = report.simulation
-    if as_json:
-        if known is not None and known.partial:
-            from siliform.simulator.tables import partial_note
+        from siliform.simulator.events.timeline.gantt import write_gantt
+        from siliform.simulator.pictures import picture_stem, write_pictures
 
-            typer.echo(partial_note(known), err=True)
-        print_json(report.to_dict())
-    else:
-        from siliform.simulator.tables import print_report
-
-        print_report(report)
-    if known is not None and known.partial:
-        sys.exit(INTERRUPTED)
-
-
-def _write_timeline(found: Simulated, path: Path) -> None:
-    """Write the trace, and say what it leaves out."""
-    from siliform.simulator.events.timeline.perfetto import write_trace
-    from siliform.simulator.events.timeline.tracks import timeline_of
-
-    timeline = timeline_of(found)
-    with writing("--timeline", path):
-        write_trace(timeline, path)
-    for note in timeline.notes:
-        typer.echo(f"{path}: {note}", err=True)
-
-
-def _draw(found: Simulated, folder: Path) -> None:
-    from siliform.simulator.events.timeline.gantt import write_gantt
-    from siliform.simulator.events.timeline.tracks import timeline_of
-    from siliform.simulator.pictures import picture_stem, write_pictures
-
-    with writing("--pictures", folder):
-        paths = write_pictures(found.report, folder)
-        gantt = folder / f"{picture_stem(found.report)}-gantt.png"
-        write_gantt(timeline_of(found), gantt)
-        for path in (*paths, gantt):
-            typer.echo(f"wrote {path}", err=True)
+        with writing("--pictures", pictures):
+            paths = write_pictures(found.report, pictures)
+            gantt = pictures / f"{picture_stem(found.report)}-gantt.png"
+            write_gantt(timeline, gantt)
+            for path in (*paths, gantt):
+                typer.echo(f"wrote {path}", err=True)

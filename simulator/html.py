@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
-from siliform.simulator.events.simulate import Simulated
 from siliform.simulator.events.timeline.gantt import gantt_svg
 from siliform.simulator.events.timeline.perfetto import compressed_trace
-from siliform.simulator.events.timeline.tracks import Timeline, timeline_of
+from siliform.simulator.events.timeline.tracks import Timeline
 from siliform.simulator.grouping import Row, by_module
 from siliform.simulator.pictures import picture_stem
 from siliform.simulator.report import Report
@@ -74,14 +73,16 @@ if (location.protocol.startsWith("http")) {
 """
 
 
-def write_html(simulated: Simulated, path: Path) -> None:
+def write_html(report: Report, timeline: Timeline, path: Path) -> None:
     """Write the page. OSError where the file cannot be written."""
-    path.write_text(html_page(simulated), encoding="utf-8")
+    path.write_text(html_page(report, timeline), encoding="utf-8")
 
 
-def html_page(simulated: Simulated) -> str:
-    """The page; the same simulation always gives the same text. ValueError without a simulation."""
-    report, timeline = simulated.report, timeline_of(simulated)
+def html_page(report: Report, timeline: Timeline) -> str:
+    """The page of a simulation's report and its timeline; the same ones always give the same text.
+
+    ValueError for the report of an estimate.
+    """
     known = report.simulation
     if known is None:
         raise ValueError("an estimate has no timeline: a page is made of what was simulated")

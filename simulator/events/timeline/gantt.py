@@ -78,7 +78,7 @@ def draw_gantt(timeline: Timeline) -> Any:
     count = sum(len(track.bars) for track in timeline.of(RESOURCES))
     if timeline.complete and count <= READABLE_BARS:
         return _resources(timeline)
-    many = f"nodes only, since {count:,} tiles and transfers are too many to tell apart"
+    many = f"{count:,} tiles and transfers are too many to tell apart"
     return _nodes(timeline, (*timeline.notes, many) if timeline.complete else timeline.notes)
 
 
@@ -101,7 +101,7 @@ def _resources(timeline: Timeline) -> Any:
 def _nodes(timeline: Timeline, why: Sequence[str]) -> Any:
     """A row per module: nodes by kind of work, pale by the share of their time that they waited."""
     rows = [Track(NODES, row.name, tuple(_whole(row))) for row in timeline.of(NODES)]
-    figure, axes, scale = _figure(timeline, [row.name for row in rows], why)
+    figure, axes, scale = _figure(timeline, [row.name for row in rows], why, ": nodes only")
     for place, row in enumerate(rows):
         _blocks(axes, row.bars, place, 0.8, scale, alpha=0.35)
         for bar in row.bars:
@@ -123,11 +123,13 @@ def _whole(row: Track) -> Iterator[Bar]:
             until = bar.end
 
 
-def _figure(timeline: Timeline, names: Sequence[str], notes: Sequence[str]) -> tuple[Any, Any, float]:
+def _figure(
+    timeline: Timeline, names: Sequence[str], notes: Sequence[str], shown: str = ""
+) -> tuple[Any, Any, float]:
     """Figure and axes with a row per name, and the ticks in a unit of its time axis."""
     from matplotlib.figure import Figure
 
-    lines = [timeline.title, *(line for note in notes for line in textwrap.wrap(note, 150))]
+    lines = [timeline.title + shown, *(line for note in notes for line in textwrap.wrap(note, 150))]
     figure = Figure(figsize=(_WIDTH, 1.5 + 0.36 * len(names) + 0.16 * len(lines)), layout="constrained")
     axes = figure.add_subplot()
     axes.set_title("\n".join(lines), loc="left", fontsize=9)

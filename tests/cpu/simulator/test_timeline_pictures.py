@@ -95,7 +95,9 @@ def test_stalls_are_hatched_and_blocks_coloured_by_kind(tiled: Graph) -> None:
 def test_a_large_run_shows_nodes_and_says_why(tiled: Graph, options: dict[str, Any], told: str) -> None:
     simulated = run(tiled, overrides=SMALL, **options)
     (axes,) = gantt.draw_gantt(timeline_of(simulated)).axes
-    assert told in axes.get_title(loc="left").replace("\n", " ")
+    title = axes.get_title(loc="left")
+    assert title.splitlines()[0].endswith(": nodes only")
+    assert told in title.replace("\n", " ")
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert {"norm", "attention.out", "ffn"} <= set(names)
     assert "array" not in names
@@ -106,7 +108,7 @@ def test_too_many_blocks_to_tell_apart(tiled: Graph, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(gantt, "READABLE_BARS", 10)
     (axes,) = gantt.draw_gantt(timeline_of(run(tiled))).axes
     title = axes.get_title(loc="left")
-    assert "nodes only, since " in title
+    assert title.splitlines()[0] == "block (prefill, int8) on edge-32x32: nodes only"
     assert title.endswith("tiles and transfers are too many to tell apart")
 
 
@@ -128,6 +130,10 @@ def test_a_partial_run_says_so(stopped: Simulated) -> None:
 
 
 # -- the page ------------------------------------------------------------------------------------
+
+
+def page_of(simulated: Simulated) -> str:
+    return html_page(simulated.report, timeline_of(simulated))
 
 
 class Page(HTMLParser):
@@ -175,7 +181,7 @@ def test_the_page_holds_the_totals_of_the_report(block: Graph, design: str, tmp_
     simulated = run(block, design)
     report = simulated.report
     assert report.simulation is not None
-    write_html(simulated, tmp_path / "r.html")
+    write_html(report, timeline_of(simulated), tmp_path / "r.html")
     page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
     assert int(page.totals["cycles"]) == report.cycles
     assert float(page.totals["latency_s"]) == report.latency_s
@@ -194,7 +200,7 @@ def test_the_page_holds_the_totals_of_the_report(block: Graph, design: str, tmp_
 
 def test_the_page_needs_no_network_and_carries_its_trace(block: Graph) -> None:
     simulated = run(block)
-    page = Page(html_page(simulated))
+    page = Page(page_of(simulated))
     assert page.loaded == []
     (trace,) = (link for link in page.links if link.get("id") == "trace")
     assert trace["download"] == "block-edge-32x32-prefill.json.gz"
@@ -209,7 +215,7 @@ def test_names_are_escaped(block: Graph) -> None:
     simulated = run(block)
     bad = '<script>alert("&")</script>'
     parts = tuple(replace(p, module=f"{bad}.{p.module}") for p in simulated.report.parts)
-    text = html_page(replace(simulated, report=replace(simulated.report, model=bad, parts=parts)))
+    text = page_of(replace(simulated, report=replace(simulated.report, model=bad, parts=parts)))
     assert text.count("<script>") == 1  # our own
     page = Page(text)
     assert any(f"{bad} (prefill" in found for found in page.text)
@@ -218,7 +224,7 @@ def test_names_are_escaped(block: Graph) -> None:
 
 def test_bars_by_module_are_as_long_as_their_time(tiled: Graph) -> None:
     simulated = run(tiled, overrides=SMALL)
-    text = html_page(simulated)
+    text = page_of(simulated)
     start = text.index('<svg class="stalls"')
     bars = Page(text[start : text.index("</svg>", start) + len("</svg>")])
     told = [found for found in bars.text if " cycles, " in found]
@@ -229,9 +235,9 @@ def test_bars_by_module_are_as_long_as_their_time(tiled: Graph) -> None:
 
 
 def test_a_partial_page_says_so_and_the_same_run_gives_the_same_page(stopped: Simulated) -> None:
-    text = html_page(stopped)
+    text = page_of(stopped)
     assert any(found.startswith("partial: stopped after 3 of ") for found in Page(text).text)
-    assert text == html_page(stopped)
+    assert text == page_of(stopped)
 
 
 # -- the tables ----------------------------------------------------------------------------------
