@@ -39,7 +39,7 @@ class Moved(NamedTuple):
 
 
 class Worked(NamedTuple):
-    """A tile on its leading unit.
+    """A tile, one of `tiles` of its block, on its leading unit.
 
     `free` is when its block could have begun it, `ready` when its first bytes were there; `stalls` are
     ticks by TILE_CAUSES, `moved_bytes` what its units read from the scratchpad and wrote to it.
@@ -47,6 +47,7 @@ class Worked(NamedTuple):
 
     block: int
     tile: int
+    tiles: int
     unit: str
     free: int
     ready: int
@@ -143,7 +144,7 @@ class Recorder:
             self._stalls[run.index] = found
             stalls = found if before is None else tuple(b - a for a, b in zip(before, found, strict=True))
             times = (free + skipped, ready + skipped, start + skipped, end + skipped)
-            self._worked.append(Worked(run.index, tile, unit, *times, stalls, moved))
+            self._worked.append(Worked(run.index, tile, nest.tiles, unit, *times, stalls, moved))
 
     def served(self, run: Run, unit: str, tile: int, start: int, end: int) -> None:
         """Another unit did its share of a tile."""

@@ -243,8 +243,8 @@ class _Maker:
 
     def _work(self, work: Worked) -> Bar:
         block = self.blocks[work.block]
-        about = {"node": block.name, "module": block.module, "op": block.op, "tile": work.tile}
-        about |= self._times(work.start, work.end)
+        about = {"node": block.name, "module": block.module, "op": block.op}
+        about |= {"tile": work.tile, "tiles": work.tiles} | self._times(work.start, work.end)
         if work.moved_bytes:
             about["scratchpad_bytes"] = work.moved_bytes
         for cause, lost in zip(TILE_CAUSES, work.stalls, strict=True):
@@ -291,7 +291,7 @@ class _Maker:
             if life is not None:
                 part, found = self.parts[block.name], tiles.get(index, [])
                 about = self._part(part) | self._times(life.start, life.end)
-                if self.recording is not None and len(found) < block.tiles:
+                if self.recording is not None and len(found) < (found[0].tiles if found else 1):
                     about["tiles_shown"] = len(found)
                 bar = Bar(block.name, part.kind, life.start, life.end, about)
                 yield [bar, *self._inside(block.name, found)]

@@ -12,10 +12,14 @@ from typing import Any
 import pytest
 
 import siliform as sf
-from siliform.graph_ir.graph import Graph
+from siliform.graph_ir.graph import Builder, Graph
+from siliform.graph_ir.ops import OPS
+from siliform.graph_ir.types import tensor
+from siliform.simulator.events.recording import TILE_CAUSES
 from siliform.simulator.events.simulate import Simulated, simulate
 from siliform.simulator.events.timeline.perfetto import compressed_trace, write_trace
 from siliform.simulator.events.timeline.tracks import NODES, RESOURCES, Bar, Timeline, Track, timeline_of
+from siliform.simulator.simulation import CAUSES
 
 ALL = 1_000_000
 #: A scratchpad that cuts the block into some hundred tiles, and one that holds it whole.
@@ -53,6 +57,7 @@ def test_tracks_add_up_to_the_report(tiled: Graph, overrides: dict[str, Any]) ->
     timeline, report = timeline_of(simulated), simulated.report
     assert report.simulation is not None
     assert timeline.notes == ()
+    assert not any("tiles_shown" in bar.about for bar in nodes(timeline).values())
     uses = {use.name: use for use in report.simulation.resources}
     bars = [bar for t in timeline.of(RESOURCES) if t.name.startswith("dram") for bar in t.bars]
     assert sum(bar.about["bytes"] for bar in bars) == report.dram_bytes
@@ -95,6 +100,55 @@ def test_the_scratchpad_is_never_overfull_and_empty_in_the_end(tiled: Graph) -> 
     flows = [value for _, value in counters["scratchpad banks"]]
     assert max(flows) <= bandwidth * 1.01
     assert flows[-1] == 0
+
+
+def test_results_that_stay_on_chip_take_room(tiled: Graph) -> None:
+    """When a node ends, what it made for others is still there."""
+    simulated = run(tiled)
+    (taken,) = (c.points for c in timeline_of(simulated).counters if c.name == "scratchpad taken")
+    kept = 0
+    for block in simulated.program.blocks:
+        own = [a for a in block.accesses if a.memory != "dram" and a.direction == "write"]
+        made = sum(access.total_bytes(block.loops) for access in own)
+        end = simulated.lived[block.name].end
+        (*_, level) = [value for tick, value in taken if tick < end]
+        assert level >= made
+        kept += made
+    assert kept
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_stalls_of_tiles_add_up_to_their_node(tiled: Graph, design: str) -> None:
+    """All but what precedes the first tile, the launch, and what follows the last, the drain."""
+    simulated = run(tiled, design, overrides=SMALL if design == "edge-32x32" else {}, fold=False)
+    assert simulated.recording is not None
+    for index, block in enumerate(simulated.program.blocks):
+        tiles = [work.stalls for work in simulated.recording.worked if work.block == index]
+        found = dict(zip(TILE_CAUSES, map(sum, zip(*tiles, strict=True)), strict=True))
+        whole = dict(zip(CAUSES, simulated.lived[block.name].stalls, strict=True))
+        for cause in TILE_CAUSES:
+            if cause != "drain":
+                assert found[cause] == whole[cause], (block.name, cause)
+
+
+def test_what_overlaps_goes_to_lanes() -> None:
+    """Three products of one module side by side, each with its own tiles inside it."""
+    b = Builder("three")
+    x = b.input("x", tensor("fp32", 64, 64))
+    made = []
+    for name in "qkv":
+        with b.at(f"stack.layer.{name}", "three.py:1"):
+            made.append(b(OPS["linear"], x, b.parameter(f"w{name}", tensor("fp32", 64, 64))))
+    timeline = timeline_of(run(b.finish(*made)))
+    lanes = [t for t in timeline.of(NODES) if t.name.startswith("stack.layer")]
+    assert [lane.name for lane in lanes][:2] == ["stack.layer", "stack.layer (2)"]
+    for lane in lanes:
+        around: list[int] = []
+        for bar in lane.bars:
+            while around and around[-1] <= bar.start:
+                around.pop()
+            assert not around or bar.end <= around[-1]
+            around.append(bar.end)
 
 
 def test_waits_fill_the_time_between_tiles(tiled: Graph) -> None:
@@ -177,7 +231,11 @@ def nanoseconds(microseconds: float) -> int:
 
 
 @pytest.mark.parametrize("design", DESIGNS)
-@pytest.mark.parametrize("options", [{}, {"record": 60}, {"overrides": SMALL}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"record": 60}, {"overrides": SMALL}, {"overrides": SMALL | {"clock": "700 MHz"}}],
+    ids=str,
+)
 def test_the_trace_keeps_the_rules_of_its_format(
     tiled: Graph, design: str, options: dict[str, Any], tmp_path: Path
 ) -> None:
