@@ -95,7 +95,7 @@ class TileFolding:
 
 def breaks(nest: Nest, period: int) -> np.ndarray:
     """Tiles that do not ask what the tile one period later asks, ascending."""
-    table = nest.table()
+    table = nest.table
     return np.flatnonzero((table[:-period] != table[period:]).any(axis=1))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from math import ceil, prod
 
 import numpy as np
@@ -82,6 +83,7 @@ class Nest:
         """Number of tiles."""
         return len(self.compute_ticks)
 
+    @cached_property  # runs of equal blocks share a nest, and its table is the dearest part of folding them
     def table(self) -> Ints:
         """All that a tile asks, [tiles, numbers]: equal rows ask the same."""
         columns = [self.compute_ticks, *(s.sizes for s in self.reads)]
