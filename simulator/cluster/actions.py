@@ -150,11 +150,12 @@ class Actions:
                 yield Await(f"{key}/{i}/{context}")
 
     def _attend(self, whole: Attention, step: RingStep, *, first: bool) -> Iterator[Action]:
-        """A kernel a piece, and what it found merged with what there is."""
+        """A kernel a piece or one for all, whichever is quicker; then merged with what there is."""
         graph = whole.attend(step.pieces)
         if graph is None:
             return
-        yield Work("attention", self.costs.cost(graph))
+        forms = [graph, whole.listed(step.pieces)] if len(step.pieces) > 1 else [graph]
+        yield Work("attention", min(map(self.costs.cost, forms), key=lambda cost: cost.seconds))
         if not first:
             rows = sum(piece.queries * len(piece.starts) for piece in step.pieces)
             yield Work("merge", self.costs.cost(whole.merge(rows)))

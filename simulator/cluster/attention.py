@@ -124,6 +124,22 @@ class Attention:
             )
         return b.finish(*made)
 
+    def listed(self, found: Sequence[Piece]) -> Graph:
+        """All pieces as one kernel over their bounding rectangle, which skips what a list leaves out.
+
+        The same pairs as `attend`, with one launch; designs that cannot skip by a list compute all of it.
+        """
+        corners = [(row, key, piece) for piece in found for row, key in piece.starts]
+        rows = max(row + p.queries for row, _, p in corners) - min(row for row, _, _ in corners)
+        keys = max(key + p.keys for _, key, p in corners) - min(key for _, key, _ in corners)
+        b = Builder("listed")
+        types = self.types(self.batch, rows, keys)
+        given = [b.input(name, type) for name, type in zip("qkv", types, strict=True)]
+        density = sum(piece.pairs for piece in found) / (rows * keys)
+        return b.finish(
+            b(op_named("attention"), *given, pattern="declared", density=density, scale=self.scale)
+        )
+
     def statistics(self, piece: Piece) -> Graph:
         """Logarithm of the sum of exponentials of each row: inputs q, k, and a mask to add to the scores."""
         batch = self.batch * len(piece.starts)

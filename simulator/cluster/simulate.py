@@ -64,26 +64,39 @@ def simulate_cluster(
         )
     sharded = shard(microbatch or graph, plan)
     known = costs or DeviceCosts.of(cluster.accelerator, graph, bits, law)
-    alone = known.cost(graph)
     actions = Actions(sharded, known, overlap)
-    places = list(product(*map(range, (plan.pipeline.stages, plan.context.degree, plan.tensor.degree))))
-    ran = run_devices(cluster, [actions.of(*place) for place in places])
+    ran = run_devices(cluster, [actions.of(*place) for place in _places(plan)])
+    report = _report(graph, cluster, sharded, known, ran, overlap=overlap, phase=phase)
+    return Simulated(report, sharded, ran)
+
+
+def _report(
+    graph: Graph,
+    cluster: Cluster,
+    sharded: Sharded,
+    costs: DeviceCosts,
+    ran: Ran,
+    *,
+    overlap: bool,
+    phase: str,
+) -> ClusterReport:
+    alone = costs.cost(graph)
     uses = tuple(
-        _use(device, place, ran, memory_of(sharded, known, place[0], place[1]))
-        for device, place in enumerate(places)
+        _use(device, place, ran, memory_of(sharded, costs, place[0], place[1]))
+        for device, place in enumerate(_places(sharded.plan))
     )
-    report = ClusterReport(
+    return ClusterReport(
         model=graph.name,
         design=cluster.accelerator.name,
         phase=phase,
-        plan=plan.described,
+        plan=sharded.plan.described,
         devices=cluster.devices,
         topology=cluster.described,
         link=cluster.link.name,
         link_bytes_per_second=cluster.link.bandwidth_bytes_per_second,
         link_latency_s=cluster.link.latency_seconds,
-        bits=known.bits,
-        law=known.law,
+        bits=costs.bits,
+        law=costs.law,
         overlap=overlap,
         latency_s=ran.seconds,
         one_device_s=alone.seconds,
@@ -97,10 +110,14 @@ def simulate_cluster(
             for kind, (count, size, seconds) in sorted(ran.operations.items())
         ),
         segments=len(sharded.steps),
-        costed_graphs=known.graphs,
-        provenance=_provenance(cluster, known),
+        costed_graphs=costs.graphs,
+        provenance=_provenance(cluster, costs),
     )
-    return Simulated(report, sharded, ran)
+
+
+def _places(plan: Plan) -> list[tuple[int, int, int]]:
+    """Stage and places in the context and the tensor group of every device, by number."""
+    return list(product(range(plan.pipeline.stages), range(plan.context.degree), range(plan.tensor.degree)))
 
 
 def _use(device: int, place: tuple[int, ...], ran: Ran, memory: DeviceMemory) -> DeviceUse:

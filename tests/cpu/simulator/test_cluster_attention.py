@@ -97,6 +97,17 @@ def test_a_ring_computes_the_pairs_of_the_whole() -> None:
             assert sum(step.pairs for device in steps for step in device) == whole.seen.kept()
 
 
+def test_one_kernel_for_all_tiles_computes_the_same_pairs() -> None:
+    """Whether a list of tiles is one kernel or several, as many multiply-accumulates are done."""
+    whole = attention("block")
+    for device in ring_steps(whole, 3, "blocks"):
+        for step in device:
+            if step.pieces:
+                several = whole.attend(step.pieces)
+                assert several is not None
+                assert whole.listed(step.pieces).macs == several.macs
+
+
 def test_each_device_meets_all_keys_in_order() -> None:
     """Its own first, then those of the device before."""
     assert [[step.source for step in device] for device in ring_steps(attention("full"), 3, "blocks")] == [
