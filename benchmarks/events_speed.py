@@ -41,7 +41,8 @@ TIMEOUTS = 400_000
 PRODUCT = "gemm:2048,11008,4096,int8"  # the up-projection of Llama-2-7B: 6,192 tiles on edge-32x32
 SHARE = 0.5  # of SimPy's own rate, that the engine shall reach
 LAYERS = (2, 4, 8, 16, 32)
-TARGETS = {"bert-base": 2.0, "llama-2-7b": 20.0}  # CPU seconds of a whole simulation
+#: CPU seconds of a whole simulation as `siliform simulate` runs it, folding included; BERT's unfolded too.
+TARGETS = {("bert-base", True): 2.0, ("bert-base", False): 2.0, ("llama-2-7b", True): 20.0}
 LLAMA = {
     "model_type": "llama",
     "architectures": ["LlamaForCausalLM"],
@@ -280,9 +281,9 @@ def print_runs(runs: list[Run]) -> bool:
         print(
             f"{row.model:>12}{row.design:>16}{'yes' if row.fold else 'no':>6}{row.cycles:>16,}"
             f"{row.events:>12,}{row.folded:>12,}{row.cpu_s:>8.2f}{row.events / row.cpu_s:>12,.0f}"
-            f"{TARGETS[row.model]:>10.0f}"
+            f"{TARGETS.get((row.model, row.fold), ''):>10}"
         )
-    return all(row.cpu_s <= TARGETS[row.model] for row in runs)
+    return all(row.cpu_s <= TARGETS.get((row.model, row.fold), row.cpu_s) for row in runs)
 
 
 def print_layers(found: list[tuple[int, Run, Run]]) -> None:

@@ -116,8 +116,8 @@ def plain_nest(tiles: int) -> Nest:
 
 
 def test_one_tile_that_differs_ends_the_stretch() -> None:
+    assert breaks(plain_nest(100), 1).size == 0
     nest = plain_nest(100)
-    assert breaks(nest, 1).size == 0
     nest.reads[0].sizes[40] = 65
     assert breaks(nest, 1).tolist() == [39, 40]
     assert breaks(nest, 7).tolist() == [33, 40]
