@@ -243,7 +243,7 @@ class _Maker:
 
     def _work(self, work: Worked) -> Bar:
         block = self.blocks[work.block]
-        about = {"node": block.name, "module": block.module, "op": block.op}
+        about: dict[str, Any] = {"node": block.name, "module": block.module, "op": block.op}
         about |= {"tile": work.tile, "tiles": work.tiles} | self._times(work.start, work.end)
         if work.moved_bytes:
             about["scratchpad_bytes"] = work.moved_bytes
