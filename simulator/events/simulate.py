@@ -247,7 +247,9 @@ def _resources(engine: Engine, total: int) -> tuple[ResourceUse, ...]:
         share, queue = (busy / (total * cycle), waited / (total * cycle)) if total else (0.0, 0.0)
         return ResourceUse(name, round(busy / cycle), round(waited / cycle), share, queue, deepest)
 
-    found = [use(server.name, server.busy, server.waited) for server in engine.servers.values()]
+    moving = {unit.name for unit in engine.setting.accelerator.units if unit.kind in ("dma", "launch")}
+    servers = [server for server in engine.servers.values() if server.name not in moving]
+    found = [use(server.name, server.busy, server.waited) for server in servers]
     found.append(use("dram", engine.transfers.busy, engine.transfers.waited, engine.transfers.deepest))
     if engine.ports is not None:
         bandwidth = engine.setting.accelerator.scratchpad.bytes_per_cycle
