@@ -32,7 +32,7 @@ def check_placement(placement: str, length: int, degree: int) -> None:
             asked=f"{length} tokens placed in {placement} on {degree} devices",
             found=f"{length} is no multiple of {runs}",
             where="--seq",
-            next_step=f"give a multiple, such as {-(-length // runs) * runs}",
+            next_step=f"give a multiple, such as {-(-length // runs) * runs}, or take other degrees",
         )
 
 

@@ -102,7 +102,7 @@ def test_a_window_reaches_a_triangle_into_the_shard_before() -> None:
             "zigzag",
             12,
             "asked: 12 tokens placed in zigzag on 4 devices\nfound: 12 is no multiple of 8\n"
-            "where: --seq\nnext:  give a multiple, such as 16",
+            "where: --seq\nnext:  give a multiple, such as 16, or take other degrees",
         ),
     ],
 )
