@@ -61,7 +61,7 @@ def test_setting_up_compiles_the_mapper() -> None:
     planned = subprocess.run(
         ["make", "-n", "setup", "VENV=elsewhere"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    assert planned[-2] == "elsewhere/bin/python -m siliform.simulator.mapping.warm"
+    assert "elsewhere/bin/python -m siliform.simulator.mapping.warm" in planned
     from siliform.simulator.mapping.search import search_all
 
     if "NUMBA_CACHE_DIR" not in os.environ:
