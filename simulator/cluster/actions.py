@@ -138,8 +138,7 @@ class Actions:
         size = self._bytes(k) + self._bytes(v)
         following = (context + 1) % degree
         for i, step in enumerate(ring[context]):
-            if i > needed:
-                return  # nobody sees what would come
+            # Nobody sees what would come behind the last step that is needed.
             onwards = [Post(group[following], size, f"{key}/{i}/{following}")] if i < needed else []
             if self.overlap:
                 yield from onwards
