@@ -331,6 +331,11 @@ def cluster(
     parallel : "tensor=4", or several words, "context=2,ring,zigzag" and "pipeline=2,8" among them.
     choices : devices, topology, link, link_bandwidth, link_latency_s, seq, batch, phase, context, bits,
         law, overlap.
+
+    Raises
+    ------
+    UserError : a plan that does not fit the devices or that the model cannot be cut by; as `trace` and
+        `estimate`.
     """
     from siliform.clusters import cluster as run
 

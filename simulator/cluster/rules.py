@@ -255,8 +255,10 @@ def _cut_of(
     for axis in axes:
         before = prod(there[a] for a in axes if a < axis)
         rest = prod(there[a] for a in axes if a > axis)
-        if there[axis] == 1 or count % before or (there[axis] * rest) % length:
-            continue
+        if not before <= count < before * there[axis]:
+            continue  # a run ends before this axis begins, or begins further in
+        if count % before or there[axis] % (count // before):
+            break
         if split.placement != "blocks" and inner != rest:
             raise NoLayout("tokens that are not in blocks keep an axis of their own")
         sections = count // before

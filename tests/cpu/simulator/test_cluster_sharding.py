@@ -11,7 +11,7 @@ from siliform.models import Request, build_graph
 from siliform.models.catalogue import MODELS
 from siliform.simulator.cluster.grid import run_grid
 from siliform.simulator.cluster.plan import Plan, Sharded, parse_plan, shard
-from siliform.simulator.cluster.steps import Exchange, Segment, Sum
+from siliform.simulator.cluster.steps import Exchange, Gather, Segment, Sum
 
 
 def graph_of(model: str, **sizes: object) -> Graph:
@@ -115,6 +115,18 @@ def test_what_does_not_divide_stays_whole() -> None:
     sharded = shard(graph, parse_plan(["tensor=5"]))
     assert sharded.local.graph.macs == graph.macs
     assert not sharded.local.shards
+
+
+@pytest.mark.parametrize("model", ["llama-2-7b", "gpt2", "yi-34b"])
+@pytest.mark.parametrize("placement", ["blocks", "zigzag", "striped"])
+def test_batches_are_cut_along_tokens_too(model: str, placement: str) -> None:
+    """Also where a projection flattens batch and tokens: nothing is gathered, nothing done twice."""
+    graph = graph_of(model, batch=3)
+    sharded = shard(graph, parse_plan([f"context=3,ring,{placement}"]))
+    assert not any(isinstance(step, Gather) for step in sharded.steps)
+    attention = sum(node.macs for node in graph.nodes if node.op.name == "attention")
+    segments = sum(step.graph.macs for step in sharded.steps if isinstance(step, Segment))
+    assert 3 * segments == graph.macs - attention
 
 
 def test_context_parallel_cuts_all_but_the_weights() -> None:
