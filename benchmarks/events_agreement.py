@@ -10,8 +10,9 @@ int8 products of BERT layers, one at a time. Three tables:
 3. The five products of a BERT-base layer with double buffering through one DRAM, beside ZigZag (run here) and
    ONNXim (measured once, not in this run).
 
-A difference is explained by closed forms in its row; what they leave is printed and must be below 2 %.
-SCALE-Sim walks every cycle: the whole takes some three CPU minutes; --quick keeps its small products. Nothing
+A difference from SCALE-Sim or ZigZag is explained by closed forms of both sides; what these leave is printed
+and must be below 2 %. ONNXim's DRAM and network have latencies of their own, for which there is none.
+SCALE-Sim walks every cycle: the whole takes some three minutes; --quick keeps its small products. Nothing
 is kept between runs but the tools' environments (see neighbours.py).
 """
 

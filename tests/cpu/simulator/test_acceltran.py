@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -163,3 +164,11 @@ def test_activations_meet_activations_in_attention() -> None:
     assert isinstance(array, SystolicArray)
     assert (array.kept_share(True), array.kept_share(False)) == (0.1, 0.04)
     assert array.peak_macs_per_cycle("int20", "int20") == 16_384 / 0.04
+
+
+def test_the_page_tells_these_figures() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "events.md").read_text(encoding="utf-8")
+    for zeros in ("dense", "half"):
+        law, events = (reports()[f"{how}, {zeros}"] for how in ("estimate", "simulate"))
+        told = f"| {law.cycles:,} | {events.cycles:,} | {events.latency_s * 1e6:.1f} µs |"
+        assert f"{told} {events.utilization:.1%} |".replace("%", " %") in page
