@@ -22,4 +22,5 @@ for track in ("array", "vector", "dram", "dma channel 0", "encoder.layer"):
     print(f"{track:>13}: {slices[track]} slices")
 longest = max((e for e in events if e.get("cat") == "load"), key=lambda e: e["dur"])
 print("longest load:", longest["name"], longest["args"])
-print("the page:", Path("report.html").read_text(encoding="utf-8").count("<svg"), "pictures, no files beside it")
+page = Path("report.html").read_text(encoding="utf-8")
+print("the page:", page.count("<svg"), "pictures, no files beside it")
