@@ -36,8 +36,8 @@ def devices(report: ClusterReport) -> Any:
         widths = [1e3 * getattr(use, f"{name}_s") for use in report.uses]
         axes.barh(places, widths, left=left, color=colour, label=name)
         left = [a + b for a, b in zip(left, widths, strict=True)]
-    axes.set(xlabel="milliseconds", ylabel="device")
-    axes.invert_yaxis()
+    axes.set(xlabel="milliseconds")
+    _number(axes, report.devices)
     figure.legend(
         *axes.get_legend_handles_labels(), ncols=3, frameon=False, fontsize=8, loc="outside lower right"
     )
@@ -55,10 +55,8 @@ def timeline(report: ClusterReport, slices: list[Slice]) -> Any:
                 if s.device == device and s.kind == kind
             ]
             axes.broken_barh(own, (device - 0.4, 0.8), facecolors=colour, edgecolor="white", linewidth=0.2)
-    axes.set(
-        xlabel="milliseconds", ylabel="device", xlim=(0, 1e3 * max((s.end_s for s in slices), default=1.0))
-    )
-    axes.invert_yaxis()
+    axes.set(xlabel="milliseconds", xlim=(0, 1e3 * max((s.end_s for s in slices), default=1.0)))
+    _number(axes, report.devices)
     return figure
 
 
@@ -85,6 +83,13 @@ def scaling(report: SweepReport) -> Any:
         axes.spines[["top", "right"]].set_visible(False)
     left.legend(frameon=False, fontsize=8)
     return figure
+
+
+def _number(axes: Any, count: int) -> None:
+    """Devices by number from the top; of many, some are named."""
+    axes.set_yticks(range(0, count, -(-count // 16)))
+    axes.set(ylabel="device")
+    axes.invert_yaxis()
 
 
 def _figure(title: str) -> tuple[Any, Any]:
