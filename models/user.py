@@ -68,7 +68,7 @@ def _returned(name: str, path: Path, function: str) -> Any:
             )
         try:
             return make()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _failed(f"{function}() of {path.name}", path, error) from error
 
 
@@ -100,7 +100,7 @@ def _imported(path: Path) -> Iterator[ModuleType]:
     try:
         try:
             spec.loader.exec_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _failed(f"importing {path.name}", path, error) from error
         yield module
     finally:
@@ -111,7 +111,7 @@ def _imported(path: Path) -> Iterator[ModuleType]:
                 del sys.modules[key]
 
 
-def _failed(doing: str, path: Path, error: Exception) -> UserError:
+def _failed(doing: str, path: Path, error: BaseException) -> UserError:
     """The user's exception as one error, with the last line of the user's file on its way."""
     lines = [
         frame.lineno

@@ -43,6 +43,7 @@ def plan_product(item: Item, work: Work, resources: Resources) -> Plan:
 
     Raises
     ------
+    UserError : an extent of 0, or no unit that takes it.
     ValueError : the item has several products that are no attention: one plan would lose the others.
     """
     if len(work.products) != 1:
@@ -50,6 +51,8 @@ def plan_product(item: Item, work: Work, resources: Resources) -> Plan:
             f"{item.node.name} ({item.node.op.name}) asks {len(work.products)} products of one plan"
         )
     product = work.products[0]
+    if not product.contraction.dense_points:
+        raise _empty(product)
     plans: list[Plan] = []
     refused: UserError | None = None
     for unit in product_units(product, resources.accelerator.units):
@@ -63,6 +66,17 @@ def plan_product(item: Item, work: Work, resources: Resources) -> Plan:
     if not plans:
         raise refused or no_unit(product, resources)
     return min(plans, key=lambda plan: plan.cost.score(resources.objective))
+
+
+def _empty(product: ProductWork) -> UserError:
+    """The error of a product of nothing."""
+    form, node = product.contraction, product.node
+    return UserError(
+        asked=f"{node.op.name} as a product",
+        found=f"nothing to multiply: {form.batch} x ({form.m} x {form.n} x {form.k})",
+        where=node.source or node.module or node.name,
+        next_step="give inputs and layers of at least one element",
+    )
 
 
 def no_unit(product: ProductWork, resources: Resources) -> UserError:

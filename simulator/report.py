@@ -139,9 +139,11 @@ class Report:
 
     @cached_property
     def bottleneck(self) -> Bottleneck:
-        """The bottleneck of most of the cycles."""
+        """The bottleneck of most of the cycles; what parts ran beside each other is nobody's."""
         cycles: dict[Bottleneck, int] = {}
         for part in self.parts:
+            if part.cycles < 0:
+                continue
             cycles[part.bottleneck] = cycles.get(part.bottleneck, 0) + part.cycles
         return max(cycles, key=lambda name: cycles[name]) if cycles else "compute"
 

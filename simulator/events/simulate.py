@@ -173,7 +173,7 @@ def _part(part: Part, lived: Lived, cycle: int, static: float | None, peak: floa
         energy_j=energy,
         energy_by_cause_j=causes,
         utilization=part.utilization * part.cycles / cycles if cycles else 0.0,
-        bottleneck=_bottleneck(cycles, stalls),
+        bottleneck=_bottleneck(part, stalls),
         stalls_cycles=stalls,
     )
 
@@ -187,11 +187,15 @@ def _whole(ticks: Mapping[str, int], cycle: int) -> dict[str, int]:
     return found
 
 
-def _bottleneck(cycles: int, stalls: Mapping[str, int]) -> Bottleneck:
-    """What most of the time went to; ties go to compute."""
+def _bottleneck(part: Part, stalls: Mapping[str, int]) -> Bottleneck:
+    """What would have to get faster first; ties go to compute.
+
+    Transfers that hide behind work stall nobody and bind all the same, so what the bytes take by
+    themselves counts beside the stalls.
+    """
     waits: dict[Bottleneck, int] = {
-        "compute": cycles - sum(stalls.values()) + stalls["unit"] + stalls["dependent"],
-        "memory": sum(stalls[cause] for cause in ("dram", "operand", "bank", "drain")),
+        "compute": part.compute_cycles,
+        "memory": max(part.memory_cycles, sum(stalls[c] for c in ("dram", "operand", "bank", "drain"))),
         "launch": stalls["launch"],
     }
     return max(waits, key=lambda name: waits[name])

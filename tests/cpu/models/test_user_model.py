@@ -143,3 +143,11 @@ def test_sizes_are_refused(file):
         build_graph(f"py:{file}:make", Request(sequence=7))
     assert refused.value.found == "its inputs are those that the callable returns"
     assert refused.value.where == "--seq"
+
+
+def test_a_file_that_wants_to_end_the_program_is_told(tmp_path):
+    path = tmp_path / "quits.py"
+    path.write_text("import sys\ndef make():\n    sys.exit(0)\n")
+    told = refusal(f"py:{path}:make")
+    assert told.found == "SystemExit: 0"
+    assert told.where == f"{path}:3"

@@ -240,3 +240,19 @@ def test_banks_need_a_part(make_block: Callable[..., Graph]) -> None:
     assert "names no timing of its DRAM" in caught.value.found
     with pytest.raises(UserError, match="no such model of DRAM"):
         sf.simulate(make_block(), sf.accelerator("edge-32x32"), dram="fast")
+
+
+def test_transfers_that_hide_behind_work_bind_all_the_same() -> None:
+    """A vector by a matrix: DRAM is busy throughout, and twice the bandwidth makes it faster."""
+    graph = sf.trace("gemm:1,4096,4096,int8")
+    report = sf.simulate(graph, sf.accelerator("edge-32x32"))
+    assert report.bottleneck == "memory" == report.parts[0].bottleneck
+    twice = sf.accelerator("edge-32x32", **{"dram.bandwidth_bytes_per_second": 2 * 25_600_000_000})
+    assert sf.simulate(graph, twice).cycles < 0.9 * report.cycles
+
+
+def test_what_runs_beside_each_other_has_no_vote_in_the_bottleneck() -> None:
+    graph = sf.trace("bert-tiny", seq=32)
+    report = sf.simulate(graph, sf.accelerator("edge-32x32"))
+    assert report.parts[-1].name == "overlap"
+    assert report.bottleneck == sf.estimate(graph, sf.accelerator("edge-32x32")).bottleneck == "memory"

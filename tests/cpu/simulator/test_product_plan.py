@@ -6,6 +6,7 @@ import pytest
 
 import siliform as sf
 from siliform.arch.design import parse_design
+from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.graph import Builder, Graph
 from siliform.graph_ir.ops import OPS
 from siliform.graph_ir.types import tensor
@@ -166,3 +167,13 @@ def test_the_program_of_a_mixture_moves_the_bytes_of_its_report(
         assert block.bytes_through("dram") == part.dram_bytes, block.name
     assert sum(task.bytes for task in program.tasks()) == report.dram_bytes
     assert report.macs == 3 * tokens * 2 * 64 * 96
+
+
+def test_a_product_of_nothing_is_refused() -> None:
+    b = Builder("empty")
+    x = b.input("x", tensor("int8", 0, 8))
+    graph = b.finish(b(OPS["linear"], x, b.parameter("w", tensor("int8", 8, 8))))
+    with pytest.raises(UserError) as caught:
+        sf.estimate(graph, sf.accelerator("edge-32x32"))
+    assert caught.value.found == "nothing to multiply: 1 x (0 x 8 x 8)"
+    assert "at least one element" in caught.value.next_step
