@@ -48,7 +48,7 @@ if TYPE_CHECKING:
             """Until nothing is left to happen."""
 
 
-#: Blocks looked at side by side: enough for the heads or experts of a layer, few enough to keep order.
+#: assumption: blocks looked at side by side: enough for the heads or experts of a layer, few enough to keep order.
 WINDOW = 16
 
 
@@ -67,7 +67,8 @@ class Setting:
 
     Attributes
     ----------
-    dram : a fresh model, in the clock's ticks; None for bandwidth alone.
+    dram : a fresh model, in the clock's ticks.
+    merged : whether it does not care about addresses, so that a tile's reads are one transfer.
     overlap : whether a block may run beside others.
     fold : whether stretches that repeat exactly are skipped.
     record : how many tiles and transfers to keep for a timeline, at most; 0 keeps none.
@@ -148,9 +149,8 @@ class Engine:
         now = self.env.now
         stream, address = run.places[place]
         if self._addressed:
-            offset = run.offsets[place]
-            address += offset
-            run.offsets[place] = (offset + size) % run.pass_bytes(place)
+            address += run.offsets[place] % run.pass_bytes(place)
+            run.offsets[place] += size
         ready, start, end = self.transfers.ask(now, stream, address, size, write)
         self.events += 1
         arrived, ports = end, self.ports
@@ -167,12 +167,13 @@ class Engine:
         """Ticks of a transfer at the sustained bandwidth, alone."""
         return size * self.clock.ticks_per_byte
 
-    def place(self, stream: Stream) -> tuple[int, int]:
+    def place(self, stream: Stream, block: Block) -> tuple[int, int]:
         """Number and address of the array that a stream belongs to; each begins with a page of its own."""
-        if stream.value not in self._places:
-            self._places[stream.value] = (len(self._places), self._address)
+        name = stream.name(block)
+        if name not in self._places:
+            self._places[name] = (len(self._places), self._address)
             self._address += -(-stream.pass_bytes // self.dram.page_bytes) * self.dram.page_bytes
-        return self._places[stream.value]
+        return self._places[name]
 
     # -- who may go ----------------------------------------------------------------------------
 
@@ -182,9 +183,9 @@ class Engine:
         for place, run in enumerate(self.hungry):
             if run.ready or sated == place:
                 run.fetch()
-            sated += run.fetched
+            sated += run.fetched and run.started
         if sated:
-            self.hungry[:] = [run for run in self.hungry if not run.fetched]
+            self.hungry[:] = [run for run in self.hungry if not (run.fetched and run.started)]
         if self.recorder is not None:
             self.recorder.level()
 
@@ -261,10 +262,11 @@ class Engine:
         """Where each stream goes on that may find a row of its own open."""
         if self.setting.merged:
             return {}
-        bases = dict.fromkeys(self.dram.opened(), 0)
-        for run in self._active:
-            bases |= {s: a + o for (s, a), o in zip(run.places, run.offsets, strict=True)}
-        return bases
+        bases: dict[int, int] = {}
+        for run in sorted(self._active, key=lambda run: not run.started):  # who moves on a stream comes first
+            for place, (stream, address) in enumerate(run.places):
+                bases.setdefault(stream, address + run.offsets[place] % run.pass_bytes(place))
+        return bases | dict.fromkeys(set(self.dram.opened()) - bases.keys(), 0)
 
     def moved_on(self, streams: dict[int, int]) -> None:
         """Streams go on so many bytes further, tiles between being folded: the DRAM's open rows follow."""

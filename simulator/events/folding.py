@@ -84,12 +84,16 @@ class TileFolding:
         end = int(ends[place]) if place < len(ends) else run.nest.tiles - period
         ahead = run.nest.buffers + 1  # with one tile left to fetch, others still wait for their turn
         times = (end + period - tile - ahead) // period
+        moved: dict[int, int] = {}
         for place, (before, now) in enumerate(zip(offsets, run.offsets, strict=True)):
             forward, whole = now - before, run.pass_bytes(place)
-            if forward < 0:
+            if moved.setdefault(run.places[place][0], forward % whole) != forward % whole:
+                return 0  # one array, read and written at different paces
+            if forward % whole == 0:
+                continue  # where it was: the next period comes back there too
+            if before // whole != now // whole:
                 return 0  # an operand began anew in between
-            if forward:
-                times = min(times, (whole - now) // forward - 1)
+            times = min(times, (whole - now % whole) // forward - 1)
         return times
 
 

@@ -25,7 +25,7 @@ from siliform.simulator.events.clock import Clock
 from siliform.simulator.mapping.gemm import block_sides
 from siliform.simulator.planner import unit_named
 
-#: A transfer of a streaming block takes at least so many startups of the DMA, which then hide behind others.
+#: assumption: a transfer of a streaming block takes at least so many startups of the DMA, which then hide behind others.
 HIDING = 4
 #: More than any transfer: a tile must be there whole before it is worked on.
 WHOLE = 1 << 62
@@ -39,16 +39,20 @@ class Stream:
 
     Attributes
     ----------
-    value : the graph's name of it.
+    accesses : which of the block's accesses it is, or is made of.
     sizes : bytes before (a read) or after (a write) each tile.
     early : whether it was there before the program ran, so that it may be fetched ahead of other blocks.
     pass_bytes : bytes of the whole operand; a later pass comes back to the first byte.
     """
 
-    value: str
+    accesses: tuple[int, ...]
     sizes: list[int]
     early: bool
     pass_bytes: int
+
+    def name(self, block: Block) -> str:
+        """What it moves, of a block of the nest's shape."""
+        return "+".join(block.accesses[i].value for i in self.accesses)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,9 +105,10 @@ def nest_of(
     merged : whether reads become one stream, where the DRAM does not care about addresses.
     """
     grid = _Grid(block)
-    moved = [a for a in block.accesses if a.memory == memory]
-    reads = [s for a in moved for s in _reads(a, grid)]
-    writes = [_writes(a, grid) for a in moved if a.direction == "write"]
+    places = [i for i, access in enumerate(block.accesses) if access.memory == memory]
+    moved = [block.accesses[i] for i in places]
+    reads = [s for i in places for s in _reads(i, grid)]
+    writes = [_writes(i, grid) for i in places if block.accesses[i].direction == "write"]
     if merged:
         kinds = ([s for s in reads if s.early], [s for s in reads if not s.early])
         reads = [_together(kind) for kind in kinds if kind]
@@ -210,8 +215,9 @@ def _seen_steps(block: Block, mask: Mask) -> Ints:
     return (around[:, None] * (rows.count * keys.count) + seen).reshape(-1)
 
 
-def _reads(access: Access, grid: _Grid) -> list[Stream]:
-    """What comes in: an operand, or partial sums that come back."""
+def _reads(place: int, grid: _Grid) -> list[Stream]:
+    """What comes in by one access: an operand, or partial sums that come back."""
+    access = grid.block.accesses[place]
     arrives = grid.arrives(access)
     if access.direction == "read":
         sizes = _whole_bytes(access.bits, grid.points(access.dims) * arrives)
@@ -225,11 +231,12 @@ def _reads(access: Access, grid: _Grid) -> list[Stream]:
         return []
     passes = access.passes(grid.loops) - (access.direction == "write")
     early = access.direction == "read" and not access.maker
-    return [Stream(access.value, _numbers(sizes), early, max(int(sizes.sum()) // max(passes, 1), 1))]
+    return [Stream((place,), _numbers(sizes), early, max(int(sizes.sum()) // max(passes, 1), 1))]
 
 
-def _writes(access: Access, grid: _Grid) -> Stream:
-    """What goes out: results, and partial sums that are not complete."""
+def _writes(place: int, grid: _Grid) -> Stream:
+    """What goes out by one access: results, and partial sums that are not complete."""
+    access = grid.block.accesses[place]
     leaves = np.roll(grid.arrives(access), -1)
     points = grid.points(access.dims) * leaves
     done = np.ones(grid.tiles, bool)
@@ -241,7 +248,7 @@ def _writes(access: Access, grid: _Grid) -> Stream:
     returned = int(spilled.sum())  # every partial sum that leaves comes back
     _make_up(sizes, grid.block.access_bytes(access) - 2 * returned, -1)
     sizes += spilled
-    return Stream(access.value, _numbers(sizes), False, max(int(sizes.sum()) // access.passes(grid.loops), 1))
+    return Stream((place,), _numbers(sizes), False, max(int(sizes.sum()) // access.passes(grid.loops), 1))
 
 
 def _whole_bytes(bits: Fraction | int, points: Ints) -> Ints:
@@ -259,8 +266,8 @@ def _make_up(sizes: Ints, total: int, place: int) -> None:
 
 def _together(streams: list[Stream]) -> Stream:
     sizes = np.array([s.sizes for s in streams], np.int64).sum(axis=0)
-    name = "+".join(s.value for s in streams)
-    return Stream(name, _numbers(sizes), streams[0].early, max(int(sizes.sum()), 1))
+    accesses = tuple(i for s in streams for i in s.accesses)
+    return Stream(accesses, _numbers(sizes), streams[0].early, max(int(sizes.sum()), 1))
 
 
 def _numbers(column: Ints) -> list[int]:

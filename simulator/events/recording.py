@@ -129,7 +129,17 @@ class Recorder:
             ready, start, end, arrived = (time + skipped for time in times)
             asked = self._engine.env.now + skipped
             moved = Moved(
-                run.index, tile, stream.value, size, write, channel, asked, ready, start, end, arrived
+                run.index,
+                tile,
+                stream.name(run.block),
+                size,
+                write,
+                channel,
+                asked,
+                ready,
+                start,
+                end,
+                arrived,
             )
             self._moved.append(moved)
 

@@ -164,11 +164,11 @@ class Ports:
         waits = sorted(self._flows)
         taken = self._taken
         for until, other in waits:
-            given = min(rate, max(self._capacity - taken, 0))
-            if given and left <= given * (until - now):
+            given, span = min(rate, max(self._capacity - taken, 0)), max(until - now, 0)
+            if given and left <= given * span:
                 break
-            left -= given * (until - now)
-            now, taken = until, taken - other
+            left -= given * span
+            now, taken = now + span, taken - other
         given = max(min(rate, self._capacity - taken), 1)
         late = max(now - (-left // given), end)
         self.waited += late - end

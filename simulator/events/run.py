@@ -59,7 +59,7 @@ class Run:
         #: One tile's room; what the mapper made fit is not refused for a rounding.
         self.room_bytes = min(nest.buffer_bytes, engine.room.total // nest.buffers)
         streams = nest.reads if nest.writes is None else (*nest.reads, nest.writes)
-        self.places = [engine.place(s) for s in streams]
+        self.places = [engine.place(stream, block) for stream in streams]
         self.offsets = [0] * len(streams)
         self._tiles, self._buffers, self._lead = nest.tiles, nest.buffers, nest.lead_bytes
         self._compute, self._total = nest.compute_ticks, max(nest.total_ticks, 1)
@@ -255,7 +255,8 @@ class Run:
         self._done += tiles
         for place, forward in enumerate(offsets):
             self.offsets[place] += forward
-        self.engine.moved_on({stream: by for (stream, _), by in zip(self.places, offsets, strict=True)})
+        moved = zip(self.places, offsets, range(len(offsets)), strict=True)
+        self.engine.moved_on({s: by for (s, _), by, place in moved if by % self.pass_bytes(place)})
 
     def pass_bytes(self, place: int) -> int:
         """Bytes after which a stream begins anew."""

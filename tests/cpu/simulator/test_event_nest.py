@@ -47,7 +47,7 @@ def test_transfers_are_those_of_the_tasks(block: Block) -> None:
             place += 1
         else:
             written[place - 1] += task.bytes
-    streams = {s.value: s.sizes for s in nest.reads}
+    streams = {s.name(block): s.sizes for s in nest.reads}
     for value, sizes in streams.items():
         assert sizes == [row[value] for row in read]
     assert nest.writes is not None

@@ -58,6 +58,13 @@ def test_who_comes_later_gets_what_is_left() -> None:
     assert ports.waited == 50
 
 
+def test_a_flow_that_begins_later_finds_others_gone() -> None:
+    ports = Ports(bytes_per_cycle=8, ticks_per_cycle=1)
+    assert ports.flow(0, 0, 10, 40) == 10  # 4 a cycle, over at 10
+    assert ports.flow(0, 0, 200, 800) == 200  # 4 a cycle
+    assert ports.flow(0, 100, 110, 80) == 120  # 8 asked, 4 left
+
+
 def test_a_flow_alone_takes_the_time_that_the_banks_need() -> None:
     ports = Ports(bytes_per_cycle=8, ticks_per_cycle=1)
     assert ports.flow(0, 0, 10, 800) == 100
