@@ -48,7 +48,7 @@ if TYPE_CHECKING:
             """Until nothing is left to happen."""
 
 
-#: assumption: blocks looked at side by side: enough for the heads or experts of a layer, few enough to keep order.
+#: assumption: blocks looked at side by side, enough for the heads of a layer, few enough to keep order.
 WINDOW = 16
 
 

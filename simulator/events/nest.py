@@ -25,7 +25,7 @@ from siliform.simulator.events.clock import Clock
 from siliform.simulator.mapping.gemm import block_sides
 from siliform.simulator.planner import unit_named
 
-#: assumption: a transfer of a streaming block takes at least so many startups of the DMA, which then hide behind others.
+#: assumption: a transfer of a streaming block outlasts so many startups, which then hide behind others.
 HIDING = 4
 #: More than any transfer: a tile must be there whole before it is worked on.
 WHOLE = 1 << 62
