@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable
@@ -18,6 +19,9 @@ from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.graph import Builder, Graph
 from siliform.graph_ir.ops import OPS
 from siliform.graph_ir.types import tensor
+from siliform.simulator.dram.bulk import PlainDram
+from siliform.simulator.events.clock import Clock
+from siliform.simulator.events.engine import Engine, Setting
 from siliform.simulator.events.simulate import simulate
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "simulator/report.schema.json").read_text())
@@ -251,8 +255,60 @@ def test_transfers_that_hide_behind_work_bind_all_the_same() -> None:
     assert sf.simulate(graph, twice).cycles < 0.9 * report.cycles
 
 
+def test_a_single_tile_does_not_end_before_its_last_bytes_came() -> None:
+    design = sf.accelerator("edge-32x32", **{"dram.bandwidth_bytes_per_second": 10**9})
+    report = sf.simulate(sf.trace("gemm:1,256,256,int8"), design)
+    assert sf.compile(sf.trace("gemm:1,256,256,int8"), design).blocks[0].tiles == 1
+    assert report.cycles >= report.dram_bytes / report.dram_bytes_per_cycle
+    assert report.parts[0].stalls_cycles is not None
+    assert report.parts[0].stalls_cycles["operand"] > report.parts[0].compute_cycles
+
+
 def test_what_runs_beside_each_other_has_no_vote_in_the_bottleneck() -> None:
-    graph = sf.trace("bert-tiny", seq=32)
-    report = sf.simulate(graph, sf.accelerator("edge-32x32"))
-    assert report.parts[-1].name == "overlap"
-    assert report.bottleneck == sf.estimate(graph, sf.accelerator("edge-32x32")).bottleneck == "memory"
+    report = sf.simulate(sf.trace("bert-tiny", seq=32), sf.accelerator("edge-32x32"))
+    node, overlap = report.parts[0], report.parts[-1]
+    assert overlap.name == "overlap"
+    small = dataclasses.replace(node, bottleneck="compute", cycles=10)
+    large = dataclasses.replace(node, bottleneck="memory", cycles=11)
+    less = dataclasses.replace(overlap, bottleneck="memory", cycles=-5)
+    assert dataclasses.replace(report, parts=(small, large, less)).bottleneck == "memory"
+
+
+def chain(layers: int, tokens: int, width: int) -> Graph:
+    b = Builder("chain")
+    x = b.input("x", tensor("int8", tokens, width))
+    for i in range(layers):
+        x = b(OPS["linear"], x, b.parameter(f"w{i}", tensor("int8", width, width)))
+        x = b(OPS["cast"], x, format="int8")
+    return b.finish(x)
+
+
+def test_layers_of_one_shape_move_their_own_weights() -> None:
+    design = sf.accelerator("edge-32x32")
+    recording = simulate(chain(3, 64, 128), design, record=1000).recording
+    assert recording is not None
+    read = [moved.stream for moved in recording.moved if not moved.write]
+    for i in range(3):
+        assert any(f"w{i}" in stream.split("+") for stream in read), read
+
+
+def test_every_array_has_a_place_of_its_own_in_dram() -> None:
+    design = sf.accelerator("edge-32x32")
+    clock = Clock.of(design)
+    program = sf.compile(chain(3, 64, 128), design)
+    dram = PlainDram(clock.ticks_per_byte)
+    engine = Engine(Setting(program, design, clock, dram, merged=False, overlap=False, fold=False))
+    engine.run()
+    moved = {a.value for block in program.blocks for a in block.accesses if a.memory == "dram"}
+    places = {value: engine._places[value] for value in moved}
+    assert len({address for _, address in places.values()}) == len(moved) >= 5
+
+
+def test_only_the_next_block_is_fetched_ahead() -> None:
+    """What later blocks need does not stand in the way of the results of this one."""
+    design = sf.accelerator("edge-32x32")
+    recording = simulate(chain(6, 64, 128), design, record=1000).recording
+    assert recording is not None
+    begins = {moved.block: moved.asked for moved in reversed(recording.moved) if not moved.write}
+    ends = {worked.block: worked.end for worked in recording.worked}
+    assert all(begins[block] >= ends[block - 2] for block in range(2, 6))
