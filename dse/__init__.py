@@ -1,4 +1,4 @@
-"""The search over networks, bit widths and hardware: spaces, objectives, engines, studies and their fronts."""
+"""The search over networks, bit widths and hardware: spaces, objectives, engines, studies, fronts."""
 
 if not __name__.startswith("siliform."):
     raise ImportError(
