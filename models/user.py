@@ -6,7 +6,7 @@ import importlib.util
 import sys
 import traceback
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -28,6 +28,23 @@ def prepare_user(name: str) -> Prepared:
     kwargs = dict(inputs) if isinstance(inputs, Mapping) else {}
     has_data = all(p.device.type != "meta" for p in module.parameters())
     return Prepared(module.eval(), args, kwargs, (), function, has_data)
+
+
+def user_callable(name: str) -> Callable[..., Any]:
+    """The function that ``py:<file.py>:<callable>`` names; what it raises is told as a user's error."""
+    path, function = _split(name)
+    with _imported(path) as loaded:
+        found = _own_callable(name, path, function, loaded)
+
+    def run(*given: Any) -> Any:
+        try:
+            return found(*given)
+        except UserError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise _failed(f"{function}() of {path.name}", path, error) from error
+
+    return run
 
 
 def _split(name: str) -> tuple[Path, str]:
@@ -55,21 +72,25 @@ def _split(name: str) -> tuple[Path, str]:
 def _returned(name: str, path: Path, function: str) -> Any:
     """What the callable returns. An exception of the user's own code is told with its line."""
     with _imported(path) as loaded:
-        make = getattr(loaded, function, None)
-        if not callable(make):
-            own = [key for key, held in vars(loaded).items() if _is_own(held, loaded)]
-            raise UserError(
-                asked=f"the model {name!r}",
-                found=f"{path.name} has no callable {function!r}",
-                where=str(path),
-                next_step=f"use one of its own: {nearest(function, own)}"
-                if own
-                else f"define {function}() there",
-            )
+        make = _own_callable(name, path, function, loaded)
         try:
             return make()
         except (Exception, SystemExit) as error:
             raise _failed(f"{function}() of {path.name}", path, error) from error
+
+
+def _own_callable(name: str, path: Path, function: str, loaded: ModuleType) -> Callable[..., Any]:
+    make = getattr(loaded, function, None)
+    if callable(make):
+        found: Callable[..., Any] = make
+        return found
+    own = [key for key, held in vars(loaded).items() if _is_own(held, loaded)]
+    raise UserError(
+        asked=f"the model {name!r}",
+        found=f"{path.name} has no callable {function!r}",
+        where=str(path),
+        next_step=f"use one of its own: {nearest(function, own)}" if own else f"define {function}() there",
+    )
 
 
 def _is_own(held: Any, module: ModuleType) -> bool:

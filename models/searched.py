@@ -1,0 +1,151 @@
+"""A model by name as a network that a search can vary: its configuration and its number formats.
+
+``CatalogueNetwork("bert-base", {"sequence": 128}, "int8")`` can vary what the configuration states
+("num_hidden_layers", "intermediate_size", ...) and its formats: "bits" of the whole or, as in
+"bits.*attention*", of modules. Which values are worth trying, a study says. It has no weights, so that
+nothing is measured; a callable of the user's may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from siliform.graph_ir.errors import UserError, nearest
+from siliform.graph_ir.knobs import Knob, Value, categorical, ordered
+from siliform.graph_ir.passes.policy import Policy, Rule, parse_bits
+from siliform.models.build import build_graph, spec_named
+from siliform.models.request import Request
+
+if TYPE_CHECKING:
+    from siliform.graph_ir.graph import Graph
+
+#: Kinds of name whose sizes are in a file or in the name.
+_FIXED = ("gemm:", "py:")
+Measure = Callable[[Mapping[str, Value]], float | Mapping[str, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class CatalogueNetwork:
+    """A model by name.
+
+    Attributes
+    ----------
+    name : as on the command line: built-in, ``hf:``, ``py:``, ``gemm:`` or a ``.graph`` file.
+    sizes : arguments of `Request` (phase, sequence, batch, context, image_pixels).
+    bits : formats where no knob says otherwise; "traced" for the model's own.
+    accuracy : ``py:<file.py>:<callable>`` that measures a network: it is given the choices and returns a
+        number, or several by name; "" to measure nothing.
+    """
+
+    name: str
+    sizes: Mapping[str, Any] = field(default_factory=dict)
+    bits: str = "traced"
+    accuracy: str = ""
+
+    def knobs(self) -> tuple[Knob, ...]:
+        """No knob has values of its own: which sizes are worth trying, a study says."""
+        return ()
+
+    def knob(self, name: str, values: tuple[Value, ...]) -> Knob:
+        """A knob over the values given.
+
+        Raises
+        ------
+        UserError : a key that the configuration lacks, formats that there are not.
+        """
+        if name == "bits" or name.startswith("bits."):
+            for value in values:
+                parse_bits(str(value))
+            return categorical(name, values, meaning="number formats")
+        known = {} if self._is_fixed else dict(self._spec.configuration)
+        if name not in known:
+            raise UserError(
+                asked=f"to vary {name!r} of {self.name}",
+                found="a model of fixed sizes" if self._is_fixed else "no such key in its configuration",
+                where="the search space",
+                next_step=f"use one of the nearest: {nearest(name, ['bits', *known])}",
+            )
+        numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        make = ordered if numeric else categorical
+        return make(name, sorted(values) if numeric else values, meaning=f"{name} of {self.name}")
+
+    def prepare(self, folder: Path, progress: Callable[[str, int, int], None]) -> None:
+        """Nothing is to be trained."""
+
+    def graph(self, choices: Mapping[str, Value]) -> Graph:
+        """The traced model of these choices with its formats assigned."""
+        from siliform.graph_ir.passes.assign_formats import assign_formats
+
+        sizes = {k: v for k, v in choices.items() if not k.startswith("bits")}
+        graph = self._traced(tuple(sorted(sizes.items())))
+        whole = parse_bits(str(choices.get("bits", self.bits)))
+        rules = [
+            rule
+            for name, value in choices.items()
+            if name.startswith("bits.")
+            for rule in _of_modules(name.removeprefix("bits."), str(value))
+        ]
+        if not rules and not whole.rules and whole.wide is None:
+            return graph
+        return assign_formats(graph, Policy((*rules, *whole.rules), whole.wide))
+
+    def measure(self, choices: Mapping[str, Value]) -> Mapping[str, float]:
+        """What the user's callable says of these choices.
+
+        Raises
+        ------
+        UserError : no callable, one that fails, one that returns something else.
+        """
+        found = self._measure(dict(choices))
+        if isinstance(found, Mapping) and all(isinstance(value, int | float) for value in found.values()):
+            return {str(name): float(value) for name, value in found.items()}
+        if isinstance(found, int | float):
+            return {"accuracy": float(found)}
+        raise UserError(
+            asked=f"a measurement by {self.accuracy}",
+            found=f"{found!r}",
+            where=self.accuracy,
+            next_step="return a number, or a dictionary of numbers by name",
+        )
+
+    def full(self) -> Mapping[str, Value]:
+        """The model as its name has it."""
+        return {}
+
+    @property
+    def _is_fixed(self) -> bool:
+        return self.name.startswith(_FIXED) or self.name.endswith(".graph")
+
+    @cached_property
+    def _measure(self) -> Measure:
+        from siliform.models.user import user_callable
+
+        return user_callable(self.accuracy)
+
+    @cached_property
+    def _spec(self) -> Any:
+        return spec_named(self.name)
+
+    @cached_property
+    def _graphs(self) -> dict[Any, Graph]:
+        return {}
+
+    def _traced(self, sizes: tuple[tuple[str, Value], ...]) -> Graph:
+        if sizes not in self._graphs:
+            model = self._spec.with_configuration(**dict(sizes)) if sizes else self.name
+            request = Request(**self.sizes)
+            self._graphs[sizes] = build_graph(model, None if self._is_fixed else request)
+        return self._graphs[sizes]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was traced or imported: another process does so for itself."""
+        return {held.name: getattr(self, held.name) for held in fields(self)}
+
+
+def _of_modules(pattern: str, bits: str) -> tuple[Rule, ...]:
+    """The rules of a policy for the modules that fit; wide formats leave them as they are."""
+    return tuple(replace(rule, module=pattern) for rule in parse_bits(bits).rules) or (Rule(module=pattern),)
