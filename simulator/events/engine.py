@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 #: assumption: blocks looked at side by side, enough for the heads of a layer, few enough to keep order.
 WINDOW = 16
+#: assumption: transfers under way on a GPU, whose multiprocessors fetch for themselves: more than ever wait.
+GPU_TRANSFERS = 1 << 10
 
 
 @dataclass(frozen=True)
@@ -99,21 +101,22 @@ class Engine:
         self.servers = {unit.name: Server(unit.name) for unit in accelerator.units}
         self.host = Server("host")
         self.dram = setting.dram
-        self.transfers = _transfers(setting.dram, accelerator, clock)
         memory = accelerator.scratchpad
         # Where no law counts what units read on chip (a GPU's cache), banks are taken to be enough.
         banked = any(block.unit_bytes for block in self.blocks)
         self.ports = Ports(memory.bytes_per_cycle, clock.ticks_per_cycle) if banked else None
         if self.ports is not None:
             self.ports.expect(1, clock.ticks_per_byte)
-        self._addressed = not setting.merged
+        self.transfers = _transfers(setting.dram, accelerator, clock, self.ports)
         self.residents = _Residents(self.blocks)
         self.room = Room(max(memory.bytes - self.residents.peak_bytes, 1))
         self.lived: dict[int, Lived] = {}
         self.recorder = Recorder(self, setting.record) if setting.record else None
+        #: Whether nobody asks which transfer it was: runs then ask `transfers` themselves.
+        self.direct = setting.merged and self.recorder is None
         self.skipped = 0  # ticks that folding left out
-        self.events = 0  # transfers and tiles of work that were run, and those that were folded
-        self.folded_events = 0
+        self.tiles = 0  # of work that were run
+        self.folded_events = 0  # transfers and tiles that were not
         self.window = WINDOW if setting.overlap else 1
         self.shapes = [shape_of(block) for block in self.blocks]
         self._nests: dict[Hashable, Nest] = {}
@@ -144,24 +147,22 @@ class Engine:
 
     # -- what runs ask ---------------------------------------------------------------------------
 
-    def transfer(self, run: Run, place: int, size: int, write: bool, tile: int) -> tuple[int, int]:
-        """Move a tile's bytes between DRAM and scratchpad: when the first pass, and when all are there."""
-        now = self.env.now
+    @property
+    def events(self) -> int:
+        """Transfers and tiles of work that were run."""
+        return self.transfers.served + self.tiles
+
+    def transfer(
+        self, run: Run, now: int, place: int, size: int, write: bool, tile: int
+    ) -> tuple[int, int, int, int]:
+        """Move a tile's bytes between DRAM and scratchpad; as `Transfers.move`, and noted where they lie."""
         stream, address = run.places[place]
-        if self._addressed:
-            address += run.offsets[place] % run.pass_bytes(place)
-            run.offsets[place] += size
-        ready, start, end = self.transfers.ask(now, stream, address, size, write)
-        self.events += 1
-        arrived, ports = end, self.ports
-        if ports is not None:
-            ports.moved_bytes += size
-            if ports.contended:
-                arrived = ports.flow(now, start, end, size)
-        self.transfers.until(arrived)
+        address += run.offsets[place] % run.pass_bytes(place)
+        run.offsets[place] += 0 if self.setting.merged else size
+        times = self.transfers.move(now, size, write, stream, address)
         if self.recorder is not None:
-            self.recorder.moved(run, place, size, write, tile, (ready, start, end, arrived))
-        return start, arrived
+            self.recorder.moved(run, place, size, write, tile, times)
+        return times
 
     def transfer_ticks(self, size: int) -> int:
         """Ticks of a transfer at the sustained bandwidth, alone."""
@@ -179,10 +180,10 @@ class Engine:
 
     def feed(self) -> None:
         """Give free room to whoever may use it, oldest first."""
-        sated = 0  # of those in front
+        sated, now = 0, self.env.now  # sated: of those in front
         for place, run in enumerate(self.hungry):
             if run.ready or sated == place:
-                run.fetch()
+                run.fetch(now)
             sated += run.fetched and run.started
         if sated:
             self.hungry[:] = [run for run in self.hungry if not (run.fetched and run.started)]
@@ -284,9 +285,9 @@ class Engine:
 
     def tally(self, run: Run | None) -> list[int]:
         """Everything that is counted, in one list."""
-        counts = [n for s in (*self.servers.values(), self.host) for n in (s.busy, s.waited)]
-        counts += [self.transfers.waited, self.transfers.busy]
-        counts += [0, 0] if self.ports is None else [self.ports.moved_bytes, self.ports.waited]
+        counts = [n for s in (*self.servers.values(), self.host) for n in (s.busy_ticks, s.waited_ticks)]
+        counts += [self.transfers.waited_ticks, self.transfers.busy_ticks]
+        counts += [0, 0] if self.ports is None else [self.ports.unit_bytes, self.ports.waited_ticks]
         counts += [self.events + self.folded_events, *self.dram_counts().values()]
         return counts + (run.stalls if run is not None else [])
 
@@ -294,14 +295,14 @@ class Engine:
         """Count what happened between two tallies so many times more."""
         more = iter([times * (b - a) for a, b in zip(before, after, strict=True)])
         for server in (*self.servers.values(), self.host):
-            server.busy += next(more)
-            server.waited += next(more)
-        self.transfers.waited += next(more)
-        self.transfers.busy += next(more)
+            server.busy_ticks += next(more)
+            server.waited_ticks += next(more)
+        self.transfers.waited_ticks += next(more)
+        self.transfers.busy_ticks += next(more)
         moved, waited = next(more), next(more)
         if self.ports is not None:
-            self.ports.moved_bytes += moved
-            self.ports.waited += waited
+            self.ports.unit_bytes += moved
+            self.ports.waited_ticks += waited
         self.folded_events += next(more)
         for name in self.dram.counts():
             self._folded_counts[name] = self._folded_counts.get(name, 0) + next(more)
@@ -332,13 +333,13 @@ class Engine:
             run.relabel(run.index + blocks, self.blocks[run.index + blocks])
 
 
-def _transfers(dram: DramModel, accelerator: Accelerator, clock: Clock) -> Transfers:
+def _transfers(dram: DramModel, accelerator: Accelerator, clock: Clock, ports: Ports | None) -> Transfers:
     engines = [unit for unit in accelerator.units if isinstance(unit, Dma)]
-    if not engines:  # a GPU: its multiprocessors fetch for themselves
-        return Transfers(dram, 1 << 10, 0)
+    if not engines:
+        return Transfers(dram, GPU_TRANSFERS, 0, ports)
     startup = min(engine.startup_cycles for engine in engines)
     channels = sum(engine.channels for engine in engines)
-    return Transfers(dram, channels, startup * clock.ticks_per_cycle)
+    return Transfers(dram, channels, startup * clock.ticks_per_cycle, ports)
 
 
 @dataclass

@@ -7,6 +7,7 @@ what it leaves out from there on, so that whoever draws it can say so.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from heapq import heapreplace
 from typing import TYPE_CHECKING, NamedTuple
 
 from siliform.simulator.simulation import CAUSES
@@ -107,7 +108,7 @@ class Recorder:
 
     def __init__(self, engine: Engine, limit: int) -> None:
         self._engine, self._limit = engine, limit
-        self._kept = self._left_out = self._transfers = 0
+        self._kept = self._left_out = 0
         self._until: int | None = None
         self._moved: list[Moved] = []
         self._worked: list[Worked] = []
@@ -115,13 +116,14 @@ class Recorder:
         self._levels: list[tuple[int, int]] = []
         self._folds: list[tuple[int | None, int, int, int]] = []
         self._stalls: dict[int, tuple[int, ...]] = {}
+        #: When each channel of the DMA is free, a heap; a transfer takes the one that is free first.
+        self._channels = [(0, channel) for channel in range(engine.transfers.channels)]
 
     def moved(
         self, run: Run, place: int, size: int, write: bool, tile: int, times: tuple[int, int, int, int]
     ) -> None:
         """A transfer was asked for now; `times` are when it may flow, begins, ends and has arrived."""
-        channel = self._transfers % self._engine.transfers.count  # they are taken in turn
-        self._transfers += 1
+        _, channel = heapreplace(self._channels, (times[3], self._channels[0][1]))
         if self._room():
             nest, skipped = run.nest, self._engine.skipped
             stream = nest.reads[place] if place < len(nest.reads) else nest.writes
@@ -201,7 +203,7 @@ class Recorder:
             self._limit,
             self._left_out,
             self._until,
-            engine.transfers.count if accelerator.of_kind("dma") else 0,
+            engine.transfers.channels if accelerator.of_kind("dma") else 0,
             accelerator.scratchpad.bytes,
         )
 

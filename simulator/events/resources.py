@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable, Mapping
+from heapq import heapreplace
 
 from siliform.simulator.dram.bulk import DramModel
 
@@ -18,59 +19,68 @@ class Server:
     Attributes
     ----------
     free_at : when whoever came last is done.
-    busy, waited : ticks that it served, and that its customers waited for it.
+    busy_ticks, waited_ticks : that it served, and that its customers waited for it.
     """
 
-    __slots__ = ("busy", "free_at", "name", "waited")
+    __slots__ = ("busy_ticks", "free_at", "name", "waited_ticks")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.free_at = 0
-        self.busy = 0
-        self.waited = 0
+        self.busy_ticks = 0
+        self.waited_ticks = 0
 
 
 class Transfers:
-    """DRAM behind the DMA's channels: so many transfers are in flight, each asked for `startup` ticks ahead.
+    """DRAM behind the DMA's channels: so many transfers are in flight, each asked for `startup_ticks` ahead.
 
     The startup of one hides behind the data of another, where there are several channels. DRAM serves
     them in the order in which they were asked for.
 
     Attributes
     ----------
-    busy, waited : ticks of data, and of transfers that were ready waiting for those before them.
+    served : transfers so far.
+    busy_ticks, waited_ticks : of data, and of transfers that were ready waiting for those before them.
     deepest : most that waited at once.
     """
 
-    __slots__ = ("_ends", "_ready", "_starts", "busy", "count", "deepest", "dram", "startup", "waited")
+    __slots__ = (
+        "_ends", "_serve", "_starts", "busy_ticks", "deepest", "dram", "ports", "served",
+        "startup_ticks", "waited_ticks",
+    )  # fmt: skip
 
-    def __init__(self, dram: DramModel, count: int, startup: int) -> None:
-        self.dram = dram
-        self.count, self.startup = count, startup
-        self._ends: deque[int] = deque(
-            [0] * count, maxlen=count
-        )  # of the channels, the next to be free first
-        self._ready = 0  # when the last transfer was ready
+    def __init__(self, dram: DramModel, count: int, startup_ticks: int, ports: Ports | None = None) -> None:
+        self.dram, self.ports, self.startup_ticks = dram, ports, startup_ticks
+        self._serve = dram.transfer
+        self._ends = [0] * count  # of the channels, a heap: banks may hold a transfer up past later ones
         self._starts: deque[int] = deque()  # of those that wait
-        self.busy = self.waited = self.deepest = 0
+        self.served = self.busy_ticks = self.waited_ticks = self.deepest = 0
 
-    def ask(self, now: int, stream: int, address: int, size: int, write: bool) -> tuple[int, int, int]:
-        """When a channel is free and the startup over; when the data begin and end to flow."""
-        free = self._ends[0]
-        ready = (now if now > free else free) + self.startup
-        if ready < self._ready:
-            ready = self._ready
-        self._ready = ready
-        start, end = self.dram.transfer(ready, stream, address, size, write)
-        self.busy += end - start
+    @property
+    def channels(self) -> int:
+        """How many transfers may be in flight."""
+        return len(self._ends)
+
+    def move(
+        self, now: int, size: int, write: bool, stream: int = 0, address: int = 0
+    ) -> tuple[int, int, int, int]:
+        """Move so many bytes, `now` never before that of the call before.
+
+        When a channel is free and the startup over; when the data begin and end to flow; and when the
+        scratchpad's banks have let them all through, until when the channel is held.
+        """
+        ends, ports = self._ends, self.ports
+        free = ends[0]
+        ready = (now if now > free else free) + self.startup_ticks
+        start, end = self._serve(ready, stream, address, size, write)
+        self.served += 1
+        self.busy_ticks += end - start
         if start > ready:
-            self.waited += start - ready
+            self.waited_ticks += start - ready
             self._join(ready, start)
-        return ready, start, end
-
-    def until(self, arrived: int) -> None:
-        """The transfer asked for last holds its channel until then."""
-        self._ends.append(arrived)
+        arrived = ports.flow(now, start, end, size) if ports is not None and ports.contended else end
+        heapreplace(ends, arrived)
+        return ready, start, end, arrived
 
     def _join(self, ready: int, start: int) -> None:
         """One more that waits."""
@@ -84,8 +94,7 @@ class Transfers:
     def state(self, now: int, bases: Mapping[int, int]) -> Hashable:
         """All that decides the future, relative to now."""
         return (
-            tuple([end - now if end > now else 0 for end in self._ends]),
-            max(self._ready - now, 0),
+            tuple(sorted([end - now if end > now else 0 for end in self._ends])),
             tuple([start - now for start in self._starts if start > now]),
             self.dram.state(now, bases),
         )
@@ -117,8 +126,8 @@ class Ports:
         "_scale",
         "_taken",
         "contended",
-        "moved_bytes",
-        "waited",
+        "unit_bytes",
+        "waited_ticks",
     )  # fmt: skip
 
     def __init__(self, bytes_per_cycle: int, ticks_per_cycle: int) -> None:
@@ -129,8 +138,8 @@ class Ports:
         self._taken = 0  # the sum of their rates
         self._expected = 0
         self.contended = False
-        self.moved_bytes = 0
-        self.waited = 0
+        self.unit_bytes = 0
+        self.waited_ticks = 0
 
     def expect(self, size: int, duration: int) -> None:
         """Flows of such a rate may come from now on; of a negative size: no longer."""
@@ -171,7 +180,7 @@ class Ports:
             now, taken = now + span, taken - other
         given = max(min(rate, self._capacity - taken), 1)
         late = max(now - (-left // given), end)
-        self.waited += late - end
+        self.waited_ticks += late - end
         return late
 
     def state(self, now: int) -> Hashable:

@@ -45,10 +45,10 @@ class Run:
     """
 
     __slots__ = (
-        "_ahead", "_all", "_arrivals", "_awaited", "_buffers", "_compute", "_done", "_early", "_fetched",
-        "_held", "_lead", "_leader", "_leading", "_others", "_rest", "_stored", "_stores", "_tiles", "_total",
-        "began", "block", "ended", "engine", "fetched", "index", "nest", "offsets", "places", "ready",
-        "room_bytes", "stalls", "started",
+        "_ahead", "_all", "_arrivals", "_awaited", "_buffers", "_busy", "_compute", "_direct", "_done",
+        "_duration", "_early", "_fetched", "_held", "_lead", "_leader", "_leading", "_others", "_ports",
+        "_rest", "_stored", "_stores", "_tiles", "_total", "_touched", "began", "block", "ended", "engine",
+        "fetched", "index", "nest", "offsets", "places", "ready", "room_bytes", "stalls", "started",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, index: int, block: Block, nest: Nest) -> None:
@@ -75,49 +75,54 @@ class Run:
         self._fetched = self._done = self._held = 0
         self.fetched = False
         self._stored = 0  # when the last store ends
+        self._ports = engine.ports
+        self._direct = engine.transfers.move if engine.direct else None
+        #: Of the last tile: ticks of its work and of its leader's share, bytes that units touched for it.
+        self._duration, self._busy, self._touched = -1, 0, 0
         self._awaited: Any = None
 
     # -- fetching --------------------------------------------------------------------------------
 
-    def fetch(self) -> None:
+    def fetch(self, now: int) -> None:
         """Ask for further tiles, as long as there are buffers and room for them."""
-        room, size = self.engine.room, self.room_bytes
-        limit = self._tiles
+        room, size, tile = self.engine.room, self.room_bytes, self._fetched
+        limit, streams, asked = self._tiles, self._all, self._arrivals
         if not self.ready:  # one tile ahead: a second one's weights would delay what else the first needs
-            limit = 0 if self.started or self.block.launch_cycles else 1
-        while self._fetched < limit and self._held < self._buffers and room.free >= size:
+            limit, streams, asked = not (self.started or self.block.launch_cycles), self._ahead, self._early
+        while tile < limit and self._held < self._buffers and room.free >= size:
             room.free -= size
             self._held += 1
-            if self.ready:
-                self._arrivals.append(self._asked(self._fetched, self._all))
-            else:
-                self._early.append(self._asked(self._fetched, self._ahead))
-            self._fetched += 1
-        self.fetched = self._fetched == self._tiles
+            asked.append(self._asked(now, tile, streams))
+            tile += 1
+        self._fetched = tile
+        self.fetched = tile == self._tiles
         if self._awaited is not None and self._arrivals:
             self._awaited.succeed()
             self._awaited = None
 
-    def _asked(self, tile: int, streams: Streams) -> Arrival:
+    def _asked(self, now: int, tile: int, streams: Streams) -> Arrival:
         """Ask for what these streams bring with a tile."""
-        engine, lead = self.engine, self._lead
-        now = begun = done = engine.env.now
+        direct, lead = self._direct, self._lead
+        begun = done = now
         size = 0
         for place, sizes in streams:
             part = sizes[tile]
             if part:
-                start, done = engine.transfer(self, place, part, False, tile)
+                if direct is not None:
+                    _, start, _, done = direct(now, part, False)
+                else:
+                    _, start, _, done = self.engine.transfer(self, now, place, part, False, tile)
                 if not size:
                     begun = start
                 size += part
         head = done if size <= lead else begun + (done - begun) * lead // size
         return now, begun, head, done, size
 
-    def _complete(self) -> None:
+    def _complete(self, now: int) -> None:
         """What was fetched ahead gets the rest of its operands, first bytes before what is under way."""
         self.ready = True
         for tile, (asked, begun, head, done, size) in enumerate(self._early):
-            now, start, first, last, more = self._asked(tile, self._rest)
+            _, start, first, last, more = self._asked(now, tile, self._rest)
             if not more:
                 self._arrivals.append((asked, begun, head, done, size))
                 continue
@@ -131,86 +136,101 @@ class Run:
 
     def life(self) -> Generator[Any, Any, None]:
         """The process: one tile after the other, then the last store."""
-        engine, room, recorder, arrivals = self.engine, self.engine.room, self.engine.recorder, self._arrivals
-        env, timeout = engine.env, engine.env.timeout
-        if self.block.launch_cycles:
-            self.began = engine.real(env.now)
-            yield timeout(self._launched())
-        self._complete()
-        engine.feed()
-        hungry, stores, trail = engine.hungry, self._stores, self.nest.trail_bytes
-        folding = TileFolding(self) if engine.setting.fold and self._tiles >= WORTH_TILES else None
-        while self._done < self._tiles:
+        engine, arrivals, room, recorder = self.engine, self._arrivals, self.engine.room, self.engine.recorder
+        env, timeout, work, store = engine.env, engine.env.timeout, self._work, self._store
+        hungry, tiles, stores, trail = engine.hungry, self._tiles, self._stores, self.nest.trail_bytes
+        per_byte = engine.clock.ticks_per_byte
+        folding = TileFolding(self) if engine.setting.fold and tiles >= WORTH_TILES else None
+        yield from self._begin()
+        now = free = env.now
+        while self._done < tiles:
             if folding is not None:
                 folding.skip(self._done)
-            tile, free = self._done, env.now
+            tile = self._done
             if not arrivals:
                 self._awaited = env.event()
                 yield self._awaited
+                now = env.now
             if self.began < 0:
-                self.began, free = engine.real(env.now), env.now
+                self.began, free = engine.real(now), now
             arrival = arrivals.popleft()
             if arrival[2] > free:
                 self._operand_stall(free, arrival)
-                if arrival[2] > env.now:
-                    yield timeout(arrival[2] - env.now)
-            ready = now = env.now
-            start, end = self._work(tile, now, arrival)
+                if arrival[2] > now:
+                    yield timeout(arrival[2] - now)
+                    now = arrival[2]
+            ready = now
+            start, end = work(now, tile, arrival)
             stored = stores[tile]
             if stored > trail:  # the first results leave while the last are made
-                ahead = min(engine.transfer_ticks(stored - trail), end - start)
-                yield timeout(end - ahead - now)
-                now = end - ahead
-                self._store(stored - trail, tile)
+                now = max(start, end - (stored - trail) * per_byte)
+                yield timeout(now - ready)
+                store(now, tile, stored - trail)
                 stored = trail
             yield timeout(end - now)
-            engine.events += 1
             if recorder is not None:
                 recorder.worked(self, tile, free, ready, start, end)
+            now = free = end
+            engine.tiles += 1
             self._done = tile + 1
             self._held -= 1
             room.free += self.room_bytes
             if stored:
-                self._store(stored, tile)
+                store(now, tile, stored)
             if len(hungry) == 1 and hungry[0] is self and recorder is None:
-                self.fetch()  # as `feed` would, with nobody else to ask
-            else:
+                self.fetch(now)  # as `feed` would, with nobody else to ask
+            elif hungry or recorder is not None:
                 engine.feed()
-        # Units are clocked: whoever comes next begins with a whole cycle.
-        left = engine.whole_cycle(max(self._stored, env.now)) - env.now
+        yield from self._end(now)
+
+    def _begin(self) -> Generator[Any, Any, None]:
+        """Launched where a host does that, it may fetch all it needs."""
+        if self.block.launch_cycles:
+            self.began = self.engine.real(self.engine.env.now)
+            yield self.engine.env.timeout(self._launched())
+        self._complete(self.engine.env.now)
+        self.engine.feed()
+
+    def _end(self, now: int) -> Generator[Any, Any, None]:
+        """Once the last result is out: units are clocked, whoever comes next begins with a whole cycle."""
+        engine = self.engine
+        left = engine.whole_cycle(max(self._stored, now)) - now
         if left:
             self.stalls[DRAIN] += left
-            yield timeout(left)
-        self.ended = engine.real(env.now)
+            yield engine.env.timeout(left)
+        self.ended = engine.real(engine.env.now)
         engine.finished(self)
 
-    def _work(self, tile: int, now: int, arrival: Arrival) -> tuple[int, int]:
+    def _work(self, now: int, tile: int, arrival: Arrival) -> tuple[int, int]:
         """Give a tile whose first bytes are there to its units: when they start on it, when all are done."""
-        leader, stalls, ports = self._leader, self.stalls, self.engine.ports
+        leader, ports = self._leader, self._ports
         start = now
         if leader.free_at > now:
             start = leader.free_at
-            stalls[UNIT] += start - now
-            leader.waited += start - now
+            self.stalls[UNIT] += start - now
+            leader.waited_ticks += start - now
         duration = self._compute[tile]
+        if duration != self._duration:  # most tiles last as long as the one before
+            self._duration = duration
+            self._busy = duration * self._leading // self._total
+            self._touched = self.block.unit_bytes * duration // self._total
         end = start + duration
         _, _, _, done, size = arrival
-        if size:
+        if done > start and size:
             # The last bytes need their own share of the work after they came.
             late = done + (duration if self._lead >= size else duration * self._lead // size)
             if late > end:
-                stalls[OPERAND] += late - end
+                self.stalls[OPERAND] += late - end
                 end = late
         if ports is not None:
-            touched = self.block.unit_bytes * duration // self._total
-            ports.moved_bytes += touched
+            ports.unit_bytes += self._touched
             if ports.contended:
-                squeezed = ports.flow(now, start, end, touched)
-                stalls[BANK] += squeezed - end
+                squeezed = ports.flow(now, start, end, self._touched)
+                self.stalls[BANK] += squeezed - end
                 end = squeezed
         for server, ticks in self._others:
             end = self._beside(server, start, duration * ticks // self._total, end)
-        leader.busy += duration * self._leading // self._total
+        leader.busy_ticks += self._busy
         leader.free_at = end
         return start, end
 
@@ -221,16 +241,16 @@ class Run:
         cost = self.block.launch_cycles * engine.clock.ticks_per_cycle
         start = max(now, host.free_at)
         host.free_at = start + cost
-        host.busy += cost
-        host.waited += start - now
+        host.busy_ticks += cost
+        host.waited_ticks += start - now
         self.stalls[LAUNCH] += start + cost - now
         return start + cost - now
 
     def _beside(self, server: Server, start: int, share: int, end: int) -> int:
         """Let another unit do its share of a tile beside the leading one: when both are done."""
         begun = server.free_at if server.free_at > start else start
-        server.waited += begun - start
-        server.busy += share
+        server.waited_ticks += begun - start
+        server.busy_ticks += share
         server.free_at = begun + share
         if self.engine.recorder is not None:
             self.engine.recorder.served(self, server.name, self._done, begun, begun + share)
@@ -267,9 +287,12 @@ class Run:
         """Stand for a later block of the same shape, those between being folded."""
         self.index, self.block = index, block
 
-    def _store(self, size: int, tile: int) -> None:
+    def _store(self, now: int, tile: int, size: int) -> None:
         """Send off results."""
-        _, end = self.engine.transfer(self, len(self.nest.reads), size, True, tile)
+        if self._direct is not None:
+            end = self._direct(now, size, True)[3]
+        else:
+            end = self.engine.transfer(self, now, len(self.nest.reads), size, True, tile)[3]
         if end > self._stored:
             self._stored = end
 

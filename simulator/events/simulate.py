@@ -253,11 +253,15 @@ def _resources(engine: Engine, total: int) -> tuple[ResourceUse, ...]:
 
     moving = {unit.name for unit in engine.setting.accelerator.units if unit.kind in ("dma", "launch")}
     servers = [server for server in engine.servers.values() if server.name not in moving]
-    found = [use(server.name, server.busy, server.waited) for server in servers]
-    found.append(use("dram", engine.transfers.busy, engine.transfers.waited, engine.transfers.deepest))
+    found = [use(server.name, server.busy_ticks, server.waited_ticks) for server in servers]
+    found.append(
+        use("dram", engine.transfers.busy_ticks, engine.transfers.waited_ticks, engine.transfers.deepest)
+    )
     if engine.ports is not None:
         bandwidth = engine.setting.accelerator.scratchpad.bytes_per_cycle
-        found.append(use("scratchpad", engine.ports.moved_bytes * cycle // bandwidth, engine.ports.waited))
-    if engine.host.busy:
-        found.append(use("host", engine.host.busy, engine.host.waited))
+        counts = engine.dram_counts()
+        moved = engine.ports.unit_bytes + counts["read_bytes"] + counts["written_bytes"]
+        found.append(use("scratchpad", moved * cycle // bandwidth, engine.ports.waited_ticks))
+    if engine.host.busy_ticks:
+        found.append(use("host", engine.host.busy_ticks, engine.host.waited_ticks))
     return tuple(found)

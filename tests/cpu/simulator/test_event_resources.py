@@ -11,43 +11,77 @@ from siliform.simulator.events.resources import Ports, Transfers
 
 def test_transfers_follow_one_another_and_hide_each_others_startup() -> None:
     """Two channels: the second transfer's startup passes while the first one's data flow."""
-    dma = Transfers(PlainDram(1), count=2, startup=100)
+    dma = Transfers(PlainDram(1), count=2, startup_ticks=100)
     seen = []
     for size in (300, 300, 50):
-        ready, start, end = dma.ask(0, 0, 0, size, False)
-        dma.until(end)
+        ready, start, end, arrived = dma.move(0, size, False)
+        assert arrived == end
         seen.append((ready, start, end))
     assert seen == [(100, 100, 400), (100, 400, 700), (500, 700, 750)]  # the third waits for a channel
-    assert dma.busy == 650
-    assert dma.waited == 300 + 200
+    assert dma.busy_ticks == 650
+    assert dma.waited_ticks == 300 + 200
     assert dma.deepest == 1  # the second one flows since 400, when the third is ready
 
 
 def test_one_channel_pays_every_startup() -> None:
-    dma = Transfers(PlainDram(1), count=1, startup=100)
-    first = dma.ask(0, 0, 0, 300, False)
-    dma.until(first[2])
-    assert first == (100, 100, 400)
-    assert dma.ask(0, 0, 0, 300, False) == (500, 500, 800)
+    dma = Transfers(PlainDram(1), count=1, startup_ticks=100)
+    assert dma.move(0, 300, False) == (100, 100, 400, 400)
+    assert dma.move(0, 300, False) == (500, 500, 800, 800)
+
+
+class Scripted(PlainDram):
+    """Answers what it is told to."""
+
+    def __init__(self, *answers: tuple[int, int]) -> None:
+        super().__init__(1)
+        self.answers = list(answers)
+
+    def transfer(self, now: int, stream: int, address: int, size: int, write: bool) -> tuple[int, int]:
+        return self.answers.pop(0)
+
+
+def test_the_channel_that_is_free_first_is_taken_though_it_was_taken_last() -> None:
+    """Banks of DRAM answer a later transfer before an earlier one: its channel is free for the third."""
+    dma = Transfers(Scripted((10, 1000), (10, 200), (210, 300), (310, 400)), count=2, startup_ticks=10)
+    assert [dma.move(0, 1, False)[0] for _ in range(4)] == [10, 10, 210, 310]
+
+
+def test_a_transfer_that_the_scratchpad_holds_up_holds_its_channel_and_no_other() -> None:
+    ports = Ports(bytes_per_cycle=2, ticks_per_cycle=1)
+    ports.expect(3, 1)
+    ports.flow(0, 0, 100, 150)  # three quarters of what the banks give
+    dma = Transfers(PlainDram(1), count=2, startup_ticks=0, ports=ports)
+    assert dma.move(0, 100, False) == (0, 0, 100, 150)  # half of its rate until 100, then all of it
+    assert dma.move(0, 4, False) == (0, 100, 104, 104)
+    assert dma.move(0, 4, False)[0] == 104  # the second channel, not the first
+
+
+def test_states_do_not_tell_which_channel_is_which() -> None:
+    one = Transfers(Scripted((0, 70), (0, 50)), count=2, startup_ticks=0)
+    other = Transfers(Scripted((0, 50), (0, 70)), count=2, startup_ticks=0)
+    for dma in (one, other):
+        dma.move(0, 1, False)
+        dma.move(0, 1, False)
+    assert one.state(20, {}) == other.state(20, {})
 
 
 def test_a_state_is_told_relative_to_now() -> None:
     """The same situation, an hour later, is the same state."""
     states = []
     for begin in (0, 3600):
-        dma = Transfers(PlainDram(1), count=2, startup=10)
+        dma = Transfers(PlainDram(1), count=2, startup_ticks=10)
         for _ in range(3):
-            dma.until(dma.ask(begin, 0, 0, 40, False)[2])
+            dma.move(begin, 40, False)
         states.append(dma.state(begin + 25, {}))
     assert states[0] == states[1]
-    assert dma.state(4000, {}) == Transfers(PlainDram(1), count=2, startup=10).state(0, {})
+    assert dma.state(4000, {}) == Transfers(PlainDram(1), count=2, startup_ticks=10).state(0, {})
 
 
 def test_flows_that_fit_are_not_slowed() -> None:
     ports = Ports(bytes_per_cycle=8, ticks_per_cycle=1)
     assert ports.flow(0, 0, 100, 500) == 100  # 5 bytes a cycle
     assert ports.flow(0, 0, 100, 300) == 100  # 3 more: all 8
-    assert ports.waited == 0
+    assert ports.waited_ticks == 0
 
 
 def test_who_comes_later_gets_what_is_left() -> None:
@@ -55,7 +89,7 @@ def test_who_comes_later_gets_what_is_left() -> None:
     assert ports.flow(0, 0, 100, 500) == 100
     # 6 bytes a cycle are asked; 3 are left until 100, when 300 of 600 bytes are through; then 6.
     assert ports.flow(0, 0, 100, 600) == 150
-    assert ports.waited == 50
+    assert ports.waited_ticks == 50
 
 
 def test_a_flow_that_begins_later_finds_others_gone() -> None:
@@ -95,16 +129,15 @@ def test_no_flow_is_faster_than_asked_nor_than_the_banks(asked: list[tuple[int, 
     st.lists(st.tuples(st.integers(0, 60), st.integers(1, 90)), min_size=1, max_size=20), st.integers(1, 4)
 )
 def test_data_never_overlap_and_keep_their_order(asked: list[tuple[int, int]], channels: int) -> None:
-    dma = Transfers(PlainDram(2), count=channels, startup=30)
+    dma = Transfers(PlainDram(2), count=channels, startup_ticks=30)
     now = last = 0
     in_flight: list[int] = []
     for later, size in asked:
         now += later
-        ready, start, end = dma.ask(now, 0, 0, size, False)
-        dma.until(end)
+        ready, start, end, _ = dma.move(now, size, False)
         assert start >= max(last, ready, now + 30)
         assert end == start + 2 * size
         in_flight = [other for other in in_flight if other > ready - 30] + [end]
         assert len(in_flight) <= channels
         last = end
-    assert dma.busy == 2 * sum(size for _, size in asked)
+    assert dma.busy_ticks == 2 * sum(size for _, size in asked)
