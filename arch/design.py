@@ -113,7 +113,7 @@ def line_of(text: str, path: tuple[str, ...]) -> int:
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), 1):
         header = re.match(r"\s*\[+([^\]]+)\]+", line)
-        key = re.match(r"\s*([A-Za-z0-9_.\"'-]+)\s*=", line)
+        key = re.match(r"""\s*((?:"[^"]*"|'[^']*'|[A-Za-z0-9_.-])+)\s*=""", line)
         if header:
             table = _dotted(header[1])
             here = table

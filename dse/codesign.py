@@ -156,7 +156,7 @@ class CoDesign:
         from siliform.simulator.population import estimate_population
 
         columns = {
-            name: self.space.column(name, rows) for name in self.space.names if not name.startswith(PREFIX)
+            name: self._parameter(name, rows) for name in self.space.names if not name.startswith(PREFIX)
         }
         base = self.hardware.base
         if not columns:  # a population of one design still varies something
@@ -181,9 +181,12 @@ class CoDesign:
         return values, ["" if fit else _NO_FIT for fit in fits.tolist()]
 
     def _parameter(self, name: str, rows: np.ndarray) -> np.ndarray:
-        if name in self.space.positions:
-            return self.space.column(name, rows)
-        return np.full(len(rows), self.hardware.value(name))
+        """A hardware parameter in each row: what was chosen, or the base design's where nothing was."""
+        base = self.hardware.value(name)
+        if name not in self.space.positions:
+            return np.full(len(rows), base)
+        chosen = self.space.active(rows)[:, self.space.positions[name]]
+        return np.where(chosen, self.space.column(name, rows), base)
 
     @cached_property
     def _vectorised(self) -> bool:

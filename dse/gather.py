@@ -85,8 +85,9 @@ class _Gathering:
     # -- one key -------------------------------------------------------------------------------------
 
     def _take(self, key: str, given: Any) -> None:
-        if "*" in key:
-            matching = [knob for knob in self._declared() if _matches(key, knob.name)]
+        own = key.startswith(PREFIX) and hasattr(self.network, "knob")  # such as "model.bits.*attention*"
+        matching = [knob for knob in self._declared() if _matches(key, knob.name)] if "*" in key else []
+        if "*" in key and (matching or not own):
             if not matching:
                 raise _refused(key, "no knob that fits", nearest(key, [k.name for k in self._declared()]))
             for knob in matching:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
+from siliform.arch.parameter import Table
 from siliform.dse.objectives import Constraint, Objective
 from siliform.graph_ir.errors import UserError
 
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|seconds?|m|min|minutes?|h|hours?)?")
-_SECONDS = MappingProxyType({"s": 1.0, "m": 60.0, "h": 3600.0})
+_SECONDS = Table({"s": 1.0, "m": 60.0, "h": 3600.0})
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ class Study:
     subject: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
-        object.__setattr__(self, "subject", MappingProxyType(dict(self.subject)))
+        object.__setattr__(self, "options", Table(dict(self.options)))
+        object.__setattr__(self, "subject", Table(dict(self.subject)))
         names = [objective.name for objective in self.objectives]
         twice = [name for name in names if names.count(name) > 1]
         if not names or twice:

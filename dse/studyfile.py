@@ -26,10 +26,10 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from siliform.arch.design import line_of
+from siliform.arch.parameter import Table
 from siliform.dse.objectives import MAXIMISED, Constraint, Objective
 from siliform.dse.study import Budget, Study
 from siliform.graph_ir.errors import UserError
@@ -58,7 +58,7 @@ class StudyFile:
 
     def place(self, *path: str) -> str:
         """File and line of a key."""
-        return f"{self.where}:{line_of(self.text, path)} ({'.'.join(path)})"
+        return f"{self.where}:{line_of(self.text, tuple('.'.join(path).split('.')))} ({'.'.join(path)})"
 
     @property
     def folder(self) -> Path:
@@ -118,10 +118,10 @@ def parse_study(text: str, *, where: str = "text") -> StudyFile:
     )
     return StudyFile(
         study,
-        MappingProxyType(dict(checked.network)),
+        Table(dict(checked.network)),
         checked.design.name,
-        MappingProxyType(dict(checked.design.set)),
-        MappingProxyType(dict(checked.space)),
+        Table(dict(checked.design.set)),
+        Table(dict(checked.space)),
         checked.design.objective,
         where,
         text,

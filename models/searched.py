@@ -46,6 +46,12 @@ class CatalogueNetwork:
     bits: str = "traced"
     accuracy: str = ""
 
+    def __post_init__(self) -> None:
+        Request(**self.sizes)
+        parse_bits(self.bits)
+        if not self._is_fixed:
+            _ = self._spec
+
     def knobs(self) -> tuple[Knob, ...]:
         """No knob has values of its own: which sizes are worth trying, a study says."""
         return ()

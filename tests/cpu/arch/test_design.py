@@ -217,7 +217,7 @@ def test_a_wrong_value_is_told_with_line_key_and_what_is_allowed(old, new, found
             "(technology.node_nm)",
             "45, 32",
         ),
-        ('"int4"', '"int5"', "no format of that name", "(units.array.formats)", "nearest: int8, int4"),
+        ('"int4"', '"int7"', "no format of that name", "(units.array.formats)", "nearest: int8, int5, int4"),
         (
             "banks = 16",
             "banks = 4096\nword_bytes = 4096 #",

@@ -1,0 +1,210 @@
+"""The problem of a study: what it costs is what the estimate says, design by design."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import siliform as sf
+from siliform.dse.codesign import CLOSED_FORM
+from siliform.dse.gather import problem_of
+from siliform.dse.studyfile import parse_study
+from siliform.graph_ir.errors import UserError
+from siliform.graph_ir.knobs import Knob, When, categorical, integer, per_layer
+from siliform.models.searched import CatalogueNetwork
+from siliform.studies import Source, problem_of_file
+
+HEAD = """\
+[network]
+model = "bert-tiny"
+sequence = 16
+bits = "int8"
+[design]
+name = "{design}"
+[space]
+{space}
+{objectives}
+"""
+
+
+def file_of(space: str, *objectives: str, design: str = "edge-32x32", more: str = ""):
+    tables = "\n".join(f'[[objectives]]\nname = "{name}"' for name in objectives or ("latency_s",))
+    return parse_study(HEAD.format(design=design, space=space, objectives=tables) + more)
+
+
+def test_every_quantity_is_the_estimates():
+    space = (
+        '"array.rows" = [8, 16]\n"scratchpad.bytes" = ["64 KiB", "1 MiB"]\n"model.bits" = ["int8", "w4a8"]'
+    )
+    problem = problem_of_file(file_of(space, *CLOSED_FORM))
+    rows = problem.space.at(np.arange(problem.space.size))
+    found = problem.cost(rows)
+    assert list(found.reasons) == [""] * 8
+    for number, row in enumerate(rows):
+        network, hardware = problem.choices(row)
+        report = sf.estimate(
+            sf.trace("bert-tiny", seq=16), sf.accelerator("edge-32x32", **hardware), bits=network["bits"]
+        )
+        for name in ("latency_s", "cycles", "dram_bytes", "weight_bytes", "macs"):
+            assert found.values[name][number] == getattr(report, name)
+        assert found.values["energy_j"][number] == pytest.approx(report.energy_j, rel=1e-12)
+        assert found.values["area_mm2"][number] == pytest.approx(report.area_mm2, rel=1e-12)
+        assert found.values["edp_js"][number] == pytest.approx(report.energy_j * report.latency_s, rel=1e-12)
+        assert found.values["power_watts"][number] == pytest.approx(report.energy_j / report.latency_s)
+        assert found.values["memory_bytes"][number] > report.weight_bytes
+
+
+def test_one_by_one_gives_what_all_at_once_gives():
+    space = '"array.rows" = [8, 16]\n"array.overlap" = "all"'
+    together = problem_of_file(file_of(space, *CLOSED_FORM))
+    alone = problem_of_file(file_of(space, *CLOSED_FORM, "utilization"))
+    rows = together.space.at(np.arange(together.space.size))
+    first, second = together.cost(rows), alone.cost(rows)
+    for name in CLOSED_FORM:
+        assert first.values[name] == pytest.approx(second.values[name], rel=1e-12), name
+
+
+def test_any_part_of_a_report_is_a_quantity():
+    names = ("utilization", "energy_by_cause_j.dram", "parts.*intermediate*.cycles", "area_parts_mm2.array")
+    problem = problem_of_file(file_of('"array.rows" = [8]', *names))
+    found = problem.cost(np.zeros((1, 1), np.int64)).values
+    report = sf.estimate(
+        sf.trace("bert-tiny", seq=16), sf.accelerator("edge-32x32", **{"array.rows": 8}), bits="int8"
+    )
+    parts = [part for part in report.parts if "intermediate" in part.module]
+    assert parts
+    assert found["utilization"][0] == report.utilization
+    assert found["energy_by_cause_j.dram"][0] == pytest.approx(
+        sum(part.energy_by_cause_j["dram"] for part in report.parts)
+    )
+    assert found["parts.*intermediate*.cycles"][0] == sum(part.cycles for part in parts)
+    assert found["area_parts_mm2.array"][0] == report.area_parts_mm2["array"]
+
+
+def test_a_gpu_is_costed_design_by_design():
+    problem = problem_of_file(file_of('"dram.bandwidth" = ["1 TB/s", "2 TB/s"]', design="nvidia-a100"))
+    found = problem.cost(np.array([[0], [1]])).values
+    assert found["latency_s"][0] >= found["latency_s"][1] > 0
+    assert np.isnan(found["energy_j"]).all()  # no energy of a GPU is sourced
+
+
+def test_a_design_that_cannot_be_is_a_reason():
+    problem = problem_of_file(file_of('"scratchpad.bytes" = [128, 1048576]'))
+    found = problem.cost(np.array([[0], [1]]))
+    assert "does not fit" in found.reasons[0]
+    assert np.isnan(found.values["latency_s"][0])
+    assert found.reasons[1] == ""
+
+
+def test_a_network_that_cannot_be_is_a_reason():
+    problem = problem_of_file(file_of('"model.num_attention_heads" = [2, 3]'))
+    found = problem.cost(np.array([[0], [1]]))
+    assert found.reasons[0] == ""
+    assert "3" in found.reasons[1]
+
+
+def test_formats_of_modules_are_knobs():
+    problem = problem_of_file(file_of('"model.bits.*attention*" = ["int8", "w4a8"]', "weight_bytes"))
+    both = problem.cost(np.array([[0], [1]])).values["weight_bytes"]
+    whole = problem_of_file(file_of('"model.bits" = ["int8", "w4a8"]', "weight_bytes"))
+    all_of_it = whole.cost(np.array([[0], [1]])).values["weight_bytes"]
+    assert both[0] == all_of_it[0]
+    assert all_of_it[1] < both[1] < both[0]
+
+
+def test_a_limit_may_be_a_parameter_of_the_design():
+    more = '[[constraints]]\nname = "weight_bytes"\nat_most = "scratchpad.bytes"\n'
+    problem = problem_of_file(file_of('"scratchpad.bytes" = ["1 MiB", "32 MiB"]', more=more))
+    constraint = parse_study(
+        HEAD.format(design="edge-32x32", space="", objectives='[[objectives]]\nname = "cycles"\n') + more
+    ).study.constraints[0]
+    found = problem.cost(np.array([[0], [1]])).values
+    assert found["weight_bytes"][0] > 2**20
+    assert (constraint.violation(found) > 0).tolist() == [True, False]
+
+
+class Layered:
+    """A network of one to three layers, each with a kind; what it is given is kept."""
+
+    name = "layered"
+
+    def __init__(self) -> None:
+        self.seen: list[dict] = []
+
+    def knobs(self) -> tuple[Knob, ...]:
+        depth = integer("depth", 1, 3)
+        kinds = per_layer(categorical("kind", ("a", "b")), depth)
+        codes = [categorical(f"codes[{i}]", (8, 16), when=When(f"kind[{i}]", ("b",))) for i in range(3)]
+        return (depth, *kinds, *codes)
+
+    def full(self):
+        return {"depth": 3, "kind[0]": "a", "kind[1]": "a", "kind[2]": "a"}
+
+    def graph(self, choices):
+        self.seen.append(dict(choices))
+        return CatalogueNetwork("gemm:8,8,8,int8").graph({})
+
+    def prepare(self, folder, progress):
+        pass
+
+    def measure(self, choices):
+        return {"accuracy": len(choices) / 10}
+
+
+@pytest.mark.parametrize(
+    ("space", "size", "expected"),
+    [
+        ('"model.*" = "all"', 3 + 9 + 27, None),
+        ('"model.depth" = [1, 2]', 2, {"depth": 1, "kind[0]": "a"}),
+        ('"model.depth" = 2\n"model.kind[*]" = "all"', 4, {"depth": 2, "kind[0]": "a", "kind[1]": "a"}),
+        ('"model.kind[*]" = ["b"]\n"model.depth" = [1, 3]', 2, {"depth": 1, "kind[0]": "b", "codes[0]": 8}),
+        ('"model.depth" = 1\n"model.kind[0]" = "b"\n"model.codes[0]" = "all"', 2, None),
+    ],
+)
+def test_what_a_file_leaves_out_stays_as_in_the_full_network(space, size, expected):
+    network = Layered()
+    problem = problem_of(file_of(space), network, measures=("accuracy",))
+    assert problem.space.size == size
+    if expected is not None:
+        problem.cost(problem.space.at(np.array([0])))
+        assert network.seen == [expected]
+
+
+def test_conditions_in_a_file():
+    space = '"array.rows" = [8, 16]\n"array.columns" = { values = [8, 32], when = { "array.rows" = [8] } }'
+    problem = problem_of_file(file_of(space))
+    assert problem.space.size == 3
+    lone = problem.cost(problem.space.at(np.array([2])))
+    expected = sf.estimate(
+        sf.trace("bert-tiny", seq=16), sf.accelerator("edge-32x32", **{"array.rows": 16}), bits="int8"
+    )
+    assert lone.values["cycles"][0] == expected.cycles
+
+
+def test_a_users_accuracy_is_measured(tmp_path: Path):
+    (tmp_path / "mine.py").write_text("def score(choices):\n    return 1 / choices['num_hidden_layers']\n")
+    text = HEAD.format(
+        design="edge-32x32",
+        space='"model.num_hidden_layers" = [1, 2]',
+        objectives='[[objectives]]\nname = "accuracy"',
+    ).replace("bits =", 'accuracy = "py:mine.py:score"\nbits =')
+    problem = problem_of_file(parse_study(text, where=str(tmp_path / "study.toml")))
+    assert problem.measured == ("accuracy",)
+    assert problem.measure(np.array([1])) == {"accuracy": 0.5}
+
+
+def test_a_users_accuracy_that_fails_is_told(tmp_path: Path):
+    (tmp_path / "mine.py").write_text("def score(choices):\n    return choices['nothing']\n")
+    network = CatalogueNetwork("bert-tiny", accuracy=f"py:{tmp_path}/mine.py:score")
+    with pytest.raises(UserError, match="KeyError") as told:
+        network.measure({})
+    assert told.value.where.endswith("mine.py:2")
+
+
+def test_a_source_is_made_anew_in_another_process(tmp_path: Path):
+    source = Source(file_of('"array.rows" = [8, 16]'), tmp_path)
+    again = pickle.loads(pickle.dumps(source))()
+    assert again.space.digest == source().space.digest

@@ -1,0 +1,139 @@
+"""Study files: what they state, and what is said of a mistake in one."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from siliform.dse.study import Budget
+from siliform.dse.studyfile import parse_study, read_study
+from siliform.graph_ir.errors import UserError
+from siliform.studies import problem_of_file
+
+TEXT = """\
+[study]
+name = "small"
+budget = 40
+[network]
+model = "bert-tiny"
+sequence = 16
+bits = "int8"
+[design]
+name = "edge-32x32"
+[space]
+"array.rows" = [8, 16, 32]
+"array.columns" = { low = 8, high = 24, step = 8 }
+"array.dataflow" = "all"
+"dram.bandwidth" = ["51.2 GB/s", "25.6 GB/s"]
+"vector.lanes" = 16
+[engine]
+name = "random"
+batch = 10
+[[objectives]]
+name = "latency_s"
+[[objectives]]
+name = "accuracy"
+[[constraints]]
+name = "area_mm2"
+at_most = 40
+"""
+
+
+def test_a_file_states_a_study():
+    file = parse_study(TEXT)
+    assert file.study.name == "small"
+    assert file.study.engine == "random"
+    assert dict(file.study.options) == {"batch": 10}
+    assert file.study.budget == Budget(evaluations=40)
+    assert [(o.name, o.maximise) for o in file.study.objectives] == [("latency_s", False), ("accuracy", True)]
+    assert str(file.study.constraints[0]) == "area_mm2 <= 40.0"
+    assert pickle.loads(pickle.dumps(file)) == file
+
+
+def without_accuracy(text: str = TEXT) -> str:
+    return text.replace('[[objectives]]\nname = "accuracy"\n', "")
+
+
+def test_the_space_is_that_of_the_file():
+    problem = problem_of_file(parse_study(without_accuracy()))
+    assert problem.space.size == 3 * 3 * 3 * 2
+    bandwidth = problem.space.knobs[problem.space.positions["dram.bandwidth_bytes_per_second"]]
+    assert bandwidth.values == (25_600_000_000, 51_200_000_000)
+    assert bandwidth.ordered
+    assert problem.hardware.value("vector.lanes") == 16
+    assert "vector.lanes" not in problem.space.names
+
+
+def test_knobs_of_a_pattern_are_gathered_from_what_units_declare():
+    text = without_accuracy().replace('"array.rows" = [8, 16, 32]\n', '"scratchpad.*" = "all"\n')
+    names = problem_of_file(parse_study(text)).space.names
+    assert {"scratchpad.bytes", "scratchpad.double_buffered", "scratchpad.resident_percent"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found", "where", "advice"),
+    [
+        ("budget = 40", "buget = 40", "study.buget is no key of it", "text:3", "budget"),
+        ("budget = 40", 'budget = "soon"', "neither a whole number", "text:3", '"2min"'),
+        ("budget = 40", "seed = -1", "study.seed = -1", "text:3", "greater than or equal to 0"),
+        ('name = "edge-32x32"', "", "design.name is missing", "text:", "objective"),
+        (
+            '"array.rows" = [8, 16, 32]',
+            '"arry.rows" = [8]',
+            "no parameter of that name",
+            "text:11",
+            "array.rows",
+        ),
+        ('"array.rows" = [8, 16, 32]', '"array.rows" = [0]', "rows = 0", "text:11", "at least 1"),
+        ('"array.rows" = [8, 16, 32]', '"array.rows" = []', "no value", "text:11", "at least one"),
+        ('"array.rows" = [8, 16, 32]', '"array.rows" = [8, 8]', "more than once", "text:11", "once"),
+        ('"array.rows" = [8, 16, 32]', '"array.rows" = {from = 1}', "{'from': 1}", "text:11", "low = 8"),
+        ('"array.rows" = [8, 16, 32]', '"model.depth" = "all"', "no knob", "text:11", "declares no knob"),
+        ('"array.rows" = [8, 16, 32]', '"model.layers" = [2]', "no such key", "text:11", "num_hidden_layers"),
+        ('"array.rows" = [8, 16, 32]', '"modal.*" = "all"', "no knob that fits", "text:11", "array"),
+        ('name = "accuracy"', 'name = "latency_S"', "none of that name", "", "latency_s"),
+        ("at_most = 40", "", "no limit", "area_mm2", "at_most or at_least"),
+        ('model = "bert-tiny"', 'model = "brt"', "no built-in model", "text:4", "bert"),
+        ('model = "bert-tiny"', "modle = 1", "'modle'", "text:5", "model"),
+        ('model = "bert-tiny"', 'kind = "vit"', "kind = 'vit'", "text:5", "vit-supernet"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line(old, new, found, where, advice):
+    text = TEXT.replace(old, new, 1)
+    with pytest.raises(UserError) as told:
+        problem_of_file(parse_study(text))
+    assert found in told.value.found
+    assert where in told.value.where
+    assert advice in told.value.next_step
+
+
+def test_text_that_is_no_toml_is_told_with_its_line():
+    with pytest.raises(UserError) as told:
+        parse_study("[study]\nname = \n", where="mine.toml")
+    assert told.value.where == "mine.toml:2"
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(UserError, match="No such file"):
+        read_study(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (500, Budget(evaluations=500)),
+        ("500", Budget(evaluations=500)),
+        ("90s", Budget(seconds=90)),
+        ("2min", Budget(seconds=120)),
+        ("1.5 h", Budget(seconds=5400)),
+    ],
+)
+def test_budgets(given, expected):
+    assert Budget.parse(given) == expected
+
+
+@pytest.mark.parametrize("given", ["0", "-3", "1.5", "soon", "3 days", True])
+def test_budgets_that_are_none(given):
+    with pytest.raises(UserError, match="a whole number of evaluations"):
+        Budget.parse(given)
