@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ from siliform.simulator.events.nest import Nest, nest_of
 TIMEOUTS = 400_000
 PRODUCT = "gemm:2048,11008,4096,int8"  # the up-projection of Llama-2-7B: 6,192 tiles on edge-32x32
 SHARE = 0.5  # of SimPy's own rate, that the engine shall reach
+ROUNDS = 7  # of SimPy alone and the two models, in turn: the best of each counts, as other work only slows
 LAYERS = (2, 4, 8, 16, 32)
 #: CPU seconds of a whole simulation as `siliform simulate` runs it, folding included; BERT's unfolded too.
 TARGETS = {("bert-base", True): 2.0, ("bert-base", False): 2.0, ("llama-2-7b", True): 20.0}
@@ -61,17 +62,25 @@ class Pipeline:
     Attributes
     ----------
     actions : transfers and tiles, in each.
+    raw_per_s : timeouts a second of SimPy alone, by the number of processes.
     plain_events, engine_events : SimPy events that were scheduled.
+    plain_s, engine_s : CPU seconds.
     plain_ticks, engine_ticks : when the last one ended, by the clock of the design.
     """
 
     actions: int
+    raw_per_s: dict[int, float]
     plain_events: int
     plain_s: float
     plain_ticks: int
     engine_events: int
     engine_s: float
     engine_ticks: int
+
+    @property
+    def share(self) -> float:
+        """Transfers and tiles a second, of SimPy's best rate: each counts as one event, whatever it costs."""
+        return self.actions / self.engine_s / max(self.raw_per_s.values())
 
     @property
     def worth(self) -> float:
@@ -164,11 +173,19 @@ class Plain:
 
 
 def pipeline() -> Pipeline:
-    """Run one product both ways."""
+    """Run one product both ways, and SimPy alone, in turn: the best of each."""
+    found = [_pipeline() for _ in range(ROUNDS)]
+    rates = {count: max(one.raw_per_s[count] for one in found) for count in found[0].raw_per_s}
+    plain_s, engine_s = min(one.plain_s for one in found), min(one.engine_s for one in found)
+    return replace(found[0], raw_per_s=rates, plain_s=plain_s, engine_s=engine_s)
+
+
+def _pipeline() -> Pipeline:
     accelerator = sf.accelerator("edge-32x32")
     program = sf.compile(sf.trace(PRODUCT), accelerator)
     clock = Clock.of(accelerator)
     plain = Plain(nest_of(program.blocks[0], accelerator, clock, merged=True), accelerator, clock)
+    rates = {count: timeouts(count) for count in (1, 8, 100)}
     start = time.process_time()
     plain.env.run()
     plain_s = time.process_time() - start
@@ -179,6 +196,7 @@ def pipeline() -> Pipeline:
     engine_s = time.process_time() - start
     return Pipeline(
         engine.events,
+        rates,
         scheduled(plain.env),
         plain_s,
         int(plain.env.now),
@@ -245,12 +263,12 @@ def products(quick: bool, cache: Path) -> dict[str, float | str]:
     return found
 
 
-def print_engine(rates: dict[int, float], both: Pipeline) -> bool:
+def print_engine(both: Pipeline) -> bool:
     """Print SimPy's rates and the engine's; return whether the engine is fast enough."""
-    raw = max(rates.values())
-    told = ", ".join(f"{rate:,.0f} ({count} processes)" for count, rate in rates.items())
+    raw = max(both.raw_per_s.values())
+    told = ", ".join(f"{rate:,.0f} ({count} processes)" for count, rate in both.raw_per_s.items())
     print(f"SimPy alone, timeouts a second: {told}")
-    print(f"{PRODUCT[5:]} on edge-32x32: {both.actions:,} transfers and tiles")
+    print(f"{PRODUCT[5:]} on edge-32x32: {both.actions:,} transfers and tiles, best of {ROUNDS} rounds")
     print(f"{'':>26}{'SimPy events':>14}{'CPU s':>8}{'events/s':>12}{'actions/s':>12}{'ends at tick':>16}")
     for name, events, seconds, ticks in (
         ("plain model with Resources", both.plain_events, both.plain_s, both.plain_ticks),
@@ -261,14 +279,13 @@ def print_engine(rates: dict[int, float], both: Pipeline) -> bool:
             f"{both.actions / seconds:>12,.0f}{ticks:>16,}"
         )
     plain, ours = (events / both.actions for events in (both.plain_events, both.engine_events))
-    counted = both.actions / both.engine_s / raw
     print(
-        f"A transfer or tile costs the plain model {plain:.1f} SimPy events and the engine {ours:.2f}:\n"
-        "resources that serve in order say at once when they will. The engine does the work of\n"
-        f"{both.worth:,.0f} plain events a second, {both.worth / raw:.0%} of SimPy's best rate (target "
-        f"{SHARE:.0%}); each of its transfers and tiles counted\nas one event, {counted:.0%}."
+        f"Each transfer and tile counted as one event, the engine reaches {both.share:.0%} of SimPy's best\n"
+        f"rate (target {SHARE:.0%}). One costs the plain model {plain:.1f} SimPy events and the engine "
+        f"{ours:.2f},\nas resources that serve in order say at once when they will: counted so, the engine does the\n"
+        f"work of {both.worth:,.0f} plain events a second, {both.worth / raw:.0%} of SimPy's best."
     )
-    return both.worth >= SHARE * raw
+    return both.share >= SHARE
 
 
 def print_runs(runs: list[Run]) -> bool:
@@ -307,16 +324,15 @@ def main() -> int:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     asked = parser.parse_args()
-    rates = {count: timeouts(count) for count in (1, 8, 100)}
     both, runs, deep = pipeline(), models(asked.quick), layers()
     seconds = products(asked.quick, asked.cache)
     if asked.json:
-        plain = {"timeouts_per_s": rates, "pipeline": asdict(both), "models": [asdict(row) for row in runs]}
+        plain: dict[str, Any] = {"pipeline": asdict(both), "models": [asdict(row) for row in runs]}
         plain |= {"layers": [[n, asdict(f), asdict(u)] for n, f, u in deep], "products_cpu_s": seconds}
         print(json.dumps(plain))
         return 0
     print(f"Python {platform.python_version()}, SimPy {simpy.__version__}; seconds of CPU")
-    fast = print_engine(rates, both)
+    fast = print_engine(both)
     print()
     fast &= print_runs(runs)
     print()

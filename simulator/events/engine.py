@@ -153,7 +153,7 @@ class Engine:
         return self.transfers.served + self.tiles
 
     def transfer(
-        self, run: Run, now: int, place: int, size: int, write: bool, tile: int
+        self, run: Run, now: int, size: int, write: bool, place: int, tile: int
     ) -> tuple[int, int, int, int]:
         """Move a tile's bytes between DRAM and scratchpad; as `Transfers.move`, and noted where they lie."""
         stream, address = run.places[place]

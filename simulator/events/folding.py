@@ -52,12 +52,12 @@ class TileFolding:
         self._seen: dict[Hashable, deque[_Seen]] = {}
         self._breaks: dict[int, np.ndarray] = {}
 
-    def skip(self, tile: int) -> None:
-        """Leave out the periods from `tile` on that are known: the run, time and counts move on."""
+    def skip(self, tile: int) -> int:
+        """Leave out the periods from `tile` on that are known: the run, time and counts move on; to where."""
         run, engine = self._run, self._engine
         if not engine.alone():
             self._seen.clear()
-            return
+            return tile
         state = engine.state(run)
         if len(self._seen) >= REMEMBERED:
             self._seen.clear()
@@ -71,8 +71,9 @@ class TileFolding:
                 engine.repeat(run, before.tally, now.tally, times)
                 engine.skipped += times * (now.then - before.then)
                 run.advance(times * period, forward)
-                return
+                return tile + times * period
         earlier.append(now)
+        return tile
 
     def _repeats(self, tile: int, first: int, period: int, offsets: tuple[int, ...]) -> int:
         """How many whole periods ahead ask what the last one asked, fetches ahead included."""

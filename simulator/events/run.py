@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Hashable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from siliform.arch.program import Block
@@ -45,10 +46,10 @@ class Run:
     """
 
     __slots__ = (
-        "_ahead", "_all", "_arrivals", "_awaited", "_buffers", "_busy", "_compute", "_direct", "_done",
-        "_duration", "_early", "_fetched", "_held", "_lead", "_leader", "_leading", "_others", "_ports",
-        "_rest", "_stored", "_stores", "_tiles", "_total", "_touched", "began", "block", "ended", "engine",
-        "fetched", "index", "nest", "offsets", "places", "ready", "room_bytes", "stalls", "started",
+        "_ahead", "_all", "_arrivals", "_awaited", "_buffers", "_busy", "_compute", "_done",
+        "_duration", "_early", "_fetched", "_held", "_lead", "_leader", "_leading", "_move", "_others",
+        "_ports", "_rest", "_stored", "_stores", "_tiles", "_total", "_touched", "began", "block", "ended",
+        "engine", "fetched", "index", "nest", "offsets", "places", "ready", "room_bytes", "stalls", "started",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, index: int, block: Block, nest: Nest) -> None:
@@ -76,7 +77,8 @@ class Run:
         self.fetched = False
         self._stored = 0  # when the last store ends
         self._ports = engine.ports
-        self._direct = engine.transfers.move if engine.direct else None
+        #: As `Engine.transfer`; where nobody asks which transfer it was, without that detour.
+        self._move = engine.transfers.move if engine.direct else partial(engine.transfer, self)
         #: Of the last tile: ticks of its work and of its leader's share, bytes that units touched for it.
         self._duration, self._busy, self._touched = -1, 0, 0
         self._awaited: Any = None
@@ -102,16 +104,13 @@ class Run:
 
     def _asked(self, now: int, tile: int, streams: Streams) -> Arrival:
         """Ask for what these streams bring with a tile."""
-        direct, lead = self._direct, self._lead
+        move, lead = self._move, self._lead
         begun = done = now
         size = 0
         for place, sizes in streams:
             part = sizes[tile]
             if part:
-                if direct is not None:
-                    _, start, _, done = direct(now, part, False)
-                else:
-                    _, start, _, done = self.engine.transfer(self, now, place, part, False, tile)
+                _, start, _, done = move(now, part, False, place, tile)
                 if not size:
                     begun = start
                 size += part
@@ -137,16 +136,13 @@ class Run:
     def life(self) -> Generator[Any, Any, None]:
         """The process: one tile after the other, then the last store."""
         engine, arrivals, room, recorder = self.engine, self._arrivals, self.engine.room, self.engine.recorder
-        env, timeout, work, store = engine.env, engine.env.timeout, self._work, self._store
+        env, timeout, work, move = engine.env, engine.env.timeout, self._work, self._move
         hungry, tiles, stores, trail = engine.hungry, self._tiles, self._stores, self.nest.trail_bytes
-        per_byte = engine.clock.ticks_per_byte
+        out, per_byte = len(self.nest.reads), engine.clock.ticks_per_byte
         folding = TileFolding(self) if engine.setting.fold and tiles >= WORTH_TILES else None
-        yield from self._begin()
-        now = free = env.now
+        now = free = yield from self._begin()
         while self._done < tiles:
-            if folding is not None:
-                folding.skip(self._done)
-            tile = self._done
+            tile = self._done if folding is None else folding.skip(self._done)
             if not arrivals:
                 self._awaited = env.event()
                 yield self._awaited
@@ -163,9 +159,13 @@ class Run:
             start, end = work(now, tile, arrival)
             stored = stores[tile]
             if stored > trail:  # the first results leave while the last are made
-                now = max(start, end - (stored - trail) * per_byte)
+                now = end - (stored - trail) * per_byte
+                if now < start:
+                    now = start
                 yield timeout(now - ready)
-                store(now, tile, stored - trail)
+                left = move(now, stored - trail, True, out, tile)[3]
+                if left > self._stored:
+                    self._stored = left
                 stored = trail
             yield timeout(end - now)
             if recorder is not None:
@@ -176,20 +176,24 @@ class Run:
             self._held -= 1
             room.free += self.room_bytes
             if stored:
-                store(now, tile, stored)
+                left = move(now, stored, True, out, tile)[3]
+                if left > self._stored:
+                    self._stored = left
             if len(hungry) == 1 and hungry[0] is self and recorder is None:
                 self.fetch(now)  # as `feed` would, with nobody else to ask
             elif hungry or recorder is not None:
                 engine.feed()
         yield from self._end(now)
 
-    def _begin(self) -> Generator[Any, Any, None]:
-        """Launched where a host does that, it may fetch all it needs."""
+    def _begin(self) -> Generator[Any, Any, int]:
+        """Launched where a host does that, it may fetch all it needs: when."""
         if self.block.launch_cycles:
             self.began = self.engine.real(self.engine.env.now)
             yield self.engine.env.timeout(self._launched())
-        self._complete(self.engine.env.now)
+        now = self.engine.env.now
+        self._complete(now)
         self.engine.feed()
+        return now
 
     def _end(self, now: int) -> Generator[Any, Any, None]:
         """Once the last result is out: units are clocked, whoever comes next begins with a whole cycle."""
@@ -286,15 +290,6 @@ class Run:
     def relabel(self, index: int, block: Block) -> None:
         """Stand for a later block of the same shape, those between being folded."""
         self.index, self.block = index, block
-
-    def _store(self, now: int, tile: int, size: int) -> None:
-        """Send off results."""
-        if self._direct is not None:
-            end = self._direct(now, size, True)[3]
-        else:
-            end = self.engine.transfer(self, now, len(self.nest.reads), size, True, tile)[3]
-        if end > self._stored:
-            self._stored = end
 
     def state(self, now: int) -> Hashable:
         """What decides its future beyond the tile it is at, relative to now."""
