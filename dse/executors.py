@@ -111,7 +111,9 @@ class Local(Pool):
     def submit(self, call: Callable[..., Any], *given: Any) -> Future[Any]:
         """Have it done by the next free process."""
         if self._executor is None:
-            self._executor = self._made(self.workers, env=dict(ONE_THREAD), initializer=_leave_interrupts)
+            self._executor = self._made(
+                self.workers, env=dict(ONE_THREAD), initializer=_serve, initargs=(os.getpid(),)
+            )
         try:
             return self._executor.submit(call, *given)
         except self.lost as error:  # broke since the last answer: told as every loss is
@@ -227,11 +229,23 @@ def _one_thread() -> Iterator[None]:
             torch.set_num_threads(threads)
 
 
-def _leave_interrupts() -> None:
-    """In a worker: Ctrl-C is for the process that started it, which then ends this one."""
+def _serve(master: int) -> None:
+    """In a worker: leave Ctrl-C to the process that started it, and end when that one is gone.
+
+    A master that is killed cannot say so, and loky's workers would wait for ever. PR_SET_PDEATHSIG would be
+    wrong here: it tells of the death of a thread, and loky starts processes from several.
+    """
     import signal
+    import threading
+    import time
+
+    def watch() -> None:
+        while os.getppid() == master:
+            time.sleep(0.5)
+        os._exit(1)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _missing(package: str, executor: str) -> UserError:

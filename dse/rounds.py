@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 import numpy as np
 
@@ -11,6 +15,22 @@ from siliform.dse.crew import Answer, Crew, Pace, Task, raise_failure
 from siliform.dse.problem import Problem
 from siliform.dse.store import Records, Writer
 from siliform.dse.verdicts import Judge
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Inside, Ctrl-C waits for the end: what the store has and what is counted of it stay the same."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[FrameType | None] = []
+    before = signal.signal(signal.SIGINT, lambda _, frame: came.append(frame))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came and callable(before):
+            before(signal.SIGINT, came[0])
 
 
 class Desk:
@@ -126,7 +146,13 @@ class Round:
 
     def _take(self, answers: Sequence[tuple[Task, Answer]]) -> None:
         """Keep what came; then, if something failed, say what."""
+        with uninterrupted():
+            self._take_all(answers)
         failed = [answer.failure for _, answer in answers if answer.failure is not None]
+        if failed:
+            raise_failure(failed[0], self.desk.problem.space)
+
+    def _take_all(self, answers: Sequence[tuple[Task, Answer]]) -> None:
         for task, answer in answers:
             if answer.failure is None:
                 self.desk.paces[task.kind].learn(len(task.rows), answer.seconds)
@@ -134,8 +160,6 @@ class Round:
                     self._take_costs(task.places, answer)
                 else:
                     self._take_networks(task.places, answer.values)
-        if failed:
-            raise_failure(failed[0], self.desk.problem.space)
 
     def _take_costs(self, places: np.ndarray, answer: Answer) -> None:
         values = np.full((len(places), self._values.shape[1]), np.nan)

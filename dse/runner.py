@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 from time import perf_counter
 
@@ -19,7 +20,7 @@ from siliform.dse.engines.base import Answers, Engine
 from siliform.dse.executors import pool_named
 from siliform.dse.outcome import Listener, Outcome, Progress
 from siliform.dse.problem import Problem
-from siliform.dse.rounds import Desk, Round
+from siliform.dse.rounds import Desk, Round, uninterrupted
 from siliform.dse.store import Writer
 from siliform.dse.storefile import path_of
 from siliform.dse.study import Study
@@ -170,17 +171,18 @@ class _Run:
 
     def _absorb(self, current: Round) -> Answers:
         """Count a round, or as much of it as is answered."""
-        answered = current.answered
-        costs = self.judge.costs(answered.records.values)
-        tally = self.tally.after(current.rows, costs, answered)
-        scale = {o.name: {"ideal": o.ideal, "reference": o.reference} for o in tally.objectives}
-        if tally.resolved and self.store.meta.get("resolved") != scale:
-            self.store.tell(resolved=scale)
-        self.asked.update(key for key, known in zip(current.keys, answered.known, strict=True) if known)
-        self.fresh += current.fresh
-        self.tally = tally
-        self.current = None
-        self._tell(last=True)
+        with uninterrupted():
+            answered = current.answered
+            costs = self.judge.costs(answered.records.values)
+            tally = self.tally.after(current.rows, costs, answered)
+            scale = {o.name: {"ideal": o.ideal, "reference": o.reference} for o in tally.objectives}
+            if tally.resolved and self.store.meta.get("resolved") != scale:
+                self.store.tell(resolved=scale)
+            self.asked.update(compress(current.keys, answered.known))
+            self.fresh += current.fresh
+            self.tally = tally
+            self.current = None
+            self._tell(last=True)
         return Answers(costs, answered.records.violations)
 
     def _tell(self, *, last: bool = False) -> None:
