@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from siliform import commands_cluster, commands_serve, commands_simulate
+from siliform import commands_cluster, commands_serve, commands_simulate, commands_sweep
 from siliform.console import (
     check_file,
     drop_stdout,
@@ -329,6 +329,7 @@ def demo(
 commands_simulate.register(app)
 commands_serve.register(app)
 commands_cluster.register(app)
+commands_sweep.register(app)
 
 
 def main(arguments: list[str] | None = None) -> None:
