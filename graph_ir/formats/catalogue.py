@@ -36,7 +36,9 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             Integer(20),  # AccelTran's fixed point: 4 bits before the point and 16 behind, scales aside
             Integer(16),
             Integer(8),
+            Integer(5),
             Integer(4),
+            Integer(3),
             Integer(8, signed=False),
             Boolean(),
             Ternary(),
