@@ -122,7 +122,6 @@ class _Run:
     round: int = 0
     fresh: int = 0
     asked: set[bytes] = field(default_factory=set)
-    told_at: float = -np.inf
     current: Round | None = None
 
     def __post_init__(self) -> None:
@@ -130,7 +129,7 @@ class _Run:
         self.tally = Tally.of_nothing(
             self.study.objectives, len(self.problem.space.knobs), len(self.judge.quantities)
         )
-        self.searching = perf_counter()
+        self.searching = self.told_at = perf_counter()
 
     def go(self) -> Outcome:
         """Rounds until the end."""
@@ -163,7 +162,7 @@ class _Run:
 
     def _late(self) -> bool:
         limit = self.study.budget.seconds
-        return limit is not None and perf_counter() - self.begun >= limit
+        return limit is not None and perf_counter() - self.searching >= limit
 
     def _spent(self) -> bool:
         limit = self.study.budget.evaluations
@@ -199,7 +198,7 @@ class _Run:
         if budget.evaluations is not None and rate:
             eta = (budget.evaluations - evaluations) / rate
         if budget.seconds is not None:
-            left = max(0.0, budget.seconds - (now - self.begun))
+            left = max(0.0, budget.seconds - (now - self.searching))
             eta = left if eta is None else min(left, eta)
         self.listener.on_round(
             Progress(

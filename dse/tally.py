@@ -57,28 +57,24 @@ class Tally:
         objectives = self.objectives
         if not self.resolved and feasible.any():
             objectives = resolved(objectives, costs[feasible])
-        _, first = np.unique(rows[feasible], axis=0, return_index=True)
-        new = np.flatnonzero(feasible)[np.sort(first)]
-        every = [
-            np.concatenate([mine, theirs[new]])
-            for mine, theirs in (
-                (self.rows, rows),
-                (self.values, answered.records.values),
-                (self.costs, costs),
-            )
-        ]
-        kept = nondominated(every[2])
+        new = np.flatnonzero(feasible)
+        every = np.concatenate([self.rows, rows[new]])
+        values = np.concatenate([self.values, answered.records.values[new]])
+        all_costs = np.concatenate([self.costs, costs[new]])
+        kept = np.flatnonzero(nondominated(all_costs))
+        _, once = np.unique(every[kept], axis=0, return_index=True)
+        kept = kept[np.sort(once)]
         later = replace(
             self,
             objectives=objectives,
-            rows=every[0][kept],
-            values=every[1][kept],
-            costs=every[2][kept],
+            rows=every[kept],
+            values=values[kept],
+            costs=all_costs[kept],
             best=np.minimum(self.best, costs[new].min(axis=0, initial=np.inf)),
             evaluations=self.evaluations + int(answered.known.sum()),
             infeasible=self.infeasible + int((answered.known & ~feasible).sum()),
         )
         volume = self.hypervolume
-        if len(new) and (objectives is not self.objectives or kept[len(self.rows) :].any()):
+        if objectives is not self.objectives or (len(kept) and kept[-1] >= len(self.rows)):
             volume = hypervolume(later.costs, objectives)
         return replace(later, hypervolume=volume, history=(*self.history, (later.evaluations, volume)))

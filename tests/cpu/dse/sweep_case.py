@@ -1,4 +1,4 @@
-"""A cheap problem whose every evaluation leaves a line in a file, for tests of stores, executors and runners."""
+"""A cheap problem whose every evaluation leaves a line in a file, for tests of what runs studies."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class Climber(Engine):
 STUDY = Study(
     "toy",
     (Objective("latency_s", log=True), Objective("area_mm2"), Objective("accuracy", maximise=True)),
-    (Constraint("area_mm2", at_most=30), Constraint("accuracy", at_least=0.4)),
+    (Constraint("area_mm2", at_most=10), Constraint("accuracy", at_least=0.6)),
     engine="climber",
     budget=Budget(evaluations=600),
     subject={"network": "toy"},
