@@ -43,7 +43,9 @@ class Problem(Protocol):
     the results, never an exception.
     """
 
-    space: Space
+    @property
+    def space(self) -> Space:
+        """What may be chosen."""
 
     @property
     def quantities(self) -> tuple[str, ...]:
@@ -71,7 +73,9 @@ class Network(Protocol):
     process.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """For reports."""
 
     def knobs(self) -> tuple[Knob, ...]:
         """What may be chosen about it."""

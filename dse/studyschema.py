@@ -69,3 +69,12 @@ class StudyTables(_Strict):
     engine: Engine = Field(default_factory=lambda: Engine.model_validate({}))
     objectives: Annotated[list[ObjectiveTable], Field(min_length=1)]
     constraints: list[ConstraintTable] = Field(default_factory=list)
+
+
+def study_schema() -> dict[str, Any]:
+    """The JSON Schema of a study file; dse/study.schema.json holds it."""
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:siliform:study:1",
+    }
+    return head | StudyTables.model_json_schema()

@@ -12,6 +12,8 @@ from siliform.graph_ir.errors import UserError
 if TYPE_CHECKING:
     from siliform.arch.accelerator import Accelerator
     from siliform.arch.program import Program
+    from siliform.dse.outcome import Listener, Outcome
+    from siliform.dse.studyfile import StudyFile
     from siliform.graph_ir.graph import Graph
     from siliform.simulator.cluster.report import ClusterReport
     from siliform.simulator.population import PopulationReport
@@ -381,3 +383,39 @@ def describe(graph: Graph) -> dict[str, Any]:
         "states": {v.name: str(v.type) for v in graph.states},
         "outputs": {v.name: str(v.type) for v in graph.outputs},
     }
+
+
+def search(
+    study: str | Path | StudyFile,
+    out: str | Path,
+    *,
+    jobs: int = 1,
+    executor: str = "local",
+    address: str | None = None,
+    resume: bool = False,
+    listener: Listener | None = None,
+) -> Outcome:
+    """Search networks, bit widths and hardware together, as a study file asks.
+
+    Parameters
+    ----------
+    study : the path of a TOML file, or what `siliform.dse.studyfile.parse_study` made of a text.
+    out : folder of the store, in which every evaluation is as soon as it is known.
+    jobs, executor, address : processes that evaluate; "serial", "local" or "dask", and the scheduler of the
+        last. The result is the same on any of them. A script that uses more than one process needs
+        ``if __name__ == "__main__":`` around what it does.
+    resume : go on with what the folder holds.
+    listener : told how far the search is; see `siliform.dse.outcome.Listener`.
+
+    Returns
+    -------
+    The front with its quantities, the hypervolume and its history; ``outcome.store`` has every evaluation,
+    `siliform.dse.store.Store.read` reads it and its ``to_frame()`` is a pandas DataFrame.
+
+    Raises
+    ------
+    UserError : a mistake in the study, told with file and line; a folder in use, or of another study.
+    """
+    from siliform.studies import search as run
+
+    return run(study, out, jobs=jobs, executor=executor, address=address, resume=resume, listener=listener)

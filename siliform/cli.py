@@ -290,8 +290,8 @@ def schema(
     what: Annotated[
         str,
         typer.Argument(
-            help="report, graph, designs, shown-design, models, demo, serving, long-context, cluster or "
-            "cluster-sweep: what the command prints with --json; design: a design file.",
+            help="report, graph, designs, shown-design, models, demo, serving, long-context, cluster, "
+            "cluster-sweep or sweep: what the command prints with --json; design, study: such a file.",
             autocompletion=complete_schema,
         ),
     ],

@@ -130,7 +130,7 @@ def sweep(
             listener=view,
             progress=view.preparing,
         )
-        told = outcome.to_json() | {"out": str(folder)}
+        told = {"format": "siliform-sweep", "version": 1, **outcome.to_json(), "out": str(folder)}
         if report:
             from siliform.sweepreport import write_sweep_report
 

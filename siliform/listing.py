@@ -16,6 +16,7 @@ _SCHEMAS = {
     "report": "simulator/report.schema.json",
     "serving": "simulator/serving.schema.json",
     "design": "arch/designs/schema.json",
+    "study": "dse/study.schema.json",
 }
 
 

@@ -41,7 +41,9 @@ SCHEMAS = {
     "long-context": "siliform long-context --json",
     "cluster": "siliform cluster --json",
     "cluster-sweep": "siliform cluster --sweep --json",
+    "sweep": "siliform sweep --json",
     "design": "a design file (TOML)",
+    "study": "a study file (TOML)",
 }
 
 Completed = list[tuple[str, str]]

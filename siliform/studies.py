@@ -14,8 +14,8 @@ from siliform.graph_ir.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from siliform.dse.codesign import CoDesign
+    from siliform.dse.outcome import Listener, Outcome
     from siliform.dse.problem import Network, Progress
-    from siliform.dse.runner import Listener, Outcome
     from siliform.dse.studyfile import StudyFile
 
 #: Kinds of ``[network]``, and what each is.

@@ -1,0 +1,188 @@
+"""`siliform sweep`: what it prints, writes, keeps and refuses, and the studies that ship."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pandas as pd
+import pytest
+
+import siliform as sf
+from siliform import listing
+from siliform.cli import main
+from siliform.dse.store import Store
+from siliform.dse.studyschema import study_schema
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+STUDY = """\
+[study]
+name = "small"
+budget = 24
+confirm = 2
+[network]
+model = "bert-tiny"
+sequence = 16
+bits = "int8"
+[design]
+name = "edge-32x32"
+[space]
+"array.rows" = [4, 8, 16, 32]
+"array.columns" = [4, 8, 16, 32]
+"model.bits" = ["int8", "w4a8"]
+[engine]
+name = "random"
+batch = 8
+[[objectives]]
+name = "latency_s"
+[[objectives]]
+name = "area_mm2"
+[[constraints]]
+name = "area_mm2"
+at_most = 5.6
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.toml").write_text(STUDY)
+    return tmp_path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> tuple[str, str]:
+    with pytest.raises(SystemExit) as stop:
+        main(["sweep", *arguments])
+    out, err = capsys.readouterr()
+    assert stop.value.code == status, err
+    return out, err
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    return json.loads(run(capsys, *arguments, "--json")[0])
+
+
+def test_prints_its_schema_and_writes_its_report(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = run(capsys, "small.toml", "--json")
+    found = json.loads(out)
+    assert out.count("\n") == 1
+    jsonschema.validate(found, listing.schema("sweep"))
+    assert (found["evaluations"], found["unique_evaluations"]) == (24, 24)
+    assert found["complete"]
+    assert 0 < found["hypervolume"] < 1
+    assert found["out"] == "out/small"
+    assert (folder / found["report"]).read_text().startswith("<!DOCTYPE html>")
+    assert len(found["confirmed"]) == 2
+    for one in found["confirmed"]:
+        assert one["state"] == "simulated"
+    names = {path.name for path in (folder / "out/small").iterdir()}
+    assert {"report.html", "pareto.png", "pareto.svg", "front.csv", "study.sqlite", "designs"} <= names
+
+
+def test_the_front_is_what_the_estimate_says(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = told(capsys, "small.toml", "--no-report", "--engine", "exhaustive", "--budget", "100")
+    assert found["evaluations"] == 32
+    assert found["front"]
+    for one in found["front"]:
+        hardware = {name: value for name, value in one["point"].items() if not name.startswith("model.")}
+        report = sf.estimate(
+            sf.trace("bert-tiny", seq=16),
+            sf.accelerator("edge-32x32", **hardware),
+            bits=one["point"]["model.bits"],
+        )
+        assert one["values"]["latency_s"] == report.latency_s
+        assert one["values"]["area_mm2"] == pytest.approx(report.area_mm2)
+        assert report.area_mm2 <= 5.6
+
+
+def test_a_chosen_design_can_be_simulated(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = told(capsys, "small.toml")
+    files = sorted((folder / "out/small/designs").glob("*.toml"))
+    assert files
+    graph = sf.trace("bert-tiny", seq=16)
+    known = {one["events"]["cycles"] for one in found["confirmed"] if one["point"]["model.bits"] == "int8"}
+    again = {sf.simulate(graph, sf.accelerator(file), bits="int8").cycles for file in files}
+    assert known <= again
+
+
+def test_goes_on_where_it_was(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = told(capsys, "small.toml", "--no-report", "--out", "whole")
+    told(capsys, "small.toml", "--no-report", "--out", "parts", "--budget", "10")
+    rest = told(capsys, "small.toml", "--no-report", "--out", "parts", "--resume")
+    for key in ("evaluations", "unique_evaluations", "infeasible", "hypervolume", "front"):
+        assert rest[key] == whole[key]
+
+
+def test_two_processes_find_what_one_does(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = told(capsys, "small.toml", "--no-report", "--out", "one")
+    two = told(capsys, "small.toml", "--no-report", "--out", "two", "--jobs", "2")
+    assert one["front"] == two["front"]
+    assert one["hypervolume"] == two["hypervolume"]
+
+
+def test_people_are_told_the_front_and_where_the_report_lies(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, _ = run(capsys, "small.toml", "--confirm", "0")
+    assert "latency_s" in out
+    assert "24 evaluations of 32 designs by random" in " ".join(out.split())
+    assert "The report lies at out/small/report.html" in out
+
+
+def test_every_evaluation_is_in_a_frame(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = told(capsys, "small.toml", "--no-report")
+    with Store.read(found["store"]) as store:
+        frame = store.to_frame()
+        again = pd.read_parquet(store.to_parquet(folder / "all.parquet"))
+    assert len(frame) == len(again) == 24
+    assert {"array.rows", "model.bits", "latency_s", "area_mm2", "state", "reason"} <= set(frame.columns)
+    assert (frame["state"] == "infeasible").sum() == found["infeasible"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found", "advice"),
+    [
+        (("none.toml",), "No such file", "examples/"),
+        (("small.toml", "--budget", "never"), "neither a whole number", "2min"),
+        (("small.toml", "--engine", "nsga"), "no engine of that name", "nsga2"),
+        (("small.toml", "--executor", "dusk"), "dusk", "dask"),
+        (("small.toml", "--out", "small.toml"), "File exists", "can be written"),
+    ],
+)
+def test_a_mistake_is_told_in_four_parts(
+    arguments: tuple[str, ...], found: str, advice: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, err = run(capsys, *arguments, status=2)
+    assert [line.partition(":")[0] for line in err.strip().splitlines()][:4] == [
+        "asked",
+        "found",
+        "where",
+        "next",
+    ]
+    assert found in err
+    assert advice in err
+
+
+def test_a_folder_with_a_study_is_not_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told(capsys, "small.toml", "--no-report")
+    _, err = run(capsys, "small.toml", "--no-report", status=2)
+    assert "--resume" in err
+    other = (folder / "small.toml").read_text().replace("[4, 8, 16, 32]", "[4, 8, 16, 64]", 1)
+    (folder / "small.toml").write_text(other)
+    _, err = run(capsys, "small.toml", "--no-report", "--resume", status=2)
+    assert "array.rows" in err
+
+
+def test_the_schema_of_a_study_file_is_that_of_the_reader() -> None:
+    assert listing.schema("study") == study_schema()
+
+
+@pytest.mark.parametrize(("name", "budget"), [("bert-hardware", 40), ("llama-decode", 60)])
+def test_studies_that_ship_run(name: str, budget: int, capsys: pytest.CaptureFixture[str]) -> None:
+    found = told(capsys, str(EXAMPLES / f"{name}.toml"), "--budget", str(budget), "--no-report")
+    assert found["evaluations"] == budget
+    assert found["front"]
+    assert found["infeasible"] < budget
+    assert 0 < found["hypervolume"] < 1
