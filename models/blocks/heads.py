@@ -1,0 +1,40 @@
+"""What the attention blocks share: heads, and products as modules of their own.
+
+A product between activations is a module, so that a quantisation policy can name it by its path and a
+quantiser can hook its operands, as it can those of `torch.nn.Linear`. Shapes: B batch, N tokens, H heads,
+c width of a head.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+def split_heads(x: torch.Tensor, heads: int) -> torch.Tensor:
+    """[B, N, H c] -> [B, H, N, c]."""
+    batch, tokens, width = x.shape
+    return x.view(batch, tokens, heads, width // heads).transpose(1, 2)
+
+
+def merge_heads(x: torch.Tensor) -> torch.Tensor:
+    """[B, H, N, c] -> [B, N, H c]."""
+    return x.transpose(1, 2).flatten(2)
+
+
+class Product(nn.Module):
+    """``a @ b`` of two activations, [..., m, k] and [..., k, n]."""
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return a @ b
+
+
+class HeadLinear(nn.Module):
+    """A linear layer without bias for each head: [B, H, N, k] -> [B, H, N, n]; its weight is [H, k, n]."""
+
+    def __init__(self, heads: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(heads, inputs, outputs))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x @ self.weight
