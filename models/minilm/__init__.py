@@ -1,4 +1,4 @@
-"""A pretrained network with real accuracy: the packaged MiniLM, cut, quantised and judged on labelled texts."""
+"""A pretrained network with real accuracy: the packaged MiniLM, cut, quantised, judged on labelled texts."""
 
 from siliform.models.minilm.design import Design, Layer, LayerFormats
 from siliform.models.minilm.network import MiniLM

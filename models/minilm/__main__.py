@@ -6,10 +6,17 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from siliform.graph_ir.errors import UserError
-from siliform.models.minilm.design import Design, Layer, LayerFormats
+from siliform.models.minilm.design import Layer, LayerFormats
 from siliform.models.minilm.tasks import TASKS
+from siliform.models.statistics import accuracy, mcnemar
+
+if TYPE_CHECKING:
+    from siliform.models.minilm.pruning import Pruning
 
 #: Weight formats with activations left wide: the name in the table, the format.
 _WEIGHTS = {
@@ -49,42 +56,45 @@ def table(task: str, training: int, examples: int) -> Iterator[str]:
     """Lines of a Markdown table, each as soon as it is measured.
 
     Two accuracies a row: of the head fitted to float features, and of one refitted to the quantised
-    network's; p is McNemar's, exact, of the former against the float network on the same texts.
+    network's; p is McNemar's, exact, of the former against the first row on the same texts.
     """
     import torch
 
     from siliform.models.minilm.backbone import backbone
     from siliform.models.minilm.evaluate import Evaluator, Head
     from siliform.models.minilm.tasks import splits
-    from siliform.models.statistics import accuracy, mcnemar
 
     train, test = splits(task, training, examples)
     network = backbone()
-
-    def refuse() -> None:
-        raise AssertionError("the whole network needs no pruning")
-
-    def design(formats: LayerFormats) -> Design:
-        sizes = network.sizes
-        return (Layer(sizes.heads, sizes.neurons, formats),) * sizes.layers
-
+    sizes = network.sizes
     yield f"| {task} | head kept | 95 % | p | head refitted | 95 % | s |"
     yield "|---|---|---|---|---|---|---|"
-    runs = {name: Evaluator(network, refuse, train, test, dtype=getattr(torch, name))  # type: ignore[arg-type]
-            for name in ("float32", "bfloat16")}  # fmt: skip
-    rows = [("fp32", "float32", LayerFormats()), ("bf16", "bfloat16", LayerFormats())]
-    rows += [(name, "bfloat16", formats) for name, formats in configurations().items()]
-    before = None
+    runs = {
+        dtype: Evaluator(network, _refuse, train, test, dtype=dtype)
+        for dtype in (torch.float32, torch.bfloat16)
+    }
+    rows = [("fp32", torch.float32, LayerFormats()), ("bf16", torch.bfloat16, LayerFormats())]
+    rows += [(name, torch.bfloat16, formats) for name, formats in configurations().items()]
+    first: tuple[Head, np.ndarray] | None = None
     for name, dtype, formats in rows:
-        start, run = time.perf_counter(), runs[dtype]
-        features = {split: run.features(design(formats), split) for split in ("train", "test")}  # type: ignore[arg-type]
-        own = Head.fitted(features["train"], train.labels)
-        head, right_before = before or (own, None)
-        kept, refitted = (h.answers(features["test"]) == test.labels for h in (head, own))
-        before = head, kept if right_before is None else right_before
-        p = mcnemar(before[1], kept)
-        told = [f"{100 * a.value:.1f} | {100 * a.low:.1f} to {100 * a.high:.1f}" for a in map(accuracy, (kept, refitted))]  # fmt: skip # noqa: E501
-        yield f"| {name} | {told[0]} | {p:.2g} | {told[1]} | {time.perf_counter() - start:.1f} |"
+        start = time.perf_counter()
+        design = (Layer(sizes.heads, sizes.neurons, formats),) * sizes.layers
+        own = Head.fitted(runs[dtype].features(design, "train"), train.labels)
+        features = runs[dtype].features(design, "test")
+        refitted = own.answers(features) == test.labels
+        first = first or (own, refitted)
+        kept = first[0].answers(features) == test.labels
+        p, seconds = mcnemar(first[1], kept), time.perf_counter() - start
+        yield f"| {name} | {_told(kept)} | {p:.2g} | {_told(refitted)} | {seconds:.1f} |"
+
+
+def _told(correct: np.ndarray) -> str:
+    found = accuracy(correct)
+    return f"{100 * found.value:.1f} | {100 * found.low:.1f} to {100 * found.high:.1f}"
+
+
+def _refuse() -> Pruning:
+    raise AssertionError("the whole network is not cut")
 
 
 def main(arguments: list[str] | None = None) -> int:

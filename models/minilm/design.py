@@ -79,7 +79,7 @@ class LayerFormats:
     @classmethod
     def all(cls, weight: str, activation: str = "fp32", **quantisers: str) -> LayerFormats:
         """One weight format for the six linear layers."""
-        return cls(*[weight] * len(LINEARS), activation, **quantisers)
+        return cls(**dict.fromkeys(LINEARS, weight), activation=activation, **quantisers)
 
     @property
     def log_bits(self) -> int:

@@ -1,9 +1,9 @@
 """The deployed sub-network as a graph: layers traced once each, put one behind the other.
 
-A search asks for thousands of graphs and an export takes a good part of a second. But a layer of so many heads
-and neurons is the same wherever it stands, so a network of one such layer is traced, once, and a deeper one is
-its beginning, its layer under other names as often as needed, and its end. A test holds that against a
-trace of the whole.
+A search asks for thousands of graphs and an export takes a good part of a second. But a layer of so many
+heads and neurons is the same wherever it stands, so a network of one such layer is traced, once, and a deeper
+one is its beginning, its layer under other names as often as needed, and its end. A test holds that against
+a trace of the whole.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ from siliform.models.minilm.design import Design, rules
 LAYERS = "backbone.encoder.layer."
 
 Shape = tuple[int, int]
+
+#: Raised where tracing changes what a layer becomes, so that no older text is read.
+_FORM = 1
 
 
 def whole(shapes: Iterable[Shape], classes: int, sequence: int) -> Graph:
@@ -68,7 +71,8 @@ def _module(shapes: tuple[Shape, ...], classes: int) -> Any:
     linear, hidden = torch.nn.Linear, config.hidden_size
     with torch.device("meta"):
         module = Classifier()
-        for layer, (heads, neurons) in zip(module.backbone.encoder.layer, shapes, strict=True):
+        layers: Any = module.backbone.encoder.layer
+        for layer, (heads, neurons) in zip(layers, shapes, strict=True):
             width = heads * layer.attention.self.attention_head_size
             for name in ("query", "key", "value"):
                 setattr(layer.attention.self, name, linear(hidden, width))
@@ -141,11 +145,7 @@ class Pieces:
     @property
     def _fingerprint(self) -> str:
         """What else a trace depends on: sizes, and the libraries that wrote the network and traced it."""
-        asked = [
-            self.classes,
-            self.sequence,
-            *(version(name) for name in ("siliform", "torch", "transformers")),
-        ]
+        asked = [_FORM, self.classes, self.sequence, version("torch"), version("transformers")]
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
 
 
@@ -182,9 +182,7 @@ class Renamed:
         self.leaves = names[piece.leaves.name]
         self._enters = piece.enters.name
         self._nodes = [
-            replace(
-                n, outputs=tuple(names[v.name] for v in n.outputs), module=new + n.module.removeprefix(old)
-            )
+            replace(n, outputs=tuple(names[v.name] for v in n.outputs), module=n.module.replace(old, new, 1))
             for n in _replaced(piece.layer, names)
         ]
 

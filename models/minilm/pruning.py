@@ -1,10 +1,10 @@
 """Structured pruning: which heads and neurons stay, and what the layers behind make of the rest.
 
-Importance comes from training texts. Of a head or a neuron it is how much it adds to the residual stream: the
-mean square of its share of the output projection's, or the second FFN layer's, result. The most important ones
-are kept, so that a narrower layer's are among a wider one's. The weights behind a cut are then refitted by
-least squares to give, on the same texts, what the whole layer gave: for a second moment C of what they read and
-kept places S, ``W C[:, S] (C[S, S] + ridge)^-1``. Nothing is trained.
+Importance comes from training texts. Of a head or a neuron it is how much it adds to the residual stream:
+the mean square of its share of the output projection's, or the second FFN layer's, result. The most important
+ones are kept, so that a narrower layer's are among a wider one's. The weights behind a cut are then refitted
+by least squares to give, on the same texts, what the whole layer gave: for a second moment C of what they
+read and kept places S, ``W C[:, S] (C[S, S])^-1``, with a ridge. Nothing is trained.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: Tokens kept of a text; 0.2 % of the snippets and half of the news are longer.
 LONGEST = 64
 
-#: Tokens that go through the network together: so many that products are wide, so few that they stay in cache.
+#: Tokens that go through the network together: many for wide products, few enough to stay in cache.
 _TOKENS = 1100
 
 #: Labels of each task.

@@ -1,14 +1,14 @@
 """AdaLog: logarithmic codes whose base is searched, for data that is never negative.
 
-A code q means ``scale * 2**-(q * q0 / r)``: the base is ``2**(q0 / r)``, r = 37 and q0 a whole number. Split into
-its whole and its broken part, the exponent becomes a shift and one of a few factors, so hardware needs two
-tables of 2**bits entries and no power.
+A code q means ``scale * 2**-(q * q0 / r)``: the base is ``2**(q0 / r)``, r = 37 and q0 a whole number. Split
+into its whole and its broken part, the exponent becomes a shift and one of a few factors, so hardware needs
+two tables of 2**bits entries and no power.
 
 What follows a GELU is negative down to -0.17: 0.17 is added before, and a linear layer behind it takes it off
 its bias.
 
-Source: Wu et al., "AdaLog: Post-Training Quantization for Vision Transformers with Adaptive Logarithm Quantizer",
-ECCV 2024, sections 3.2 and 3.3.
+Source: Wu et al., "AdaLog: Post-Training Quantization for Vision Transformers with Adaptive Logarithm
+Quantizer", ECCV 2024, sections 3.2 and 3.3.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class LogRounding:
         return cls(*(torch.from_numpy(a.astype(np.float32)) for a in (values[::-1], middles)))
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return self.values[torch.bucketize(x, self.middles)]
+        return self.values[torch.bucketize(x.contiguous(), self.middles)]
 
 
 def search_adalog(values: torch.Tensor, bits: int, shift: float = 0.0) -> AdaLog:

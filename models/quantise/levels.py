@@ -22,19 +22,22 @@ def round_levels(x: torch.Tensor, element: str) -> torch.Tensor:
         otherwise, or does not round to the nearest value (log2).
     """
     format = format_named(element)
+    if format.element is not format:
+        raise _refused(format)
     if format.kind == "integer" and format.bits <= 16:
         return torch.round(x).clamp_(float(format.min), float(format.max))
     if format.kind == "ternary":
         return torch.round(x.clamp(-1.0, 1.0))
     values, boundaries = _table(element)
-    return values[torch.bucketize(x, boundaries)]
+    return values[torch.bucketize(x.contiguous(), boundaries)]
 
 
 @cache
 def _table(element: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Every value in ascending order, and the greatest float32 that still rounds to each but the last."""
     format = format_named(element)
-    _check(format)
+    if format.bits > 8 or format.kind not in ("float", "binary", "boolean"):
+        raise _refused(format)
     known = format.decode(format.codes()).astype(np.float64)
     values = np.unique(known[np.isfinite(known)])
     middle = (values[:-1] + values[1:]) / 2
@@ -45,11 +48,10 @@ def _table(element: str) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(values.astype(np.float32)), torch.from_numpy(boundaries)
 
 
-def _check(format: Format) -> None:
-    if format.element is not format or format.bits > 8 or format.kind not in ("float", "binary", "boolean"):
-        raise UserError(
-            asked=f"activations in {format.name}",
-            found=f"{format.name} is no plain format of 8 bits or fewer that rounds to the nearest value",
-            where="models/quantise",
-            next_step="use an integer such as int8, an fp8 or an fp4 format, ternary or binary",
-        )
+def _refused(format: Format) -> UserError:
+    return UserError(
+        asked=f"activations in {format.name}",
+        found=f"{format.name} is no plain format of 8 bits or fewer that rounds to the nearest value",
+        where="models/quantise",
+        next_step="use an integer such as int8, an fp8 or an fp4 format, ternary or binary",
+    )

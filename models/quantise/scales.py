@@ -41,7 +41,10 @@ def tensor_scale(values: torch.Tensor, element: str, how: How = "mse") -> float:
     format = format_named(f"{element}@tensor")
     assert isinstance(format, Scaled)
     flat = values.detach().reshape(-1).float()
-    start = float(quantise(flat.numpy(), format).scale)
+    size = flat.abs()
+    by_mean = format.kind in ("binary", "ternary")
+    measure = (size.mean() if by_mean else size.max()).numpy() if len(flat) else np.zeros(())
+    start = float(quantise(measure, format).scale)  # of one number, the rule gives its scale
     if how == "minmax" or not flat.numel():
         return start
     sample = flat[:: max(1, flat.numel() // _SAMPLES)]
