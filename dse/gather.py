@@ -96,6 +96,7 @@ class _Gathering:
             self._fix(key, given)
         else:
             knob = self._knob(key, given)
+            self._forget(knob.name)
             self.knobs[knob.name] = knob
 
     def _declared(self) -> list[Knob]:
@@ -103,13 +104,22 @@ class _Gathering:
         network = [knob.under(PREFIX) for knob in self.network.knobs()]
         return [*network, *(knob for knob in self.hardware.declared() if knob.name not in _IDLE)]
 
+    def _forget(self, name: str) -> None:
+        """Drop what an earlier line said of a knob."""
+        self.knobs.pop(name, None)
+        self.fixed_hardware.pop(name, None)
+        self.fixed_network.pop(name.removeprefix(PREFIX), None)
+        self.conditions.pop(name.removeprefix(PREFIX), None)
+
     def _fix(self, key: str, value: Value) -> None:
         if not key.startswith(PREFIX):
             name = self.hardware.key(key)
             self.hardware.knob(name, [value])  # refuses what the parameter may not have
+            self._forget(name)
             self.fixed_hardware[name] = value
             return
         knob = self._network_knob(key, [value])
+        self._forget(knob.name)
         self.fixed_network[knob.name.removeprefix(PREFIX)] = knob.values[0]
         if knob.when is not None:
             self.conditions[knob.name.removeprefix(PREFIX)] = knob.when

@@ -208,3 +208,11 @@ def test_a_source_is_made_anew_in_another_process(tmp_path: Path):
     source = Source(file_of('"array.rows" = [8, 16]'), tmp_path)
     again = pickle.loads(pickle.dumps(source))()
     assert again.space.digest == source().space.digest
+
+
+def test_a_later_line_overrides_an_earlier_one():
+    space = '"scratchpad.*" = "all"\n"scratchpad.bytes" = "64 KiB"\n"scratchpad.double_buffered" = [true]'
+    problem = problem_of_file(file_of(space))
+    assert "scratchpad.bytes" not in problem.space.names
+    assert problem.hardware.value("scratchpad.bytes") == 65536
+    assert len(problem.space.knobs[problem.space.positions["scratchpad.double_buffered"]]) == 1
