@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from siliform.dse.engines.unasked import Unasked, spread
 from siliform.dse.space import Space
 
 
@@ -34,6 +35,12 @@ class Answers:
         """Which points keep every constraint, bool [points]."""
         return np.asarray(self.violations == 0)
 
+    def cleaned(self) -> Answers:
+        """The same, with no NaN among the violations, which are infinite where any cost of a point that
+        claims to be feasible is not a number."""
+        known = np.isfinite(self.costs).all(axis=1) | (self.violations > 0)
+        return Answers(self.costs, np.where(known & ~np.isnan(self.violations), self.violations, np.inf))
+
 
 class Engine(ABC):
     """One search over a space.
@@ -43,15 +50,21 @@ class Engine(ABC):
     space : what may be chosen.
     objectives : how many costs each point has.
     seed : of every random choice.
+    start : rows that are known to be good, such as the baseline's, int64 [points, knobs]; asked first.
     """
 
     #: As a study names it.
     name: str
 
-    def __init__(self, space: Space, objectives: int, *, seed: int = 0) -> None:
+    def __init__(
+        self, space: Space, objectives: int, *, seed: int = 0, start: np.ndarray | None = None
+    ) -> None:
         self.space = space
         self.objectives = objectives
         self.random = np.random.default_rng(seed)
+        self.unasked = Unasked(space)
+        given = np.zeros((0, len(space.knobs)), np.int64) if start is None else np.asarray(start, np.int64)
+        self.start = self.unasked.among(space.canonical(given))
 
     @abstractmethod
     def ask(self) -> np.ndarray:
@@ -64,3 +77,14 @@ class Engine(ABC):
     @abstractmethod
     def tell(self, rows: np.ndarray, answers: Answers) -> None:
         """Learn what the rows of the last `ask`, in its order, cost; a study at its end may tell fewer."""
+
+    def opening(self, count: int) -> np.ndarray:
+        """What an engine that learns asks first: `start`, then points spread over the space; marked as asked.
+
+        They are `count`, more where `start` is longer, fewer where the space is smaller.
+        """
+        rows = self.unasked.take(self.start)
+        if len(rows) < count:
+            more = self.unasked.take(spread(self.space, count - len(rows), self.random))
+            rows = np.concatenate([rows, more])
+        return np.concatenate([rows, self.unasked.draw(count - len(rows), self.random)])
