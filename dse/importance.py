@@ -140,7 +140,7 @@ def _folds(space: Space, rows: np.ndarray, target: np.ndarray, seed: int) -> tup
         errors = np.mean((told - target[unseen]) ** 2, axis=1)
         missed += errors[0] * len(unseen)
         np.add.at(worth[number], whose[1:], (errors[1:] - errors[0]) / _SHUFFLES)
-    return 1 - missed / len(rows) / float(np.var(target)), worth
+    return float(1 - missed / len(rows) / np.var(target)), worth
 
 
 def _shuffled(

@@ -39,6 +39,8 @@ _UNITS: Mapping[str, str] = Table(
         "_j": "J",
     }
 )
+#: Units that take an SI prefix.
+PREFIXED = ("s", "J", "Js", "W", "B", "B/s", "Hz")
 #: Reasons that the page lists; the rest is counted together.
 REASONS = 25
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from siliform.dse.report.data import ReportData
-from siliform.dse.report.payload import shown, unit_of
+from siliform.dse.report.payload import PREFIXED, shown, unit_of
+from siliform.simulator.tables import engineering
 
 #: Designs on and off the front, limits, and what events found; Okabe-Ito, which colour-blind readers can tell
 #: apart.
@@ -56,9 +57,22 @@ def _plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def _named(name: str) -> str:
+def _told(name: str, value: Any) -> str:
+    """A value for people, with its unit's prefix where it takes one."""
+    if isinstance(value, bool | str):
+        return _plain(str(value))
     unit = unit_of(name)
-    return _plain(name if not unit or name.endswith(unit) else f"{name} in {unit}")
+    return engineering(value, unit) if unit in PREFIXED else f"{value:.4g} {unit}".strip()
+
+
+def _tick(line: Any, name: str, log: bool) -> None:
+    """Round ticks in words: 1, 2 and 5 of each decade where the axis is logarithmic."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    line.set_major_formatter(FuncFormatter(lambda value, place: _told(name, value)))
+    if log:
+        line.set_major_locator(LogLocator(10, (1, 2, 5)))
+        line.set_minor_formatter(NullFormatter())
 
 
 def _wants_log(data: ReportData, name: str) -> bool:
@@ -96,13 +110,16 @@ def pareto(data: ReportData) -> Any:
         zorder=3, **colour,
     )  # fmt: skip
     if third is not None and len(front):
-        figure.colorbar(dots, ax=axes, label=_named(third))
+        bar = figure.colorbar(dots, ax=axes, label=_plain(third))
+        _tick(bar.ax.yaxis, third, _wants_log(data, third))
     _mark_events(data, axes, x, y)
     _limits(data, axes, x, y)
-    axes.set(xlabel=_named(x), ylabel=_named(y))
-    for name, scale in ((x, axes.set_xscale), (y, axes.set_yscale)):
-        if _wants_log(data, name):
+    axes.set(xlabel=_plain(x), ylabel=_plain(y))
+    for name, scale, line in ((x, axes.set_xscale, axes.xaxis), (y, axes.set_yscale, axes.yaxis)):
+        log = _wants_log(data, name)
+        if log:
             scale("log")
+        _tick(line, name, log)
     axes.legend(frameon=False, fontsize=8)
     return figure
 
@@ -173,12 +190,12 @@ def _lane(data: ReportData, name: str, places: np.ndarray) -> tuple[np.ndarray, 
         p = data.space.positions[name]
         knob, rows = data.space.knobs[p], data.rows[places]
         shares = np.where(data.space.active(rows)[:, p], rows[:, p] / max(len(knob) - 1, 1), np.nan)
-        return shares, (_plain(str(knob.values[0])), _plain(str(knob.values[-1])))
+        return shares, (_told(name, knob.values[0]), _told(name, knob.values[-1]))
     values = data.of(name)[places]
     scaled = np.log(values) if _wants_log(data, name) else values
     width = float(np.ptp(scaled)) if len(scaled) else 0.0
     shares = np.full(len(values), 0.5) if width == 0 else (scaled - scaled.min()) / width
-    ends = (f"{values.min():.4g}", f"{values.max():.4g}") if len(values) else ("", "")
+    ends = (_told(name, values.min()), _told(name, values.max())) if len(values) else ("", "")
     return shares, ends
 
 

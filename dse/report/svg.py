@@ -66,7 +66,7 @@ def history_svg(history: Sequence[tuple[int, float]]) -> str:
     values = [v for _, v in history]
     low = 0.0 if not values or min(values) < 0.5 * max(values) else min(values)
     ticks = _ticks(low, max([*values, low + 1e-9]))
-    low, high = min(low, ticks[0]), max(ticks[-1], *values)
+    low, high = min(low, ticks[0]), max([ticks[-1], *values])
 
     def place(n: float, value: float) -> tuple[float, float]:
         x = left + (width - left - right) * n / most_x

@@ -21,11 +21,22 @@ const byName = new Map(dimensions.map(dimension => [dimension.name, dimension]))
 const chosen = { x: null, y: null, colour: "", logx: false, logy: false, zoom: false, limits: true,
                  selected: -1, hover: -1, brushes: new Map() };
 const parts = [];
+let allKnobs = false;
 let asked = false;
 function changed() {
   if (asked) return;
   asked = true;
   requestAnimationFrame(() => { asked = false; for (const part of parts) part(); });
+}
+
+/** Runs `draw` only where something that it depends on changed: following the pointer must not redraw all. */
+function whenChanged(keys, draw) {
+  let last = null;
+  return () => {
+    const print = matchMedia("print").matches;
+    const now = JSON.stringify([keys.map(key => chosen[key]), [...chosen.brushes], innerWidth, devicePixelRatio, dark.matches, print, allKnobs]);
+    if (now !== last) { last = now; draw(); }
+  };
 }
 
 /** An element with attributes, listeners (functions) and children; text is only ever text. */
@@ -125,11 +136,12 @@ function between(share) {
 function colouring() {
   const dimension = byName.get(chosen.colour);
   if (!dimension) return null;
+  const plain = themed("point");
   if (dimension.labels && dimension.labels.length <= CHOICES.length)
-    return { dimension, of: point => (dimension.values[point] === null ? themed("point") : CHOICES[dimension.values[point]]) };
+    return { dimension, of: point => (dimension.values[point] === null ? plain : CHOICES[dimension.values[point]]) };
   const [low, high] = extent(dimension.values);
   const by = scale(low, high, low > 0 && high / low > 30);
-  return { dimension, by, of: point => (dimension.values[point] === null ? themed("point") : between(by.at(dimension.values[point]))) };
+  return { dimension, by, of: point => (dimension.values[point] === null ? plain : between(by.at(dimension.values[point]))) };
 }
 
 /** Whether a point lies within every brushed range of the parallel coordinates. */

@@ -7,6 +7,7 @@ const tip = element("div", { class: "tip", hidden: true });
 const speech = element("div", { class: "unseen", "aria-live": "polite", id: "speech" });
 chart.append(canvas, overlay, tip, speech);
 const EDGE = { left: 78, right: 18, top: 12, bottom: 50 };
+const drawnMarks = svg("g");
 let drawnX = null, drawnY = null, size = [0, 0];
 
 function place(point) {
@@ -49,8 +50,12 @@ function drawPareto() {
   drawnY = axis(chosen.y, chosen.logy);
   const colours = colouring();
   drawPoints(colours);
-  overlay.replaceChildren(...axes(), ...limits(), ...stairs(), ...ranges(), ...events(), ...frontDots(colours), ...marks());
+  overlay.replaceChildren(...axes(), ...limits(), ...stairs(), ...ranges(), ...events(), ...frontDots(colours), drawnMarks);
   drawLegend(colours);
+}
+function drawMarks() {
+  if (chosen.hover >= 0 && !visible(chosen.hover)) chosen.hover = -1;
+  drawnMarks.replaceChildren(...marks());
   showTip();
 }
 
@@ -195,7 +200,7 @@ function frontDots(colours) {
 function marks() {
   const made = [];
   for (const [point, kind, r] of [[chosen.selected, "ring", 9], [chosen.hover, "hover", 7.5]]) {
-    const at = point < 0 ? null : place(point);
+    const at = point < 0 || !visible(point) ? null : place(point);
     if (at && within(at)) made.push(svg("circle", { class: kind, cx: at[0], cy: at[1], r }));
   }
   return made;

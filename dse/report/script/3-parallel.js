@@ -3,11 +3,11 @@
 const lanes = document.getElementById("parallel");
 const inner = element("div");
 const lines = element("canvas", { "aria-hidden": "true" });
+const marked = element("canvas", { "aria-hidden": "true" });
 const frame = svg("svg", {});
-inner.append(lines, frame);
+inner.append(lines, marked, frame);
 lanes.append(inner);
 const LANE = { top: 44, bottom: 26, side: 64, least: 92, height: 330 };
-let allKnobs = false;
 
 /** Knobs that vary, the important ones where there are many, then the objectives. */
 function laneDimensions() {
@@ -30,19 +30,19 @@ function laneScale(dimension) {
   return { at: by.at, steps: null, low, high, ticks: [low, ...by.ticks.filter(v => by.at(v) > 0.08 && by.at(v) < 0.92), high] };
 }
 
-let held = [];
+let held = [], width = 0;
+const y = share => LANE.top + (LANE.height - LANE.top - LANE.bottom) * (1 - share);
 function drawParallel() {
   const shown = laneDimensions();
-  const width = Math.max(lanes.clientWidth, 2 * LANE.side + LANE.least * (shown.length - 1));
+  width = Math.max(lanes.clientWidth, 2 * LANE.side + LANE.least * (shown.length - 1));
   const x = i => (shown.length < 2 ? width / 2 : LANE.side + ((width - 2 * LANE.side) * i) / (shown.length - 1));
-  const y = share => LANE.top + (LANE.height - LANE.top - LANE.bottom) * (1 - share);
   held = shown.map((dimension, i) => ({ dimension, scale: laneScale(dimension), x: x(i) }));
   inner.style.width = `${width}px`;
-  drawLines(width, y);
+  drawLines();
   frame.setAttribute("width", width);
   frame.setAttribute("height", LANE.height);
   const focus = document.activeElement?.dataset?.dimension;
-  frame.replaceChildren(...held.map(lane => laneAxis(lane, y)));
+  frame.replaceChildren(...held.map(laneAxis));
   if (focus) frame.querySelector(`[data-dimension="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
   const left = [...Array(count).keys()].filter(point => visible(point) && kept(point)).length;
   const all = [...Array(count).keys()].filter(visible).length;
@@ -51,15 +51,15 @@ function drawParallel() {
   document.getElementById("clear").hidden = !chosen.brushes.size;
 }
 
-function drawLines(width, y) {
-  const ratio = Math.max(devicePixelRatio, 1), context = lines.getContext("2d"), colours = colouring();
-  lines.width = width * ratio;
-  lines.height = LANE.height * ratio;
-  lines.style.width = `${width}px`;
-  lines.style.height = `${LANE.height}px`;
+/** A canvas over the whole, emptied, and how to draw a design's line on it; where a knob is inactive it breaks. */
+function lineOn(canvas) {
+  const ratio = Math.max(devicePixelRatio, 1), context = canvas.getContext("2d");
+  canvas.width = width * ratio;
+  canvas.height = LANE.height * ratio;
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${LANE.height}px`;
   context.scale(ratio, ratio);
-  const [plain, accent, mark] = ["point", "accent", "mark"].map(themed);
-  const line = (point, colour, alpha, wide) => {
+  return (point, colour, alpha, wide) => {
     context.strokeStyle = colour;
     context.globalAlpha = alpha;
     context.lineWidth = wide;
@@ -68,12 +68,18 @@ function drawLines(width, y) {
     for (const { dimension, scale, x } of held) {
       const value = dimension.values[point];
       if (value === null) { pen = false; continue; }
-      const share = y(scale.at(value));
-      if (pen) context.lineTo(x, share); else context.moveTo(x, share);
+      if (pen) context.lineTo(x, y(scale.at(value))); else context.moveTo(x, y(scale.at(value)));
       pen = true;
     }
     context.stroke();
   };
+}
+function drawMarkedLines() {
+  const line = lineOn(marked);
+  for (const point of [chosen.hover, chosen.selected]) if (point >= 0) line(point, themed("mark"), 1, 2.5);
+}
+function drawLines() {
+  const line = lineOn(lines), colours = colouring(), [plain, accent] = ["point", "accent"].map(themed);
   const faint = Math.min(0.35, 60 / Math.sqrt(count) / 10);
   for (const front of [0, 1])
     for (let point = 0; point < count; point++)
@@ -81,10 +87,9 @@ function drawLines(width, y) {
         const colour = colours ? colours.of(point) : front ? accent : plain;
         line(point, colour, kept(point) ? (front ? 0.85 : faint) : 0.03, front ? 1.5 : 1);
       }
-  for (const point of [chosen.hover, chosen.selected]) if (point >= 0) line(point, mark, 1, 2.5);
 }
 
-function laneAxis({ dimension, scale, x }, y) {
+function laneAxis({ dimension, scale, x }) {
   const short = dimension.name.length > 17 ? `…${dimension.name.slice(-16)}` : dimension.name;
   const made = [svg("path", { class: "axis", d: `M${x} ${y(1)}V${y(0)}` }),
     svg("text", { x, y: 14, "text-anchor": "middle", class: "axis-name" }, short, svg("title", {}, `${dimension.name}: ${dimension.meaning || ""}`))];
@@ -105,10 +110,10 @@ function laneAxis({ dimension, scale, x }, y) {
   const about = range ? `kept from ${told(range[0], dimension)} to ${told(range[1], dimension)}` : "everything kept";
   made.push(svg("rect", { x: x - 22, y: y(1) - 8, width: 44, height: y(0) - y(1) + 16, fill: "transparent" }));
   return svg("g", { class: "dim", tabindex: 0, role: "group", "data-dimension": dimension.name, "aria-label": `${dimension.name}: ${about}`,
-    pointerdown: event => startBrush(event, dimension, scale, y), keydown: event => keyBrush(event, dimension, scale) }, ...made);
+    pointerdown: event => startBrush(event, dimension, scale), keydown: event => keyBrush(event, dimension, scale) }, ...made);
 }
 
-function startBrush(event, dimension, scale, y) {
+function startBrush(event, dimension, scale) {
   const top = frame.getBoundingClientRect().top, from = event.clientY - top;
   const share = at => Math.min(Math.max((y(0) - at) / (y(0) - y(1)), 0), 1);
   const move = moved => {

@@ -115,7 +115,9 @@ const initial = { ...chosen };
 buildTable();
 buildControls();
 readAddress();
-parts.push(drawControls, drawPareto, drawParallel, drawDetail, drawTable, keepAddress);
+const VIEW = ["colour", "limits"];
+parts.push(drawControls, whenChanged(KEPT, drawPareto), drawMarks, whenChanged(VIEW, drawParallel),
+           whenChanged([...VIEW, "hover", "selected"], drawMarkedLines), drawDetail, whenChanged(["selected"], drawTable), keepAddress);
 for (const part of parts) part();
 addEventListener("resize", changed);
 addEventListener("hashchange", () => { readAddress(); changed(); });
