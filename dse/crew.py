@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from siliform.dse.executors import Pool, Serial
+from siliform.dse.executors import Pool, Serial, scheduler_gone
 from siliform.dse.problem import Problem
 from siliform.dse.space import Space
 from siliform.graph_ir.errors import UserError
@@ -294,13 +294,8 @@ class Crew:
             answers.append((tried.task, future.result()))
         except self.pool.lost:
             return tried
-        except CancelledError as error:
-            raise UserError(
-                asked="answers of the workers",
-                found="the scheduler that had the tasks is gone",
-                where="--executor",
-                next_step="start it again and resume: all that was finished is in the store",
-            ) from error
+        except (CancelledError, OSError) as error:  # what a problem raises is in an answer
+            raise scheduler_gone() from error
         return None
 
     def _lost(self, tried: _Tried, alone: bool) -> None:

@@ -10,12 +10,14 @@ Processes import the main module of the script that starts them, so a script nee
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack, contextmanager, nullcontext
+from time import perf_counter
 from types import MappingProxyType
 from typing import Any
 
@@ -38,6 +40,7 @@ ONE_THREAD: Mapping[str, str] = MappingProxyType(
     )
 )
 _SECONDS_TO_CONNECT = 20.0
+_SECONDS_BETWEEN_COUNTS = 2.0
 _SECONDS_FOR_A_WORKER = 120.0  # a batch system may take a while to start the first
 
 
@@ -154,16 +157,26 @@ class Dask(Pool):
         except TimeoutError as error:
             self.close()
             raise _unreachable(address, "a scheduler without a worker") from error
+        self._count, self._counted_at = 1, -math.inf
         self._executor = self._client.get_executor(retries=3, pure=False)
 
     @property
     def workers(self) -> int:  # type: ignore[override]
-        """Threads of the workers that are there now; a cluster may grow and shrink."""
-        return max(1, sum(self._client.nthreads().values()))
+        """Threads of the workers that are there, asked every few seconds; a cluster may grow and shrink."""
+        if perf_counter() - self._counted_at > _SECONDS_BETWEEN_COUNTS:
+            try:
+                self._count = max(1, sum(self._client.nthreads().values()))
+            except OSError as error:
+                raise scheduler_gone() from error
+            self._counted_at = perf_counter()
+        return self._count
 
     def submit(self, call: Callable[..., Any], *given: Any) -> Future[Any]:
         """Have it done by any worker."""
-        found: Future[Any] = self._executor.submit(call, *given)
+        try:
+            found: Future[Any] = self._executor.submit(call, *given)
+        except OSError as error:
+            raise scheduler_gone() from error
         return found
 
     def renew(self) -> None:
@@ -246,6 +259,16 @@ def _serve(master: int) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=watch, daemon=True).start()
+
+
+def scheduler_gone() -> UserError:
+    """A Dask scheduler that went away while it had tasks."""
+    return UserError(
+        asked="answers of the workers",
+        found="the scheduler that had the tasks is gone",
+        where="--executor dask",
+        next_step="start it again and resume: all that was finished is in the store",
+    )
 
 
 def _missing(package: str, executor: str) -> UserError:
