@@ -2,8 +2,8 @@
 
 After Deb et al., "A fast and elitist multiobjective genetic algorithm: NSGA-II", IEEE Trans. Evol. Comput.
 6(2), 2002; the fronts and distances are pymoo's. One thing differs: distances in a cost that spans a decade
-or more are those of its logarithm. On dse.testing's example, whose latencies span three decades, that adds about
-0.01 to a hypervolume of 0.58 after 2,000 evaluations.
+or more are those of its logarithm. On the example of dse.testing, whose latencies span three decades, that
+adds about 0.01 to a hypervolume of 0.58 after 2,000 evaluations.
 """
 
 from __future__ import annotations
