@@ -13,10 +13,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
-import venv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,15 +36,32 @@ SMALL = ("scores", "context")
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool from PyPI: what to install, and the script that runs in its environment."""
+    """A tool from PyPI: what to install, the script that runs in its environment, and its oldest Python."""
 
     name: str
     requirements: tuple[str, ...]
     driver: str
+    least_python: tuple[int, int] = (3, 11)
 
 
 SCALE_SIM = Tool("SCALE-Sim", ("scalesim==3.0.0", "numpy<2.4"), "scalesim_driver.py")
 ZIGZAG = Tool("ZigZag", ("zigzag-dse==3.9.1", "six"), "zigzag_driver.py")
+# All releases of the hwcomponents that it needs ask for Python 3.12.
+ACCELFORGE = Tool("AccelForge", ("accelforge==1.0.467",), "accelforge_driver.py", (3, 12))
+
+
+def base_python(least: tuple[int, int]) -> str | None:
+    """Return a Python of at least this version: this one, or one on PATH or among pyenv's that runs."""
+    if sys.version_info[:2] >= least:
+        return sys.executable
+    names = [f"python{least[0]}.{minor}" for minor in range(least[1], least[1] + 3)]
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    there = [found for name in names if (found := shutil.which(name))]
+    there += [str(found) for name in names for found in sorted(pyenv.glob(f"*/bin/{name}"))]
+    for python in there:  # pyenv's shim for a version that is not chosen is on PATH, but does not run
+        if not subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode:
+            return python
+    return None
 
 
 def interpreter(tool: Tool, cache: Path) -> Path | str:
@@ -53,20 +70,16 @@ def interpreter(tool: Tool, cache: Path) -> Path | str:
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if (folder / "complete").exists():
         return python
+    base = base_python(tool.least_python)
+    if base is None:
+        return f"it needs Python {'.'.join(map(str, tool.least_python))} or newer, and none is here"
     print(f"installing {' '.join(tool.requirements)} into {folder}", file=sys.stderr)
-    venv.create(folder, with_pip=True, clear=True)
-    command = [
-        str(python),
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        *tool.requirements,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return f"pip cannot install it: {(done.stderr.strip() or done.stdout.strip()).splitlines()[-1]}"
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    for command in ([base, "-m", "venv", "--clear", str(folder)], [*pip, *tool.requirements]):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+            return f"{command[2]} cannot install it: {said[-1]}"
     (folder / "complete").touch()
     return python
 

@@ -12,7 +12,10 @@ and as "cost" that of the closed form alone on the same designs in one call.
 the front of a subspace against brute force, each pair of designs compared.
 
 --neighbours tells how many designs a second ZigZag, SCALE-Sim and AccelForge evaluate where a design is only
-the five distinct products of one layer, each tool in a process of its own.
+the five distinct products of one layer, each tool in a process of its own, and ours beside them: the mapper
+asked for one product of one design after another, as they are, and for all designs in one call. Counted is
+CPU time, without what a tool imports or loads for its first product. SCALE-Sim walks every cycle, some three
+minutes for one design: it is asked for no more. The tools are installed on the first run; see neighbours.py.
 """
 
 from __future__ import annotations
@@ -22,17 +25,33 @@ import json
 import resource
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 
+from benchmarks.mapper import draw
+from benchmarks.neighbours import (
+    ACCELFORGE,
+    ARRAY,
+    PRODUCTS,
+    SCALE_SIM,
+    ZIGZAG,
+    Tool,
+    default_cache,
+    drive,
+    scale_sim_run,
+)
 from siliform.dse.objectives import costs
 from siliform.dse.runner import run_study
 from siliform.dse.store import Store
 from siliform.dse.study import Budget
 from siliform.dse.studyfile import StudyFile, parse_study
+from siliform.simulator.mapping.gemm import ArrayResources, GemmProblem, best_mapping
+from siliform.simulator.mapping.population import best_mappings
 from siliform.studies import Source
 
 STUDY = """\
@@ -59,6 +78,10 @@ name = "energy_j"
 name = "area_mm2"
 """
 TARGET = 20_000  # evaluations a second and core
+SIDES = (8, 16, 32, 64)  # of the square arrays that ours, ZigZag and AccelForge are asked for
+SIZES = [size for size, _ in PRODUCTS.values()]
+FIRST = PRODUCTS["scores"][0]  # asked for once more before the others and not counted
+TOGETHER = 20_000  # designs in one call
 
 
 def study(sides: int, scratchpads: int, bandwidths: int) -> StudyFile:
@@ -132,16 +155,89 @@ def subspace_is_exact() -> bool:
     return set(problem.space.keys(rows[~beaten])) == set(problem.space.keys(outcome.front_rows))
 
 
+def neighbour(tool: Tool, sides: tuple[int, ...]) -> dict[str, Any]:
+    """Designs a CPU second of a tool; or, as `left_out`, why it has none."""
+    seconds, products = [], [FIRST, *SIZES]
+    for side in sides:
+        asked: Any = {"array": side, "products": products}
+        if tool is SCALE_SIM:
+            asked = [scale_sim_run(side, product, "ws") for product in products]
+        found = drive(tool, asked, default_cache())
+        if isinstance(found, str):
+            return {"tool": tool.name, "left_out": found}
+        seconds.append(sum(row["cpu_s"] for row in found[1:]))
+    return {
+        "tool": f"{tool.name} {tool.requirements[0].partition('==')[2]}",
+        "sides": sides,
+        "cpu_seconds": seconds,
+        "per_core_second": len(sides) / sum(seconds),
+    }
+
+
+def ours_one_by_one() -> float:
+    """Designs a CPU second of our mapper, asked for one product of one design at a time."""
+    problems = [GemmProblem(*size) for size in SIZES]
+    designs = [ArrayResources(s, s, "weight-stationary", "double-buffered", 1 << 20, 64.0) for s in SIDES]
+    best_mapping(problems[0], designs[0])  # compiles, or loads what was compiled
+    start = time.process_time()
+    for design in designs:
+        for problem in problems:
+            best_mapping(problem, design)
+    return len(designs) / (time.process_time() - start)
+
+
+def ours_together(rounds: int = 5) -> float:
+    """Designs a CPU second of our mapper, asked for all at once; the median of rounds of other designs."""
+    problems = [GemmProblem(*size) for size in SIZES]
+    best_mappings(problems, draw(16, 0, False))
+    rates = []
+    for seed in range(1, rounds + 1):
+        designs = draw(TOGETHER, seed, False)
+        start = time.process_time()
+        best_mappings(problems, designs)
+        rates.append(TOGETHER / (time.process_time() - start))
+    return median(rates)
+
+
+def neighbours(swept: float) -> Iterator[dict[str, Any]]:
+    """Ours and theirs, and what is counted; `swept` is what `rate` found for an exhaustive sweep."""
+    sides = f"arrays of {', '.join(map(str, SIDES))} a side"
+    yield {
+        "tool": "siliform sweep",
+        "per_core_second": swept,
+        "counts": "all nodes of BERT-base, kept in a store",
+    }
+    yield {
+        "tool": "ours, in one call",
+        "per_core_second": ours_together(),
+        "counts": f"five products, {TOGETHER:,} random designs",
+    }
+    yield {
+        "tool": "ours, one by one",
+        "per_core_second": ours_one_by_one(),
+        "counts": f"five products, {sides}",
+    }
+    for tool in (ACCELFORGE, ZIGZAG):
+        yield neighbour(tool, SIDES) | {"counts": f"five products, {sides}"}
+    yield neighbour(SCALE_SIM, (ARRAY,)) | {
+        "counts": f"five products, one array of {ARRAY} a side, its own fixed mapping"
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--designs", type=int, default=200_000, help="evaluations of each engine")
     parser.add_argument("--million", action="store_true", help="walk a space of a million designs as well")
+    parser.add_argument("--neighbours", action="store_true", help="run other tools as well")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     chosen = parser.parse_args()
     told: dict[str, Any] = {"engines": []}
-    engines = [("exhaustive", {}, chosen.designs), ("random", {}, chosen.designs)]
+    engines: list[tuple[str, dict[str, Any], int]] = [
+        ("exhaustive", {}, chosen.designs),
+        ("random", {}, chosen.designs),
+    ]
     engines += [("nsga2", {"population": 1000}, min(chosen.designs, 20_000))]
     for engine, options, designs in engines:
         told["engines"].append(found := rate(engine, options, designs))
@@ -159,6 +255,14 @@ def main() -> None:
                 f"store {found['store_bytes'] / 2**20:.0f} MiB, {found['front']} on the front; the front of "
                 f"a subspace equals brute force: {found['subspace_front_exact']}"
             )
+    if chosen.neighbours:
+        told["neighbours"] = []
+        for found in neighbours(told["engines"][0]["per_core_second"]):
+            told["neighbours"].append(found)
+            if not chosen.json:
+                reached = f"left out: {found['left_out']}" if "left_out" in found else ""
+                reached = reached or f"{found['per_core_second']:12,.5g} designs a second and core"
+                print(f"{found['tool']:20} {reached} ({found['counts']})", flush=True)
     if chosen.json:
         print(json.dumps(told))
 
