@@ -166,7 +166,10 @@ function ranges() {
     for (const point of study.front) {
       const at = place(point);
       if (!at || low.values[point] === null || high.values[point] === null) continue;
-      const ends = [low, high].map(d => (side === "x" ? spot(d.values[point], drawnY.low)[0] : spot(drawnX.low, d.values[point])[1]));
+      if (!within(at)) continue;
+      const ends = [low, high].map(d => (side === "x"
+        ? Math.min(Math.max(spot(d.values[point], drawnY.low)[0], EDGE.left), size[0] - EDGE.right)
+        : Math.min(Math.max(spot(drawnX.low, d.values[point])[1], EDGE.top), size[1] - EDGE.bottom)));
       made.push(svg("path", { class: "range", d: side === "x" ? `M${ends[0]} ${at[1]}H${ends[1]}` : `M${at[0]} ${ends[0]}V${ends[1]}` }));
     }
   }

@@ -89,8 +89,12 @@ function drawLines() {
       }
 }
 
+function cut(text, letters) {
+  return text.length > letters ? `${text.slice(0, letters - 1)}…` : text;
+}
 function laneAxis({ dimension, scale, x }) {
-  const short = dimension.name.length > 17 ? `…${dimension.name.slice(-16)}` : dimension.name;
+  const apart = held.length > 1 ? held[1].x - held[0].x : width, letters = Math.floor(apart / 7.1);
+  const short = dimension.name.length > letters ? `…${dimension.name.slice(1 - letters)}` : dimension.name;
   const made = [svg("path", { class: "axis", d: `M${x} ${y(1)}V${y(0)}` }),
     svg("text", { x, y: 14, "text-anchor": "middle", class: "axis-name" }, short, svg("title", {}, `${dimension.name}: ${dimension.meaning || ""}`))];
   if (dimension.goal) made.push(svg("text", { x, y: 30, "text-anchor": "middle", class: "tick" }, `${dimension.goal} is best`));
@@ -100,7 +104,7 @@ function laneAxis({ dimension, scale, x }) {
     if (!end && (above - y(scale.at(value)) < 17 || (!scale.steps && y(scale.at(value)) - y(1) < 17))) continue;
     above = y(scale.at(value));
     made.push(svg("path", { class: "axis", d: `M${x - 3} ${y(scale.at(value))}H${x + 3}` }),
-              svg("text", { class: "tick", x: x - 6, y: y(scale.at(value)) + 4, "text-anchor": "end" }, told(value, dimension)));
+              svg("text", { class: "tick", x: x - 6, y: y(scale.at(value)) + 4, "text-anchor": "end" }, cut(told(value, dimension), letters), svg("title", {}, told(value, dimension))));
   }
   const range = chosen.brushes.get(dimension.name);
   if (range) {
@@ -124,6 +128,7 @@ function startBrush(event, dimension, scale) {
   };
   const end = () => { removeEventListener("pointermove", move); removeEventListener("pointerup", end); };
   chosen.brushes.delete(dimension.name);
+  lanes.classList.add("by-pointer");
   addEventListener("pointermove", move);
   addEventListener("pointerup", end);
   changed();
@@ -157,6 +162,7 @@ function keyBrush(event, dimension, scale) {
     if (low === 0 && high === last) chosen.brushes.delete(dimension.name);
     else chosen.brushes.set(dimension.name, [stops[low], stops[high]]);
   }
+  lanes.classList.remove("by-pointer");
   event.preventDefault();
   changed();
 }
