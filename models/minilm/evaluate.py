@@ -25,6 +25,9 @@ SCALE_TEXTS = 32
 #: Bytes of hidden states kept of the last design (assumption: a worker process may have half a gigabyte).
 _KEPT_BYTES = 512 << 20
 
+#: Layers kept ready to run (assumption: those of four designs; one is up to 4 MB).
+_KEPT_LAYERS = 24
+
 #: Inverse strength of the head's penalty; 0.01 was the best of 0.01, 0.1 and 1 for 500 to 8,500 training
 #: texts of both tasks on features of the whole network (tried).
 _INVERSE_PENALTY = 0.01
@@ -57,6 +60,7 @@ class Evaluator:
         self.network, self.train, self.test = network, train, test
         self._found, self._head, self._how, self._dtype = found, head, how, dtype
         self._products: dict[tuple[object, ...], Product] = {}
+        self._layers: dict[tuple[object, ...], QuantisedLayer] = {}
         self._heads: dict[Design, Head] = {}
         self._kept = {split: _Kept() for split in ("train", "test")}
         bytes_of_all = (train.tokens + test.tokens) * network.sizes.hidden * 4 * network.sizes.layers
@@ -94,11 +98,29 @@ class Evaluator:
             same += 1
         del kept.ready[same:], kept.states[same:]
         kept.layers = design
-        seen = self._sites(design, same)
+        needed = self._made(design)
         for index in range(same, len(design)):
-            kept.ready.append(self._quantised(design[index], index, seen[index]))
+            kept.ready.append(needed[index])
             kept.states.append([])
         return same if self._keeps else 0
+
+    def _made(self, design: Design) -> list[QuantisedLayer]:
+        """The layers of `design`, those of the last few designs not made again.
+
+        What a layer is depends on its own choices and, where activations have scales, on the sizes of the
+        layers before, whose float results the scales are taken from.
+        """
+        sizes = [(layer.heads, layer.neurons) for layer in design]
+        keys = [(layer, *sizes[:index]) for index, layer in enumerate(design)]
+        if missing := [index for index, key in enumerate(keys) if key not in self._layers]:
+            asking = [not design[index].formats.has_wide_activations for index in missing]
+            seen = self._sites(design) if any(asking) else [{} for _ in design]
+            for index in missing:
+                self._layers[keys[index]] = self._quantised(design[index], index, seen[index])
+        made = [self._layers[key] for key in keys]
+        while len(self._layers) > _KEPT_LAYERS:
+            self._layers.pop(next(iter(self._layers)))
+        return made
 
     def _quantised(self, layer: Layer, index: int, samples: Samples) -> QuantisedLayer:
         def product(name: str, pair: Pair, format: str) -> Product:
@@ -116,10 +138,8 @@ class Evaluator:
             return whole
         return self._found().cut(whole, index, layer.heads, layer.neurons)
 
-    def _sites(self, design: Design, same: int) -> list[Samples]:
-        """What the float sub-network has at every site, on a few training texts; nothing where none asks."""
-        if all(layer.formats.has_wide_activations for layer in design[same:]):
-            return [{} for _ in design]
+    def _sites(self, design: Design) -> list[Samples]:
+        """What the float sub-network has at every site, on a few training texts."""
         seen: list[Samples] = []
         states = self._embedded
         for index, layer in enumerate(design):

@@ -243,4 +243,4 @@ def _softmax(formats: LayerFormats, samples: Samples) -> Callable[[torch.Tensor]
     if formats.softmax == "adalog":
         return search_adalog(samples["probabilities"], formats.log_bits).quantise
     step = 0.5 if formats.softmax == "log_root2" else 1.0
-    return LogRounding.of(np.exp2(-step * np.arange(2**formats.log_bits)), 1.0, step)
+    return LogRounding(1.0, step, 2**formats.log_bits)

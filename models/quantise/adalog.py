@@ -77,30 +77,25 @@ class AdaLog:
 
     @cached_property
     def _rounding(self) -> LogRounding:
-        return LogRounding.of(self.values, self.scale, self.numerator / DENOMINATOR)
+        return LogRounding(self.scale, self.numerator / DENOMINATOR, 2**self.bits)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class LogRounding:
-    """Rounding in a logarithm by look-up: half a code between two codes is where it turns.
+    """Rounding of tensors >= 0 to ``scale * 2**-(q * step)``, q from 0 to `count` - 1, in the logarithm.
 
-    Attributes
-    ----------
-    values, middles : float32 tensors, ascending; one middle less than values.
+    In float32, so that a value next to the middle of two codes may get the other one, and what a code means
+    is right to the last place. Zero gets the last code.
     """
 
-    values: torch.Tensor
-    middles: torch.Tensor
-
-    @classmethod
-    def of(cls, values: np.ndarray, scale: float, step: float) -> LogRounding:
-        """For codes q that mean ``values[q]`` and that ``scale * 2**-(q * step)`` is rounded to."""
-        half = np.arange(len(values) - 1)[::-1] + 0.5
-        middles = scale * np.exp2(-half * step)
-        return cls(*(torch.from_numpy(a.astype(np.float32)) for a in (values[::-1], middles)))
+    scale: float
+    step: float
+    count: int
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return self.values[torch.bucketize(x.contiguous(), self.middles)]
+        """float32, shape kept."""
+        codes = torch.log2(x / self.scale).mul_(-1 / self.step).round_().clamp_(0, self.count - 1)
+        return codes.mul_(-self.step).exp2_().mul_(self.scale)
 
 
 def search_adalog(values: torch.Tensor, bits: int, shift: float = 0.0) -> AdaLog:

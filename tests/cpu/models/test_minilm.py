@@ -26,6 +26,7 @@ from siliform.models.minilm.graphs import Pieces, whole
 from siliform.models.minilm.pruning import pruning
 from siliform.models.minilm.quantised import Product, QuantisedLayer, quantised
 from siliform.models.minilm.tasks import splits
+from siliform.models.statistics import mcnemar
 
 needs_data = pytest.mark.skipif(
     not all(is_held(package, root()) for package in PACKAGES.values()),
@@ -291,18 +292,17 @@ def test_measuring_is_the_same_in_any_order_and_process(
 
 @needs_data
 def test_a_kept_head_suffers_where_a_refitted_one_adapts() -> None:
-    made = {
-        head: MiniLM(
-            task="r8", examples=60, training=100, depths=(6,), heads=(12,), ffn=(1536,),
-            weights=("binary", "fp16"), activations=("fp16",), per="layer", head=head,
-        )
-        for head in ("kept", "refitted")
-    }  # fmt: skip
+    options = {"depths": (6,), "heads": (12,), "ffn": (1536,), "weights": ("binary", "fp16"), "per": "layer"}
     binary = {f"weight[{i}]": "binary" for i in range(6)}
-    found = {head: network.measure(binary)["accuracy"] for head, network in made.items()}
-    whole_one = made["kept"].measure(made["kept"].full())["accuracy"]
-    assert whole_one > 0.8  # half of the news are of one topic
-    assert found["kept"] < found["refitted"] - 0.1
+    right = {}
+    for head in ("kept", "refitted"):
+        network = MiniLM(examples=300, training=200, activations=("fp16",), head=head, **options)  # type: ignore[arg-type]
+        right[head] = network.correct(binary)
+    whole_one = network.correct(network.full())
+    # Measured: 73 % whole, 64 % binary with a refitted head, 58 % with the one that was kept.
+    assert whole_one.mean() > 0.68
+    assert mcnemar(whole_one, right["kept"]) < 0.001
+    assert right["kept"].mean() < right["refitted"].mean() < whole_one.mean()
 
 
 @needs_data

@@ -156,7 +156,7 @@ def test_base_root_two_becomes_shifts(bits: int, scale: float) -> None:
 
 def test_log2_is_the_formats_own() -> None:
     x = np.concatenate([np.random.default_rng(7).uniform(0, 1, 3000) ** 6, [0.0, 1.0]]).astype(np.float32)
-    rounding = LogRounding.of(np.exp2(-np.arange(16.0)), 1.0, 1.0)
+    rounding = LogRounding(1.0, 1.0, 16)
     assert np.array_equal(rounding(torch.from_numpy(x)).numpy(), format_named("log2_4").round(x))
 
 
