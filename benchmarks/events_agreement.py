@@ -159,7 +159,7 @@ def events_of(program: Program, accelerator: Accelerator) -> int:
     dram = PlainDram(clock.ticks_per_byte)
     engine = Engine(Setting(program, accelerator, clock, dram, merged=True, overlap=False, fold=False))
     engine.run()
-    return clock.cycles(max(lived.end for lived in engine.lived.values()))
+    return clock.cycles(max(lived.end_ticks for lived in engine.lived.values()))
 
 
 def ours(array: int, dataflow: str, product: Product, bandwidth: int) -> tuple[int, int]:

@@ -282,8 +282,8 @@ def print_engine(both: Pipeline) -> bool:
     print(
         f"Each transfer and tile counted as one event, the engine reaches {both.share:.0%} of SimPy's best\n"
         f"rate (target {SHARE:.0%}). One costs the plain model {plain:.1f} SimPy events and the engine "
-        f"{ours:.2f},\nas resources that serve in order say at once when they will: counted so, the engine does the\n"
-        f"work of {both.worth:,.0f} plain events a second, {both.worth / raw:.0%} of SimPy's best."
+        f"{ours:.2f},\nas resources that serve in order say at once when they will: counted so, the "
+        f"engine does\nthe work of {both.worth:,.0f} plain events a second, {both.worth / raw:.0%} of that."
     )
     return both.share >= SHARE
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from siliform.arch.accelerator import Accelerator
 
-#: A tick is at most this share of a cycle, so that times of other origin (nanoseconds of a data sheet,
-#: shares of a tile) lose little when they are rounded to ticks.
+#: assumption: a tick is at most this share of a cycle, so that times of other origin (nanoseconds of a data
+#: sheet, shares of a tile) lose little when they are rounded to ticks.
 LEAST_TICKS_PER_CYCLE = 64
 
 

@@ -56,11 +56,11 @@ GPU_TRANSFERS = 1 << 10
 
 @dataclass(frozen=True)
 class Lived:
-    """How one block fared: ticks from its start to its end, and those lost to each of CAUSES."""
+    """How one block fared: when it began and ended, and the ticks that were lost to each of CAUSES."""
 
-    start: int
-    end: int
-    stalls: tuple[int, ...]
+    start_ticks: int
+    end_ticks: int
+    stalls_ticks: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,9 +234,25 @@ class Engine:
         if shape not in self._nests:
             setting = self.setting
             self._nests[shape] = nest_of(
-                self.blocks[index], setting.accelerator, self.clock, merged=setting.merged
+                self.blocks[index],
+                setting.accelerator,
+                self.clock,
+                merged=setting.merged,
+                room_bytes=self.room.total,
             )
         return self._nests[shape]
+
+    def tile_room_bytes(self, block: Block, nest: Nest) -> int:
+        """What a tile takes of the room. ValueError where the block's buffers do not fit."""
+        most = self.room.total // nest.buffers
+        if nest.buffer_bytes <= most:
+            return nest.buffer_bytes
+        if self.setting.accelerator.of_kind("tensor"):
+            return most  # a GPU's cache: what does not fit is not kept
+        raise ValueError(
+            f"block {block.name}: {nest.buffers} buffers of {nest.buffer_bytes} bytes do not fit the "
+            f"{self.room.total} bytes that results on chip leave of the scratchpad"
+        )
 
     # -- folding ---------------------------------------------------------------------------------
 
@@ -320,7 +336,9 @@ class Engine:
         for i in range(1, times + 1):
             for index in blocks:
                 lived = self.lived[index]
-                later = Lived(lived.start + i * period, lived.end + i * period, lived.stalls)
+                later = Lived(
+                    lived.start_ticks + i * period, lived.end_ticks + i * period, lived.stalls_ticks
+                )
                 self.lived[index + i * len(blocks)] = later
 
     def _pass_over(self, last: int, blocks: int) -> None:
@@ -371,6 +389,10 @@ class _Residents:
             yield live
             live -= sum(self._made[m] for m in self._reads.get(i, ()) if last[m] == i)
             live -= self._made[i] if i not in last else 0
+
+    def kept_for(self, index: int) -> int:
+        """How many blocks later the results of a block are read last; 0 where nobody reads them."""
+        return max(self._readers.get(index, {index})) - index
 
     def fit(self, indices: tuple[int, ...]) -> bool:
         """Whether the results of these blocks fit beside those that live."""

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from siliform.simulator.events.engine import Engine
     from siliform.simulator.events.run import Run
 
-#: States that are remembered at a time: memory against periods of more tiles than this.
+#: assumption: states that are remembered at a time: memory against periods of more tiles than this.
 REMEMBERED = 4096
-#: Fewer tiles than this are run at once.
+#: assumption: fewer tiles than this are run at once, as looking at states takes longer.
 WORTH_TILES = 8
-#: Earlier tiles in the same state that a tile is compared with: those of one pass of the inner loops.
+#: assumption: earlier tiles in the same state that one is compared with: those of a pass of the inner loops.
 COMPARED_TILES = 8
-#: Earlier blocks of the same shape that a block is compared with.
+#: assumption: earlier blocks in the same state that a block is compared with: the nodes of a layer are fewer.
 COMPARED = 64
 
 
@@ -113,6 +113,7 @@ class BlockFolding:
         self._shapes = _numbered(engine.shapes)
         names = {block.name: i for i, block in enumerate(self._blocks)}
         self._after = [tuple(names[name] for name in block.after) for block in self._blocks]
+        self._kept = [engine.residents.kept_for(i) for i in range(len(self._blocks))]
         self._seen: dict[Hashable, list[tuple[int, int, list[int]]]] = {}
 
     def skipped(self, last: int) -> int:
@@ -141,8 +142,13 @@ class BlockFolding:
         return (index + period - 1 - last - self._engine.window) // period
 
     def _alike(self, one: int, other: int, done: int) -> bool:
-        """Whether two blocks ask the same of blocks in the same place, or of the same one long ago."""
+        """Whether two blocks ask the same of blocks in the same place, or of the same one long ago.
+
+        What they leave on chip must go as soon, too: a reader far ahead leaves less room from there on.
+        """
         if self._shapes[one] != self._shapes[other] or len(self._after[one]) != len(self._after[other]):
+            return False
+        if self._kept[one] != self._kept[other]:
             return False
         pairs = zip(self._after[one], self._after[other], strict=True)
         return all(b - a == other - one or (a == b and a <= done) for a, b in pairs)

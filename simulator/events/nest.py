@@ -27,6 +27,8 @@ from siliform.simulator.planner import unit_named
 
 #: assumption: a transfer of a streaming block outlasts so many startups, which then hide behind others.
 HIDING = 4
+#: assumption: a streaming block takes one of so many parts of the room at most, so that others fit beside it.
+ROOM_PARTS = 4
 #: More than any transfer: a tile must be there whole before it is worked on.
 WHOLE = 1 << 62
 
@@ -96,14 +98,22 @@ class Nest:
 
 
 def nest_of(
-    block: Block, accelerator: Accelerator, clock: Clock, *, merged: bool, memory: str = "dram"
+    block: Block,
+    accelerator: Accelerator,
+    clock: Clock,
+    *,
+    merged: bool,
+    memory: str = "dram",
+    room_bytes: int | None = None,
 ) -> Nest:
     """Unroll a block.
 
     Parameters
     ----------
     merged : whether reads become one stream, where the DRAM does not care about addresses.
+    room_bytes : what tiles may take of the scratchpad; all of it where none is given.
     """
+    room_bytes = accelerator.scratchpad.bytes if room_bytes is None else room_bytes
     grid = _Grid(block)
     places = [i for i, access in enumerate(block.accesses) if access.memory == memory]
     moved = [block.accesses[i] for i in places]
@@ -123,30 +133,28 @@ def nest_of(
         total_ticks=total,
         lead_bytes=_first_bytes(moved, "read", block, sides),
         trail_bytes=_first_bytes(moved, "write", block, sides),
-        buffer_bytes=sum(
-            _tile_bytes(a, block.loops)
-            for a in block.accesses
-            if not (a.spill_bits and accelerator.accumulator)  # results gather in a memory of their own
-        ),
+        buffer_bytes=sum(_tile_bytes(a, block.loops) for a in _held(block, accelerator, memory)),
         buffers=block.buffers,
     )
-    return nest if sides is not None else _in_descriptors(nest, accelerator, clock)
+    return nest if sides is not None else _in_descriptors(nest, accelerator, clock, room_bytes)
 
 
-def _in_descriptors(nest: Nest, accelerator: Accelerator, clock: Clock) -> Nest:
+def _in_descriptors(nest: Nest, accelerator: Accelerator, clock: Clock, room_bytes: int) -> Nest:
     """Tiles of a streaming unit in groups that one DMA transfer moves; work still starts on its first tile.
 
     The tiles of such a block only say how finely transfers and work interleave: nothing is kept from
-    one to the next. A transfer moves enough of them to outlast `HIDING` startups, and at most a
-    quarter of the room, buffers counted.
+    one to the next. A transfer moves enough of them to outlast `HIDING` startups, and all buffers take
+    at most one `ROOM_PARTS`th of the room.
     """
+    # Of a room smaller than its tiles it takes what there is, as they could as well be smaller.
+    nest = replace(nest, buffer_bytes=min(nest.buffer_bytes, room_bytes // nest.buffers))
     engines = [unit for unit in accelerator.units if isinstance(unit, Dma)]
     moved = max((sum(stream.sizes) for stream in (*nest.reads, nest.writes) if stream), default=0)
     if not engines or not moved:
         return nest
     startup = min(engine.startup_cycles for engine in engines) * clock.ticks_per_cycle
     wanted = HIDING * startup * nest.tiles // (moved * clock.ticks_per_byte)
-    fitting = accelerator.scratchpad.bytes // (4 * nest.buffers * max(nest.buffer_bytes, 1))
+    fitting = room_bytes // (ROOM_PARTS * nest.buffers * max(nest.buffer_bytes, 1))
     group = min(max(wanted, 1), max(fitting, 1), max(nest.tiles // nest.buffers, 1))
     if group == 1:
         return nest
@@ -275,9 +283,26 @@ def _numbers(column: Ints) -> list[int]:
     return found
 
 
+def _held(block: Block, accelerator: Accelerator, memory: str) -> list[Access]:
+    """What a tile takes room for, as the mapper counts it.
+
+    What stays on chip has room already. Of a product's tile, results gather in the accumulators where
+    there are some, and what the stages behind it read streams by.
+    """
+    moved = [a for a in block.accesses if a.memory == memory]
+    first = block.stages[0] if block.stages else None
+    if not isinstance(first, Product):
+        return moved
+    held = [a for a in moved if a.direction == "read" or not accelerator.accumulator]
+    inner = first.k
+    return [a for a in held if a.spill_bits or inner in a.dims] if isinstance(inner, str) else held
+
+
 def _tile_bytes(access: Access, loops: tuple[Loop, ...]) -> int:
+    """Bytes of a tile as the mapper counts them: without scales, a fraction of a bit an element."""
     points = prod(loop.tile for loop in loops if loop.dim in access.dims)
-    return ceil(max(access.bits, Fraction(access.spill_bits)) * points / 8)
+    bits = max(access.bits, Fraction(access.spill_bits))
+    return ceil((int(bits) or bits) * points / 8)
 
 
 def _sides(block: Block, accelerator: Accelerator) -> dict[str, int] | None:

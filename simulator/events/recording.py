@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from siliform.simulator.events.engine import Engine
     from siliform.simulator.events.run import Run
 
-#: Tiles and transfers that a timeline shows at most, unless told otherwise: some sixty megabytes of text,
-#: which browsers still take.
+#: assumption: tiles and transfers that a timeline shows at most, unless told otherwise: some sixty megabytes
+#: of text, which browsers still take.
 RECORDED = 100_000
 #: A tile's stalls as a timeline tells them: what the host takes to launch a kernel is no tile's.
 TILE_CAUSES = tuple(cause for cause in CAUSES if cause != "launch")
@@ -29,7 +29,7 @@ class Moved(NamedTuple):
     block: int
     tile: int
     stream: str
-    size: int
+    size_bytes: int
     write: bool
     channel: int
     asked: int

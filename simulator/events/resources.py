@@ -6,6 +6,7 @@ can change that; so a tile costs one or two events and not one for each resource
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Hashable, Mapping
 from heapq import heapreplace
@@ -100,7 +101,7 @@ class Transfers:
         )
 
 
-#: Rates in `Ports` are whole multiples of a byte a cycle over this.
+#: assumption: rates in `Ports` are whole multiples of a byte a cycle over this: 2**20 cycles lose a byte.
 RATE_SCALE = 1 << 20
 
 
@@ -111,31 +112,27 @@ NEVER = 1 << 200
 class Ports:
     """The banks of a scratchpad, each serving a word a cycle: flows of bytes share their bandwidth.
 
-    A flow that comes gets what those before it leave. Banks are taken to be interleaved word by word,
-    so that only the sum of all flows matters and not which bank a word is in.
+    A flow that comes gets what those before it leave, moment by moment. Banks are taken to be
+    interleaved word by word, so that only the sum of all flows matters and not which bank a word is in.
 
     While all that may flow at once (`expect`) fits, nobody needs to be followed: `contended` is false,
     and flows that began then are not seen by those that come in a contended time.
+
+    Attributes
+    ----------
+    unit_bytes : that units read and wrote.
+    waited_ticks : that flows took longer than they would have alone.
     """
 
     __slots__ = (
-        "_capacity",
-        "_expected",
-        "_first",
-        "_flows",
-        "_scale",
-        "_taken",
-        "contended",
-        "unit_bytes",
-        "waited_ticks",
+        "_capacity", "_expected", "_scale", "_taken", "_times", "contended", "unit_bytes", "waited_ticks",
     )  # fmt: skip
 
     def __init__(self, bytes_per_cycle: int, ticks_per_cycle: int) -> None:
         self._scale = RATE_SCALE * ticks_per_cycle  # a byte in a tick
         self._capacity = bytes_per_cycle * RATE_SCALE
-        self._flows: list[tuple[int, int]] = []  # end, rate
-        self._first = NEVER  # the end of the flow that ends first
-        self._taken = 0  # the sum of their rates
+        #: From each of these times to the next so much of the rate is taken; none from the last one on.
+        self._times, self._taken = [0], [0]
         self._expected = 0
         self.contended = False
         self.unit_bytes = 0
@@ -149,43 +146,47 @@ class Ports:
 
     def flow(self, now: int, start: int, end: int, size: int) -> int:
         """When `size` bytes that would flow evenly from `start` to `end` have flowed; `end` or later."""
-        rate = size * self._scale // (end - start or 1)
-        if now >= self._first:
-            self._expire(now)
-        if self._taken + rate > self._capacity:
-            end = self._squeezed(start, end, size, rate)
-            rate = size * self._scale // (end - start or 1)
-        self._flows.append((end, rate))
-        self._taken += rate
-        if end < self._first:
-            self._first = end
-        return end
-
-    def _expire(self, now: int) -> None:
-        """Forget the flows that are over."""
-        self._flows = [flow for flow in self._flows if flow[0] > now]
-        self._taken = sum(rate for _, rate in self._flows)
-        self._first = min((end for end, _ in self._flows), default=NEVER)
-
-    def _squeezed(self, start: int, end: int, size: int, rate: int) -> int:
-        """Fill the bandwidth that is left as the flows before run out."""
-        left, now = size * self._scale, start
-        waits = sorted(self._flows)
-        taken = self._taken
-        for until, other in waits:
-            given, span = min(rate, max(self._capacity - taken, 0)), max(until - now, 0)
-            if given and left <= given * span:
+        alone = end - start or 1
+        rate = size * self._scale // alone
+        if not rate:
+            return end
+        self._forget(now)
+        times, taken = self._times, self._taken
+        left, at, place = rate * alone, start, self._cut(start)
+        while True:
+            given = min(rate, self._capacity - taken[place])
+            over = times[place + 1] if place + 1 < len(times) else NEVER
+            if given and left <= given * (over - at):
                 break
-            left -= given * span
-            now, taken = now + span, taken - other
-        given = max(min(rate, self._capacity - taken), 1)
-        late = max(now - (-left // given), end)
+            left -= given * (over - at)
+            taken[place] += given
+            at, place = over, place + 1
+        last = at - (-left // given)
+        self._cut(last)
+        taken[place] += given
+        late = max(last, end)
         self.waited_ticks += late - end
         return late
 
+    def _forget(self, now: int) -> None:
+        """Leave out what is over."""
+        over = bisect_right(self._times, now) - 1
+        if over > 0:
+            del self._times[:over], self._taken[:over]
+
+    def _cut(self, time: int) -> int:
+        """Let a stretch of the same rates begin at a time: its place."""
+        place = bisect_left(self._times, time)
+        if place == len(self._times) or self._times[place] != time:
+            self._times.insert(place, time)
+            self._taken.insert(place, self._taken[place - 1])
+        return place
+
     def state(self, now: int) -> Hashable:
-        """Flows that are on, relative to now."""
-        return tuple((end - now, rate) for end, rate in self._flows if end > now and rate)
+        """What is taken from now on, relative to now."""
+        self._forget(now)
+        stretches = zip(self._times, self._taken, strict=True)
+        return tuple((max(time - now, 0), taken) for time, taken in stretches)
 
 
 class Room:

@@ -40,6 +40,7 @@ class Run:
     ready : whether it may fetch all it needs: started, and launched where a host does that; before, what was
         there before the program ran may be fetched.
     fetched : whether all tiles were asked for.
+    room_bytes : of the scratchpad that a tile takes.
     stalls : ticks lost to each of CAUSES.
     began, ended : when it was launched or its first tile found room, and when its last result was out; real
         ticks, folded stretches included.
@@ -57,8 +58,7 @@ class Run:
         self.started = self.ready = False
         self.began = self.ended = -1
         self.stalls = [0] * len(CAUSES)
-        #: One tile's room; what the mapper made fit is not refused for a rounding.
-        self.room_bytes = min(nest.buffer_bytes, engine.room.total // nest.buffers)
+        self.room_bytes = engine.tile_room_bytes(block, nest)
         streams = nest.reads if nest.writes is None else (*nest.reads, nest.writes)
         self.places = [engine.place(stream, block) for stream in streams]
         self.offsets = [0] * len(streams)
@@ -118,17 +118,13 @@ class Run:
         return now, begun, head, done, size
 
     def _complete(self, now: int) -> None:
-        """What was fetched ahead gets the rest of its operands, first bytes before what is under way."""
+        """What was fetched ahead gets the rest of its operands, behind whatever was asked for before."""
         self.ready = True
         for tile, (asked, begun, head, done, size) in enumerate(self._early):
             _, start, first, last, more = self._asked(now, tile, self._rest)
-            if not more:
-                self._arrivals.append((asked, begun, head, done, size))
-                continue
-            lead = self.nest.lead_bytes
-            if lead < size + more:
-                first = min(first, now + self.engine.transfer_ticks(min(lead, more)))
-            self._arrivals.append((now, min(start, first), max(head, first), max(done, last), size + more))
+            if more:
+                asked, begun, head, done = now, start, max(head, first), max(done, last)
+            self._arrivals.append((asked, begun, head, done, size + more))
         self._early.clear()
 
     # -- living ----------------------------------------------------------------------------------

@@ -134,7 +134,7 @@ def _report(estimated: Report, program: Program, engine: Engine, dram_model: str
         for part in estimated.parts
         if places[part.name] in engine.lived
     ]
-    total = engine.clock.cycles(max((lived.end for lived in engine.lived.values()), default=0))
+    total = engine.clock.cycles(max((lived.end_ticks for lived in engine.lived.values()), default=0))
     overlapped = sum(part.cycles for part in parts) - total
     if overlapped:
         parts.append(_overlap(overlapped, static))
@@ -161,8 +161,8 @@ def _static_joules_per_cycle(report: Report) -> float | None:
 
 
 def _part(part: Part, lived: Lived, cycle: int, static: float | None, peak: float) -> Part:
-    cycles = (lived.end - lived.start) // cycle
-    stalls = _whole(dict(zip(CAUSES, lived.stalls, strict=True)), cycle)
+    cycles = -(-(lived.end_ticks - lived.start_ticks) // cycle)  # all that it touched, as the total is
+    stalls = _whole(dict(zip(CAUSES, lived.stalls_ticks, strict=True)), cycle)
     causes, energy = part.energy_by_cause_j, part.energy_j
     if causes is not None and static is not None:
         causes = {**causes, "static": static * cycles}
@@ -229,7 +229,7 @@ def _overlap(cycles: int, static: float | None) -> Part:
 def _simulation(program: Program, engine: Engine, dram: str, overlapped: int, total: int) -> Simulation:
     ticks = dict.fromkeys(CAUSES, 0)
     for lived in engine.lived.values():
-        for cause, lost in zip(CAUSES, lived.stalls, strict=True):
+        for cause, lost in zip(CAUSES, lived.stalls_ticks, strict=True):
             ticks[cause] += lost
     return Simulation(
         dram_model=dram,

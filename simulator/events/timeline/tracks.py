@@ -116,7 +116,7 @@ class _Maker:
         self.blocks = simulated.program.blocks
         self.parts = {part.name: part for part in self.report.parts}
         self.kinds = [self._kind(block.name) for block in self.blocks]
-        self.end = max((life.end for life in self.lived.values()), default=0)
+        self.end = max((life.end_ticks for life in self.lived.values()), default=0)
         report = self.report
         self.title = f"{report.model} ({report.phase}, {report.bits}) on {report.design}"
 
@@ -213,7 +213,7 @@ class _Maker:
         for block in self.blocks:
             life = self.lived.get(block.name)
             if life is not None and block.launch_cycles:
-                end = life.start + life.stalls[place]
+                end = life.start_ticks + life.stalls_ticks[place]
                 start = end - block.launch_cycles * self.cycle
                 about = {"node": block.name, "module": block.module} | self._times(start, end)
                 found.append([Bar(block.name, LAUNCH, start, end, about)])
@@ -262,7 +262,7 @@ class _Maker:
         """What the data bus of the DRAM did."""
         block, kind = self.blocks[moved.block], STORE if moved.write else LOAD
         about = {"node": block.name, "module": block.module, "tile": moved.tile, "value": moved.stream}
-        about |= {"bytes": moved.size} | self._times(moved.start, moved.end)
+        about |= {"bytes": moved.size_bytes} | self._times(moved.start, moved.end)
         if moved.start > moved.ready:
             about["waited_cycles"] = self.cycles(moved.start - moved.ready)
         return Bar(f"{kind} {block.name}", kind, moved.start, moved.end, about)
@@ -273,7 +273,12 @@ class _Maker:
         for moved in moves:
             block, kind = self.blocks[moved.block], STORE if moved.write else LOAD
             start, free = max(moved.asked, free), moved.arrived
-            about = {"node": block.name, "module": block.module, "tile": moved.tile, "bytes": moved.size}
+            about = {
+                "node": block.name,
+                "module": block.module,
+                "tile": moved.tile,
+                "bytes": moved.size_bytes,
+            }
             about |= self._times(start, moved.arrived)
             about["startup_cycles"] = self.cycles(moved.ready - start)
             about["dram_queue_cycles"] = self.cycles(moved.start - moved.ready)
@@ -290,10 +295,10 @@ class _Maker:
             life = self.lived.get(block.name)
             if life is not None:
                 part, found = self.parts[block.name], tiles.get(index, [])
-                about = self._part(part) | self._times(life.start, life.end)
+                about = self._part(part) | self._times(life.start_ticks, life.end_ticks)
                 if self.recording is not None and len(found) < (found[0].tiles if found else 1):
                     about["tiles_shown"] = len(found)
-                bar = Bar(block.name, part.kind, life.start, life.end, about)
+                bar = Bar(block.name, part.kind, life.start_ticks, life.end_ticks, about)
                 yield [bar, *self._inside(block.name, found)]
 
     def _part(self, part: Part) -> dict[str, Any]:
@@ -308,10 +313,10 @@ class _Maker:
     def _inside(self, name: str, tiles: Sequence[Worked]) -> Iterator[Bar]:
         """Launch, waits and tiles of a node in order; waits longer than half a cycle."""
         life = self.lived[name]
-        stalls = dict(zip(CAUSES, life.stalls, strict=True))
+        stalls = dict(zip(CAUSES, life.stalls_ticks, strict=True))
         if stalls["launch"]:
-            end = life.start + stalls["launch"]
-            yield Bar("launch", LAUNCH, life.start, end, self._times(life.start, end))
+            end = life.start_ticks + stalls["launch"]
+            yield Bar("launch", LAUNCH, life.start_ticks, end, self._times(life.start_ticks, end))
         for work in tiles:
             for cause, start, end in _waits(work):
                 if 2 * (end - start) > self.cycle:
@@ -320,15 +325,15 @@ class _Maker:
                 about = {"tile": work.tile} | self._times(work.start, work.end)
                 yield Bar(f"tile {work.tile}", self.parts[name].kind, work.start, work.end, about)
         if tiles and stalls["drain"]:
-            start = life.end - stalls["drain"]
+            start = life.end_ticks - stalls["drain"]
             if start >= tiles[-1].end:
-                yield Bar("waits: drain", WAIT, start, life.end, self._times(start, life.end))
+                yield Bar("waits: drain", WAIT, start, life.end_ticks, self._times(start, life.end_ticks))
 
     # -- counters --------------------------------------------------------------------------------
 
     def counters(self) -> Iterator[Counter]:
         """How many nodes ran; and of what was recorded, queues, room and the flow through the banks."""
-        lives = [(life.start, life.end, 1) for life in self.lived.values()]
+        lives = [(life.start_ticks, life.end_ticks, 1) for life in self.lived.values()]
         yield Counter(RESOURCES, "nodes under way", "nodes", _stacked(lives))
         kept = self.recording
         if kept is None:
@@ -353,7 +358,7 @@ class _Maker:
     def _flow(self, kept: Recording) -> tuple[tuple[int, float], ...]:
         """Bytes a cycle that tiles and transfers move through the banks, each evenly over its time."""
         scale = 1 << 20  # whole numbers, so that what comes and goes adds up to nothing
-        found = [(moved.start, moved.arrived, moved.size) for moved in kept.moved]
+        found = [(moved.start, moved.arrived, moved.size_bytes) for moved in kept.moved]
         found += [(work.start, work.end, work.moved_bytes) for work in kept.worked]
         rates = [(a, b, size * self.cycle * scale // (b - a)) for a, b, size in found if b > a and size]
         return tuple((tick, round(value / scale, 3)) for tick, value in _stacked(rates))

@@ -106,8 +106,8 @@ def test_one_layer_that_differs_ends_the_fold() -> None:
     folded.run()
     whole.run()
     assert folded.lived == whole.lived
-    assert whole.lived[middle].end - whole.lived[middle].start > (
-        alike.lived[middle].end - alike.lived[middle].start
+    assert whole.lived[middle].end_ticks - whole.lived[middle].start_ticks > (
+        alike.lived[middle].end_ticks - alike.lived[middle].start_ticks
     )
     assert folded.events > alike.events  # what surrounds the odd block was run
 
@@ -168,3 +168,25 @@ def test_with_banks_a_reader_that_waits_does_not_hide_where_its_maker_writes() -
     design = sf.accelerator("edge-32x32", **timing, **small)
     folded, whole = (sf.simulate(graph, design, dram="banks-spread", fold=fold) for fold in (True, False))
     assert without_counts_of_work(folded) == without_counts_of_work(whole)
+
+
+def test_a_result_that_is_read_far_ahead_ends_the_fold() -> None:
+    """Layers look alike, but the result of one is read again at the end, as in a U-Net."""
+    periods = []
+    for skip in (False, True):
+        b = Builder("skip")
+        x = kept = b.input("x", tensor("fp32", 16, 64))
+        for i in range(24):
+            x = b(OPS["softmax"], b(OPS["add"], x, x), axis=-1)
+            kept = x if i == 12 else kept
+        graph = b.finish(b(OPS["add"], x, kept if skip else x))
+        design = sf.accelerator("edge-32x32", **{"scratchpad.resident_percent": 50})
+        made = engine(sf.compile(graph, design), design, fold=True)
+        assert made._folding is not None
+        length = next(n for n in (1, 2) if made._folding._alike(4, 4 + n, 3))
+        periods.append(made._folding._repeats(3 + length, length))
+        whole = engine(made.setting.program, design, fold=False)
+        made.run()
+        whole.run()
+        assert made.lived == whole.lived
+    assert 0 < periods[1] < periods[0]

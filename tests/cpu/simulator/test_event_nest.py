@@ -129,3 +129,35 @@ def test_a_causal_attention_is_unrolled_pair_by_pair() -> None:
         assert nest.compute_ticks[place] <= nest.compute_ticks[0] * max(share, 1) * 1.5
     moved = sum(sum(s.sizes) for s in nest.reads) + sum(nest.writes.sizes if nest.writes else [])
     assert moved == block.bytes_through("dram")
+
+
+def test_a_stream_takes_a_quarter_of_what_results_on_chip_leave() -> None:
+    design = sf.accelerator("server-128x128", **{"scratchpad.resident_percent": 0})
+    program = sf.compile(sf.trace("bert-tiny", seq=128), design)
+    norm = next(block for block in program.blocks if block.op == "layer_norm")
+    clock, moved = Clock.of(design), []
+    for room in (design.scratchpad.bytes, 1 << 18):
+        nest = nest_of(norm, design, clock, merged=True, room_bytes=room)
+        assert nest.tiles < norm.tiles
+        assert nest.buffers * nest.buffer_bytes <= room // 4
+        moved.append(nest.buffer_bytes)
+    assert moved[0] > moved[1]
+
+
+def test_a_tile_takes_room_for_what_the_mapper_counts() -> None:
+    """Not for what stays on chip, gathers in accumulators, or streams by behind the product."""
+    loops = (Loop("m", 64, 32), Loop("n", 64, 16), Loop("k", 64, 8))
+    accesses = (
+        Access("a", "read", "dram", ("m", "k"), Fraction(8 * 512 + 1, 512)),
+        Access("b", "read", "dram", ("k", "n"), Fraction(16)),
+        Access("near", "read", "scratchpad", ("m", "k"), Fraction(8)),
+        Access("beside", "read", "dram", ("m", "n"), Fraction(32)),
+        Access("c", "write", "dram", ("m", "n"), Fraction(8), spill_bits=32),
+    )
+    stage = Product("array", 1, "m", "n", "k", ("int8", "int8"), 1)
+    block = Block("x", "linear", "", "", loops, accesses, (stage,), buffers=2, compute_cycles=1000)
+    clock = Clock.of(EDGE)
+    assert nest_of(block, EDGE, clock, merged=True).buffer_bytes == 32 * 8 + 8 * 16 * 2
+    bare = sf.accelerator("acceltran-edge")
+    assert bare.accumulator is None
+    assert nest_of(block, bare, Clock.of(bare), merged=True).buffer_bytes == 32 * 8 + 8 * 16 * 2 + 32 * 16 * 4

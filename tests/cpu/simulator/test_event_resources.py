@@ -141,3 +141,26 @@ def test_data_never_overlap_and_keep_their_order(asked: list[tuple[int, int]], c
         assert len(in_flight) <= channels
         last = end
     assert dma.busy_ticks == 2 * sum(size for _, size in asked)
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 100), st.integers(1, 2000)), max_size=12))
+def test_banks_give_no_more_than_they_have(asked: list[tuple[int, int, int]]) -> None:
+    """What came and went between two moments is no more than the banks gave."""
+    ports = Ports(bytes_per_cycle=16, ticks_per_cycle=4)
+    now, ends = 0, []
+    for later, duration, size in asked:
+        now += later
+        ends.append((ports.flow(now, now, now + duration, size), now, size))
+    for end, _, _ in ends:
+        for _, begin, _ in ends:
+            passed = sum(size for e, b, size in ends if begin <= b and e <= end)
+            assert not passed or 4 * (end - begin) >= passed - len(ends)
+
+
+def test_who_is_squeezed_first_and_fast_later_leaves_nothing_later() -> None:
+    """Followed moment by moment: its mean rate would leave a third flow more than there is."""
+    ports = Ports(bytes_per_cycle=8, ticks_per_cycle=1)
+    assert ports.flow(0, 0, 100, 800) == 100  # all
+    assert ports.flow(0, 0, 50, 400) == 150  # nothing until 100, then all
+    assert ports.flow(0, 100, 110, 80) == 160  # nothing until 150
+    assert ports.flow(120, 120, 130, 8) == 170  # nothing until 160

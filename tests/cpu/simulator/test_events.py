@@ -21,8 +21,8 @@ from siliform.graph_ir.ops import OPS
 from siliform.graph_ir.types import tensor
 from siliform.simulator.dram.bulk import PlainDram
 from siliform.simulator.events.clock import Clock
-from siliform.simulator.events.engine import Engine, Setting
-from siliform.simulator.events.simulate import simulate
+from siliform.simulator.events.engine import Engine, Lived, Setting
+from siliform.simulator.events.simulate import _part, simulate
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "simulator/report.schema.json").read_text())
 DESIGNS = ("edge-32x32", "edge-16x16-gemmini", "server-128x128", "acceltran-edge", "nvidia-a100")
@@ -312,3 +312,116 @@ def test_only_the_next_block_is_fetched_ahead() -> None:
     begins = {moved.block: moved.asked for moved in reversed(recording.moved) if not moved.write}
     ends = {worked.block: worked.end for worked in recording.worked}
     assert all(begins[block] >= ends[block - 2] for block in range(2, 6))
+
+
+def test_work_starts_when_every_operand_flows_and_what_was_fetched_ahead_lets_none_overtake() -> None:
+    design = sf.accelerator("edge-32x32", **{"dram.bandwidth_bytes_per_second": 10**9})
+    clock = Clock.of(design)
+    recording = simulate(chain(4, 64, 256), design, record=10_000).recording
+    assert recording is not None
+    first = {worked.block: worked for worked in recording.worked if worked.tile == 0}
+    ahead = 0
+    for moved in recording.moved:
+        if not moved.write and moved.tile == 0:
+            assert first[moved.block].start >= moved.start
+            ahead += moved.asked < first[moved.block].free
+    assert ahead >= 2
+    starts = [moved.start for moved in recording.moved]
+    assert starts == sorted(starts)
+    startup = design.unit("dma").startup_cycles * clock.ticks_per_cycle  # type: ignore[attr-defined]
+    assert all(moved.start >= moved.asked + startup for moved in recording.moved)
+
+
+def test_a_part_lasts_all_cycles_that_it_touches() -> None:
+    """As the total does: a part that begins within a cycle, while others are at work, has that cycle too."""
+    report = sf.estimate(sf.trace("gemm:8,8,8,int8"), sf.accelerator("edge-32x32"))
+    lived = Lived(100, 900, (0, 0, 200, 0, 0, 0, 0))
+    part = _part(report.parts[0], lived, 128, None, 1024)
+    assert part.cycles == 7  # 6.25
+    assert part.stalls_cycles is not None
+    assert part.stalls_cycles["operand"] == 2
+
+
+def test_tiles_that_do_not_fit_are_refused() -> None:
+    design = sf.accelerator("edge-32x32")
+    program = sf.compile(sf.trace("gemm:512,768,768,int8"), design)
+    small = sf.accelerator("edge-32x32", **{"scratchpad.bytes": 1 << 14})
+    clock = Clock.of(small)
+    engine = Engine(Setting(program, small, clock, PlainDram(clock.ticks_per_byte), merged=True))
+    with pytest.raises(ValueError, match=r"2 buffers of \d+ bytes do not fit the 16384 bytes"):
+        engine.run()
+
+
+# -- one resource saturated: the total converges to its bound -------------------------------------
+
+
+def shares_of_bound(name: str, graph: Graph, chips: list[dict[str, Any]], **more: Any) -> list[float]:
+    """What the simulation takes, of what one resource is busy, over chips on which that one grows scarcer."""
+    shares = []
+    for chip in chips:
+        report = sf.simulate(graph, sf.accelerator("edge-32x32", **chip), **more)
+        assert report.simulation is not None
+        use = next(u for u in report.simulation.resources if u.name == name)
+        shares.append(report.cycles / use.busy_cycles)
+    return shares
+
+
+def test_a_saturated_vector_unit_takes_its_law() -> None:
+    b = Builder("softmax")
+    graph = b.finish(b(OPS["softmax"], b.input("x", tensor("fp32", 512, 256)), axis=-1))
+    chips = [{"vector.lanes": lanes} for lanes in (64, 16, 4, 1)]
+    law = sf.estimate(graph, sf.accelerator("edge-32x32", **chips[-1])).parts[0].compute_cycles
+    found = sf.simulate(graph, sf.accelerator("edge-32x32", **chips[-1]))
+    assert law <= found.cycles < 1.01 * law
+    unit = max((u for u in found.simulation.resources), key=lambda u: u.busy_cycles).name  # type: ignore[union-attr]
+    shares = shares_of_bound(unit, graph, chips)
+    assert shares == sorted(shares, reverse=True)
+    assert 1 <= shares[-1] < 1.01
+
+
+def test_saturated_banks_take_the_time_of_what_passes_through_them() -> None:
+    graph = sf.trace("gemm:512,512,512,int8")
+    chips = [{"scratchpad.banks": 1, "scratchpad.word_bytes": width} for width in (64, 16, 4, 1)]
+    shares = shares_of_bound("scratchpad", graph, chips)
+    assert shares == sorted(shares, reverse=True)
+    assert 1 <= shares[-1] < 1.02
+
+
+def test_a_dma_that_only_starts_up_takes_a_startup_a_transfer() -> None:
+    """One channel, and bytes in no time: transfers follow one another a startup apart."""
+    graph = sf.trace("gemm:256,1024,1024,int8")
+    startup, shares = 20_000, []
+    for channels in (1, 4):
+        chip = unlimited("edge-32x32") | {"dma.startup_cycles": startup, "dma.channels": channels}
+        found = simulate(
+            graph, sf.accelerator("edge-32x32", **chip, **{"scratchpad.bytes": 1 << 16}), record=10**4
+        )
+        assert found.recording is not None
+        assert len(found.recording.moved) >= 8
+        shares.append(found.report.cycles / (len(found.recording.moved) * startup))
+    assert 1 <= shares[0] < 1.05
+    assert shares[1] < 0.7 * shares[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "chip", "dram"),
+    [
+        ("edge-32x32", {"dram.timing": "LPDDR4-3200", "dram.timing_channels": 4}, "banks"),
+        ("edge-32x32", {"dram.timing": "LPDDR4-3200", "dram.timing_channels": 4}, "banks-spread"),
+        ("server-128x128", {"dram.timing": "HBM2-2000", "dram.timing_channels": 44}, "banks"),
+        ("nvidia-a100", {"dram.timing": "HBM2e-3200", "dram.timing_channels": 80}, "banks"),
+        ("nvidia-a100", {}, "bandwidth"),
+        ("nvidia-h100", {}, "bandwidth"),
+    ],
+)
+def test_neither_banks_nor_a_gpu_beat_the_speed_of_light(
+    make_block: Callable[..., Graph], name: str, chip: dict[str, Any], dram: str
+) -> None:
+    design = sf.accelerator(name, **chip)
+    for tokens, width in ((1, 64), (48, 96), (200, 256)):
+        graph = make_block(tokens=tokens, width=width)
+        bound = sf.estimate(graph, design, law="bound")
+        for overlap in (True, False):
+            found = sf.simulate(graph, design, dram=dram, overlap=overlap)
+            assert found.cycles >= bound.cycles
+            assert found.cycles >= math.floor(found.dram_bytes / found.dram_bytes_per_cycle)

@@ -110,7 +110,7 @@ def test_results_that_stay_on_chip_take_room(tiled: Graph) -> None:
     for block in simulated.program.blocks:
         own = [a for a in block.accesses if a.memory != "dram" and a.direction == "write"]
         made = sum(access.total_bytes(block.loops) for access in own)
-        end = simulated.lived[block.name].end
+        end = simulated.lived[block.name].end_ticks
         (*_, level) = [value for tick, value in taken if tick < end]
         assert level >= made
         kept += made
@@ -125,7 +125,7 @@ def test_stalls_of_tiles_add_up_to_their_node(tiled: Graph, design: str) -> None
     for index, block in enumerate(simulated.program.blocks):
         tiles = [work.stalls for work in simulated.recording.worked if work.block == index]
         found = dict(zip(TILE_CAUSES, map(sum, zip(*tiles, strict=True)), strict=True))
-        whole = dict(zip(CAUSES, simulated.lived[block.name].stalls, strict=True))
+        whole = dict(zip(CAUSES, simulated.lived[block.name].stalls_ticks, strict=True))
         for cause in TILE_CAUSES:
             if cause != "drain":
                 assert found[cause] == whole[cause], (block.name, cause)
