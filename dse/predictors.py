@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
@@ -129,11 +128,11 @@ def choose(features: np.ndarray, targets: np.ndarray, random: np.random.Generato
     return best
 
 
-def one_thread(*libraries: str) -> AbstractContextManager[Any]:
-    """Keeps numerical libraries, which it loads, to one thread: with several, sums round differently from
-    machine to machine."""
+def one_thread() -> AbstractContextManager[Any]:
+    """Keeps numerical libraries to one thread: with several, sums round differently from machine to machine.
+
+    Only those that are loaded by then, so callers import theirs first.
+    """
     from threadpoolctl import threadpool_limits
 
-    for library in libraries:
-        import_module(library)
     return threadpool_limits(1)

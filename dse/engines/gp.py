@@ -59,10 +59,13 @@ class GaussianProcess(Engine):
         """Points spread over the space first, then those that are expected to improve the front most."""
         if not len(self.rows):
             return self.opening(self.startup)
+        import scipy.linalg  # noqa: F401 - loaded by now, so that it is kept to one thread
+        import torch  # noqa: F401
+
         found = [self.rows[:0]]
         # Every knob with one value, or no objective with a known value: nothing to model.
         if len(self.unasked) and len(self._distributions()) and self._modelled().any():
-            with _quiet(), one_thread("torch", "scipy.linalg"):
+            with _quiet(), one_thread():
                 self._update()
                 for _ in range(TRIES * self.batch):
                     if sum(map(len, found)) < self.batch:

@@ -76,8 +76,10 @@ class PredictorLoop(Engine):
         """Points spread over the space first, then those that are predicted to add most to the front."""
         if not len(self.rows):
             return self.opening(self.first)
+        import sklearn.linear_model  # noqa: F401 - loaded by now, so that it is kept to one thread
+
         wanted = self.batch - int(self.random.binomial(self.batch, self.explore))
-        with one_thread("sklearn.linear_model"):
+        with one_thread():
             predictors = self._predictors()
             best = self.rows[:0] if predictors is None else self._best(predictors, wanted)
         rows = self.unasked.take(best)

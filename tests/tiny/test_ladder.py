@@ -21,8 +21,13 @@ LADDER = {  # room: (rooms below, libraries anywhere, libraries inside functions
     "simulator": ("arch graph_ir", "numpy simpy numba", "pandas rich matplotlib"),
     "rtl": ("arch graph_ir", "numpy pyrtl cocotb", "matplotlib"),
     "kernels": ("graph_ir", "numpy ml_dtypes torch triton", ""),
-    "models": ("kernels graph_ir", "numpy ml_dtypes torch", "transformers"),
-    "dse": ("simulator arch graph_ir", "numpy", "pymoo optuna sklearn distributed pandas matplotlib"),
+    "models": ("kernels graph_ir", "numpy ml_dtypes torch safetensors", "transformers tokenizers sklearn"),
+    "dse": (
+        "simulator arch graph_ir",
+        "numpy pydantic",
+        "pymoo optuna sklearn scipy torch moocore loky distributed cloudpickle threadpoolctl pandas pyarrow "
+        "matplotlib",
+    ),
     "siliform": (
         "graph_ir arch simulator rtl kernels models dse",
         "numpy typer rich",
