@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -103,12 +102,10 @@ def test_a_damaged_file_is_refused(folder: Path, tmp_path: Path, content: bytes,
 
 
 def test_training_teaches(tmp_path: Path) -> None:
-    """The largest network, after a longer training, is far better than chance, and so is the smallest."""
-    network = tiny(epochs=15, train_images=None)
+    """After a few seconds the largest network is far better than chance, which is a tenth."""
+    network = tiny(epochs=12, train_images=400)
     network.prepare(tmp_path, quiet)
-    smallest = network.family.choices(network.family.drawn(np.random.default_rng(0), smallest=True))
-    assert network.measure(network.full())["accuracy"] > 0.6
-    assert network.measure(smallest)["accuracy"] > 0.3
+    assert network.measure(network.full())["accuracy"] > 0.5
 
 
 def test_measures_are_shares_of_held_out_images(trained: VitSupernet) -> None:
