@@ -338,7 +338,7 @@ def test_a_wrong_text_is_told(bits, found):
         ({"rule": [{"wieght": "int8"}]}, "the key 'wieght'"),
         ({"rule": [{"weight": 8}]}, "weight = 8 is no text"),
         ({"wide": "int8"}, "int8 is no float of 16 bits or more"),
-        ({"rule": [{"weight": "int3"}]}, "no format of that name"),
+        ({"rule": [{"weight": "int7"}]}, "no format of that name"),
     ],
 )
 def test_a_wrong_policy_is_told(given, found):
