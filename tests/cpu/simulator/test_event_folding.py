@@ -22,6 +22,7 @@ from siliform.simulator.events.clock import Clock
 from siliform.simulator.events.engine import Engine, Setting
 from siliform.simulator.events.folding import breaks
 from siliform.simulator.events.nest import Nest, Stream
+from siliform.simulator.events.run import Run
 
 PAIRS = (("bert-tiny", 128), ("gemm:512,512,2048,int8", None), ("gpt2", 64))
 
@@ -190,3 +191,19 @@ def test_a_result_that_is_read_far_ahead_ends_the_fold() -> None:
         whole.run()
         assert made.lived == whole.lived
     assert 0 < periods[1] < periods[0]
+
+
+def test_where_a_stream_is_says_who_moves_on_it() -> None:
+    """An older node that reads the same array and still waits does not hide where a younger one is."""
+    b = Builder("both")
+    x = b.input("x", tensor("fp32", 256, 256))
+    graph = b.finish(b(OPS["softmax"], x, axis=-1), b(OPS["gelu"], x))
+    design = sf.accelerator("edge-32x32", **{"scratchpad.resident_percent": 0})
+    program, clock = sf.compile(graph, design), Clock.of(design)
+    made = Engine(Setting(program, design, clock, PlainDram(clock.ticks_per_byte), merged=False))
+    waits, moves = (Run(made, i, program.blocks[i], made._nest(i)) for i in range(2))
+    stream, address = waits.places[0]
+    assert moves.places[0] == (stream, address)
+    made._active[:] = [waits, moves]
+    moves.started, moves.offsets[0] = True, 4096
+    assert made._bases()[stream] == address + 4096
