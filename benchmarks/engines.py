@@ -179,11 +179,11 @@ def table(found: Sequence[Mapping[str, Any]], yardsticks: Mapping[str, float]) -
     for row in found:
         share = row["hypervolume"] / yardsticks[row["task"]]
         seconds = row["cpu_seconds_per_evaluation"]
-        cpu = f"{seconds * 1e6:.1f} µs" if seconds < 1e-3 else f"{seconds * 1e3:.3g} ms"
+        unit, scale = ("µs", 1e6) if seconds < 1e-3 else ("ms", 1e3) if seconds < 1 else ("s", 1)
         reached = "never" if row["reached_nsga2"] is None else f"{row['reached_nsga2']:,}"
         lines.append(
             f"| {row['task']} | {row['engine']} | {row['evaluations']:,} | {row['hypervolume']:.3f} ± "
-            f"{row['interval']:.3f} | {share:.1%} | {reached} | {cpu} |"
+            f"{row['interval']:.3f} | {share:.1%} | {reached} | {seconds * scale:.3g} {unit} |"
         )
     return "\n".join(lines)
 
