@@ -8,7 +8,7 @@ uniform over its length, where the float form gives NaN.
 
 from __future__ import annotations
 
-from math import log, log2
+from math import log
 
 import numpy as np
 
@@ -48,7 +48,7 @@ _POWERS = tuple(constant(2.0 ** (-i / 32), 24) for i in range(33))
 def base2_softmax(x: np.ndarray, *, axis: int = -1) -> np.ndarray:
     """Softermax: ``exp(-d) = 2**-(d log2 e)``, whole powers by shifts, the fraction by 32 chords."""
     below = _below_greatest(x, axis)
-    exponent = shift_right_even(below * constant(log2(np.e), 14), 14)  # Q.12
+    exponent = shift_right_even(below * constant(1 / log(2), 14), 14)  # Q.12
     whole, fraction = exponent >> SCORE_BITS, exponent & (2**SCORE_BITS - 1)
     segment, rest = fraction >> 7, fraction & 127
     powers = np.array(_POWERS, np.int64)
