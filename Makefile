@@ -45,7 +45,7 @@ format: $(READY) ## let ruff mend and format the sources
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-demo: $(READY) ## BERT-base and Llama-2-7B on three designs: tables, pictures and JSON under out/demo
+demo: $(READY) ## BERT-base and Llama-2-7B on three designs, then a two-minute search; reports under out/demo
 	$(BIN)/python -m siliform demo
 
 bench: $(READY) ## speed and agreement, side by side with other tools where they are installed

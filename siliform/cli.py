@@ -304,7 +304,7 @@ def schema(
 
 
 @app.command(
-    short_help="BERT-base and Llama-2-7B on three designs.",
+    short_help="BERT-base and Llama-2-7B on three designs, and a search.",
     epilog="""\b
 Examples:
   siliform demo
@@ -315,7 +315,8 @@ def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder of the report.")] = Path("out/demo"),
     as_json: Json = False,
 ) -> None:
-    """The main job on real transformers: BERT-base and Llama-2-7B on three designs (minutes)."""
+    """The main job on real transformers: BERT-base and Llama-2-7B on three designs, then a search for a chip
+    that runs BERT-base better (some three minutes)."""
     from siliform.demo import run
     from siliform.simulator.tables import wide_console
 

@@ -108,6 +108,7 @@ def sweep(
     """Search networks, bit widths and hardware together; a front, its report, every evaluation kept."""
     from siliform.dse.study import Budget
     from siliform.dse.studyfile import read_study
+    from siliform.simulator.tables import wide_console
     from siliform.studies import changed, search
 
     file = changed(
@@ -119,7 +120,7 @@ def sweep(
     )
     folder = out or Path("out") / file.study.name
     make_folder("--out", folder)
-    with _drawn(file) as view, messages_to_stderr(), quiet_logs():
+    with drawn(file) as view, messages_to_stderr(), quiet_logs():
         outcome = search(
             file,
             folder,
@@ -139,7 +140,7 @@ def sweep(
     if as_json:
         print_json(told)
     else:
-        _print(outcome, told)
+        print_front(outcome, told, wide_console())
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
 
@@ -176,7 +177,7 @@ class View:
 
 
 @contextlib.contextmanager
-def _drawn(file: StudyFile) -> Iterator[View]:
+def drawn(file: StudyFile) -> Iterator[View]:
     """A view with a progress bar on stderr where that is a terminal."""
     if not sys.stderr.isatty():
         yield View()
@@ -189,14 +190,11 @@ def _drawn(file: StudyFile) -> Iterator[View]:
         yield View(bar, bar.add_task(f"reading {file.study.name}", total=None, count=""))
 
 
-def _print(outcome: Outcome, told: dict[str, Any]) -> None:
+def print_front(outcome: Outcome, told: dict[str, Any], console: Any) -> None:
     """The front and what was done, for people."""
     from rich import box
     from rich.table import Table
 
-    from siliform.simulator.tables import wide_console
-
-    console = wide_console(stderr=False)
     names = [o.name for o in outcome.objectives]
     varied = [knob.name for knob in outcome.space.knobs]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
@@ -205,7 +203,7 @@ def _print(outcome: Outcome, told: dict[str, Any]) -> None:
     table.add_column("design")
     points = [outcome.space.decode(row) for row in outcome.front_rows]
     for place in _spread(len(points)):
-        design = " ".join(f"{n}={points[place][n]}" for n in varied if n in points[place])
+        design = " ".join(_choice(n, points[place][n]) for n in varied if n in points[place])
         table.add_row(*(_short(outcome.front[name][place]) for name in names), design)
     console.print(table)
     state = "interrupted" if outcome.interrupted else "complete" if outcome.complete else "stopped"
@@ -223,6 +221,15 @@ def _spread(count: int) -> list[int]:
     if count <= _ROWS:
         return list(range(count))
     return [round(place * (count - 1) / (_ROWS - 1)) for place in range(_ROWS)]
+
+
+def _choice(name: str, value: Any) -> str:
+    """A knob and its value, such as ``scratchpad.bytes=1MiB`` and ``dram.bandwidth=25.6GB/s``."""
+    if isinstance(value, int) and name.endswith("_bytes_per_second"):
+        return f"{name.removesuffix('_bytes_per_second')}={value / 1e9:g}GB/s"
+    if isinstance(value, int) and name.endswith("bytes") and value % 1024 == 0 and value:
+        return f"{name}={value // 2**20}MiB" if value % 2**20 == 0 else f"{name}={value // 1024}KiB"
+    return f"{name}={value}"
 
 
 def _short(value: float) -> str:

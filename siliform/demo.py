@@ -23,6 +23,9 @@ RUNS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("llama-2-7b", {"phase": "decode", "context": 4096}),
 )
 DESIGNS = ("edge-32x32", "server-128x128", "nvidia-h100")
+#: The search at the end, and how long it takes; the file is examples/bert-hardware.toml.
+STUDY = Path(__file__).parent / "demo_study.toml"
+BUDGET = "100s"
 
 
 def run(
@@ -31,8 +34,12 @@ def run(
     *,
     runs: Sequence[tuple[str, Mapping[str, Any]]] = RUNS,
     designs: Sequence[str] = DESIGNS,
+    budget: str = BUDGET,
 ) -> dict[str, Any]:
-    """Trace and estimate every run on every design; print tables, write pictures, CSV and JSON.
+    """Trace and estimate every run on every design, then search for a better design for BERT-base.
+
+    Prints tables, writes pictures, CSV and JSON, and the search's report into ``sweep``; a search that is
+    there already goes on.
 
     Returns the summary that is written to ``summary.json``; OSError where `out` cannot be written.
     """
@@ -55,10 +62,31 @@ def run(
                 _write(report, out)
             print_report(report, console=console)
             rows.append(_row(report, traced_s, elapsed_s))
-    summary = {"format": "siliform-demo", "version": 1, "folder": str(out), "runs": rows}
+    _print_summary(rows, console)
+    found = _search(out / "sweep", budget, console)
+    summary = {"format": "siliform-demo", "version": 1, "folder": str(out), "runs": rows, "sweep": found}
     (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-    _print_summary(rows, out, console)
+    console.print(f"The runs lie in {out}/: summary.json, a JSON and a CSV a run, and pictures (*.png).")
     return summary
+
+
+def _search(folder: Path, budget: str, console: Any) -> dict[str, Any]:
+    """The search: its front is printed, its report written."""
+    from siliform.commands_sweep import drawn, print_front
+    from siliform.dse.study import Budget
+    from siliform.dse.studyfile import read_study
+    from siliform.studies import changed, search
+    from siliform.sweepreport import write_sweep_report
+
+    file = changed(read_study(STUDY), budget=Budget.parse(budget))
+    console.print(f"\nNow a search: which chip of {file.study.name}'s, for {file.study.budget} ...")
+    with drawn(file) as view, messages_to_stderr(), quiet_logs():
+        outcome = search(file, folder, executor="serial", resume=True, listener=view)
+        told = outcome.to_json() | {"out": str(folder)}
+        told |= write_sweep_report(file, folder, outcome, view.doing)
+    print_front(outcome, told, console)
+    kept = ("evaluations", "infeasible", "hypervolume", "space_size", "seconds", "report")
+    return {**{key: told[key] for key in kept}, "front": len(told["front"])}
 
 
 def _write(report: Report, out: Path) -> None:
@@ -86,7 +114,7 @@ def _row(report: Report, traced_s: float, elapsed_s: float) -> dict[str, Any]:
     }
 
 
-def _print_summary(rows: list[dict[str, Any]], out: Path, console: Any) -> None:
+def _print_summary(rows: list[dict[str, Any]], console: Any) -> None:
     from rich import box
     from rich.table import Table
 
@@ -108,7 +136,6 @@ def _print_summary(rows: list[dict[str, Any]], out: Path, console: Any) -> None:
             row["bottleneck"],
         )
     console.print(table)
-    console.print(f"\nThe report lies in {out}/: summary.json, a JSON and a CSV a run, and pictures (*.png).")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ SMALL = (("bert-tiny", {"seq": 16}), ("gemm:16,16,16,int8", {}))
 def test_shows_tables_and_writes_a_report(tmp_path: Path) -> None:
     shown = io.StringIO()
     designs = ("edge-32x32", "nvidia-h100")
-    summary = demo.run(tmp_path, Console(file=shown, width=130), runs=SMALL, designs=designs)
+    summary = demo.run(tmp_path, Console(file=shown, width=130), runs=SMALL, designs=designs, budget="60")
     jsonschema.validate(summary, listing.schema("demo"))
     assert json.loads((tmp_path / "summary.json").read_text()) == summary
     pairs = [(m, d) for m in ("bert-tiny", "gemm:16,16,16,int8") for d in designs]
@@ -35,11 +35,15 @@ def test_shows_tables_and_writes_a_report(tmp_path: Path) -> None:
     heading, _, *rows = shown.getvalue().partition("\nmodel  ")[2].splitlines()
     assert heading.split()[-2:] == ["bound", "by"]
     assert [row.split()[0] for row in rows[: len(pairs)]] == [model for model, _ in pairs]
-    assert f"The report lies in {tmp_path}/" in shown.getvalue().replace("\n", "")
+    assert f"The report lies at {tmp_path}/sweep/report.html" in shown.getvalue().replace("\n", "")
+    assert summary["sweep"]["evaluations"] == 60
+    assert (tmp_path / "sweep/report.html").is_file()
 
 
 def test_runs_what_it_promises() -> None:
-    """An encoder, a long prefill and a long cache, on three designs that exist."""
+    """An encoder, a long prefill and a long cache, on three designs that exist; a search of two minutes."""
+    assert demo.BUDGET == "100s"
+    assert demo.STUDY.read_text() == (Path(__file__).parents[2] / "examples/bert-hardware.toml").read_text()
     assert [(model, options.get("phase", "prefill")) for model, options in demo.RUNS] == [
         ("bert-base", "prefill"),
         ("llama-2-7b", "prefill"),
@@ -55,7 +59,9 @@ def test_the_command_prints_its_summary_as_json(
 ) -> None:
     whole = demo.run
     monkeypatch.setattr(
-        demo, "run", lambda out, console: whole(out, console, runs=SMALL[1:], designs=("edge-32x32",))
+        demo,
+        "run",
+        lambda out, console: whole(out, console, runs=SMALL[1:], designs=("edge-32x32",), budget="50"),
     )
     with pytest.raises(SystemExit) as stop:
         main(["demo", "--out", str(tmp_path / "deep" / "folder"), "--json"])
