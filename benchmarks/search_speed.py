@@ -224,6 +224,14 @@ def neighbours(swept: float) -> Iterator[dict[str, Any]]:
     }
 
 
+def reached(row: dict[str, Any]) -> str:
+    """The rate of a row of `neighbours` in words, or why there is none."""
+    if "left_out" in row:
+        return f"left out: {row['left_out']}"
+    designs = row["per_core_second"]
+    return f"{designs:9,.{0 if designs > 10 else 4}f} designs a second and core"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -260,9 +268,7 @@ def main() -> None:
         for found in neighbours(told["engines"][0]["per_core_second"]):
             told["neighbours"].append(found)
             if not chosen.json:
-                reached = f"left out: {found['left_out']}" if "left_out" in found else ""
-                reached = reached or f"{found['per_core_second']:12,.5g} designs a second and core"
-                print(f"{found['tool']:20} {reached} ({found['counts']})", flush=True)
+                print(f"{found['tool']:20} {reached(found)} ({found['counts']})", flush=True)
     if chosen.json:
         print(json.dumps(told))
 
