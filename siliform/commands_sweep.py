@@ -202,10 +202,15 @@ def print_front(outcome: Outcome, told: dict[str, Any], console: Any) -> None:
         table.add_column(name, justify="right")
     table.add_column("design")
     points = [outcome.space.decode(row) for row in outcome.front_rows]
+    shared = [name for name in varied if points and len({point.get(name) for point in points}) == 1]
+    varied = [name for name in varied if name not in shared]
     for place in _spread(len(points)):
         design = " ".join(_choice(n, points[place][n]) for n in varied if n in points[place])
         table.add_row(*(_short(outcome.front[name][place]) for name in names), design)
     console.print(table)
+    if shared:
+        told_once = " ".join(_choice(name, points[0][name]) for name in shared if name in points[0])
+        console.print(f"all of the front: {told_once}")
     state = "interrupted" if outcome.interrupted else "complete" if outcome.complete else "stopped"
     console.print(
         f"{outcome.study.name}: {outcome.evaluations:,} evaluations of {outcome.space.size:,} designs by "
