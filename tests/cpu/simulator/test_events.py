@@ -22,7 +22,10 @@ from siliform.graph_ir.types import tensor
 from siliform.simulator.dram.bulk import PlainDram
 from siliform.simulator.events.clock import Clock
 from siliform.simulator.events.engine import Engine, Lived, Setting
+from siliform.simulator.events.nest import nest_of
+from siliform.simulator.events.run import Run
 from siliform.simulator.events.simulate import _part, simulate
+from siliform.simulator.simulation import CAUSES
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "simulator/report.schema.json").read_text())
 DESIGNS = ("edge-32x32", "edge-16x16-gemmini", "server-128x128", "acceltran-edge", "nvidia-a100")
@@ -425,3 +428,72 @@ def test_neither_banks_nor_a_gpu_beat_the_speed_of_light(
             found = sf.simulate(graph, design, dram=dram, overlap=overlap)
             assert found.cycles >= bound.cycles
             assert found.cycles >= math.floor(found.dram_bytes / found.dram_bytes_per_cycle)
+
+
+def test_first_bytes_start_the_work_and_last_results_end_it() -> None:
+    """An array begins once a block of each operand is in; all results but the last block leave by its end."""
+    graph, design = sf.trace("gemm:256,512,512,int8"), sf.accelerator("edge-32x32")
+    clock = Clock.of(design)
+    nest = nest_of(sf.compile(graph, design).blocks[0], design, clock, merged=True)
+    assert nest.writes is not None
+    recording = simulate(graph, design, record=10**4).recording
+    assert recording is not None
+    reads = [moved for moved in recording.moved if not moved.write and moved.tile == 0]
+    size, begun, done = sum(m.size_bytes for m in reads), reads[0].start, reads[-1].end
+    first = recording.worked[0]
+    assert 0 < nest.lead_bytes < size
+    assert first.ready == begun + (done - begun) * nest.lead_bytes // size > begun
+    ahead = [moved for moved in recording.moved if moved.write and moved.size_bytes > nest.trail_bytes]
+    worked = {tile.tile: tile for tile in recording.worked}
+    for moved in ahead:
+        tile = worked[moved.tile]
+        assert moved.asked == max(tile.end - moved.size_bytes * clock.ticks_per_byte, tile.start)
+        assert moved.size_bytes + nest.trail_bytes == nest.writes.sizes[moved.tile]
+    assert any(moved.asked > worked[moved.tile].start for moved in ahead)
+
+
+def test_results_on_chip_wait_for_room() -> None:
+    """Eight branches end in one sum; side by side their results and those before would not fit."""
+    b = Builder("branches")
+    x = b.input("x", tensor("fp32", 64, 128))
+    total = b(OPS["softmax"], x, axis=-1)
+    for i in range(8):
+        long = b(OPS["softmax"], b(OPS["linear"], x, b.parameter(f"w{i}", tensor("fp32", 512, 128))), axis=-1)
+        short = b(OPS["linear"], long, b.parameter(f"v{i}", tensor("fp32", 128, 512)))
+        total = b(OPS["add"], total, short)
+    graph = b.finish(total)
+    design = sf.accelerator("edge-32x32", **{"scratchpad.bytes": 1 << 19, "scratchpad.resident_percent": 60})
+    recording = simulate(graph, design, record=10**6).recording
+    assert recording is not None
+    assert max(taken for _, taken in recording.levels) <= recording.scratchpad_bytes
+    clock = Clock.of(design)
+    dram = PlainDram(clock.ticks_per_byte)
+    engine = Engine(Setting(sf.compile(graph, design), design, clock, dram, merged=True))
+    assert engine.residents.peak_bytes > 0
+    live = []
+    start = engine.residents.start
+    engine.residents.start = lambda index: (start(index), live.append(engine.residents.live_bytes))[0]  # type: ignore[method-assign]
+    engine.run()
+    assert max(live) <= engine.residents.peak_bytes
+    assert engine.residents.live_bytes == 0
+
+
+def test_a_tile_is_done_when_every_unit_is() -> None:
+    """The epilogue of a product waits for another node on the vector unit: its tile ends with it."""
+    b = Builder("fused")
+    x = b.input("x", tensor("int8", 64, 1024))
+    graph = b.finish(b(OPS["relu"], b(OPS["linear"], x, b.parameter("w", tensor("int8", 256, 1024)))))
+    design = sf.accelerator("edge-32x32")
+    program, clock = sf.compile(graph, design), Clock.of(design)
+    engine = Engine(Setting(program, design, clock, PlainDram(clock.ticks_per_byte), merged=True))
+    run = Run(engine, 0, program.blocks[0], engine._nest(0))
+    assert [unit for unit, _ in run.nest.shares] == ["array", "vector"]
+    at_hand = (0, 0, 0, 0, 0)
+    _, alone = run._work(0, 0, at_hand)
+    assert alone == run.nest.compute_ticks[0]
+    vector = engine.servers["vector"]
+    vector.free_at = 5 * alone
+    start, end = run._work(alone, 0, at_hand)
+    assert start == alone
+    assert end == vector.free_at > 5 * alone
+    assert run.stalls[CAUSES.index("unit")] == end - start - alone
