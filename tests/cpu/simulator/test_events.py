@@ -496,4 +496,4 @@ def test_a_tile_is_done_when_every_unit_is() -> None:
     start, end = run._work(alone, 0, at_hand)
     assert start == alone
     assert end == vector.free_at > 5 * alone
-    assert run.stalls[CAUSES.index("unit")] == end - start - alone
+    assert run.stalls[list(CAUSES).index("unit")] == end - start - alone
