@@ -26,16 +26,10 @@ _ROWS = 12
 
 _EPILOG = """\b
 Examples:
-  siliform sweep examples/bert-hardware.toml --out out/bert
-  siliform sweep examples/bert-hardware.toml --out out/bert --resume --budget 4000
-  siliform sweep examples/bert-hardware.toml --out out/timed --budget 2min --jobs 2
-  siliform sweep examples/llama-decode.toml --out out/llama --json
-  siliform sweep examples/bert-hardware.toml --out out/random --engine random --seed 7
-  siliform sweep study.toml --out out/wide --executor dask --address tcp://scheduler:8786
-
-The folder holds the store (every evaluation, durable as it is reported), report.html, pictures, CSV
-files and the chosen designs as TOML files. A search that was stopped, even by kill -9, goes on with
---resume. docs/search.md says what a study file may state.
+  siliform sweep study.toml --out out/study
+  siliform sweep study.toml --out out/study --resume --budget 4000
+  siliform sweep study.toml --out out/timed --budget 2min --jobs 2 --no-report
+  siliform sweep study.toml --out out/random --engine random --seed 7 --no-report --json
 """
 
 
@@ -105,7 +99,13 @@ def sweep(
     report: Report = True,
     as_json: Json = False,
 ) -> None:
-    """Search networks, bit widths and hardware together; a front, its report, every evaluation kept."""
+    """Search networks, bit widths and hardware together; a front, its report, every evaluation kept.
+
+    The folder holds the store (every evaluation, durable as it is reported), report.html, pictures, CSV files
+    and the chosen designs as TOML files. A search that was stopped, even by kill -9, goes on with --resume.
+    examples/ has studies; docs/search.md says what a study file may state, and how to use many machines
+    (--executor dask --address tcp://HOST:8786).
+    """
     from siliform.dse.study import Budget
     from siliform.dse.studyfile import read_study
     from siliform.simulator.tables import wide_console

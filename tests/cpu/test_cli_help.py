@@ -30,11 +30,15 @@ COMMANDS = (
     "serve",
     "long-context",
     "cluster",
+    "sweep",
 )
 
 #: The files that the examples name.
 FILES = {
     "mine.py": "import torch\n\n\ndef build():\n    return torch.nn.Linear(8, 8), (torch.zeros(2, 8),)\n",
+    "study.toml": '[network]\nmodel = "bert-tiny"\nsequence = 16\n[design]\nname = "edge-32x32"\n[space]\n'
+    '"array.rows" = [8, 16, 32]\n"array.columns" = [8, 16, 32]\n[[objectives]]\nname = "latency_s"\n'
+    '[[objectives]]\nname = "area_mm2"\n',
     "batch.csv": "name,arrival_s,prompt_tokens,output_tokens\na,0,32,0\nb,0,16,0\nc,0.01,8,0\n",
     "config.json": '{"model_type": "bert", "hidden_size": 32, "num_hidden_layers": 1, '
     '"num_attention_heads": 2, "intermediate_size": 64, "vocab_size": 100}',

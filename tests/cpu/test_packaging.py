@@ -70,9 +70,10 @@ def test_setting_up_compiles_the_mapper() -> None:
 
 
 def test_links_point_at_the_rooms() -> None:
-    """One relative link per room, and none that anything else hides behind."""
+    """One relative link per room, one to the demo's study, and none that anything else hides behind."""
     links = {f.name: str(f.readlink()) for f in (ROOT / "siliform").iterdir() if f.is_symlink()}
-    assert links == {room: f"../{room}" for room in ROOMS}
+    study = {"demo_study.toml": "../examples/bert-hardware.toml"}
+    assert links == {room: f"../{room}" for room in ROOMS} | study
 
 
 def test_wheel_installs_one_top_level_name(wheel: Path) -> None:

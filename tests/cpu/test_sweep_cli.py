@@ -15,6 +15,8 @@ from siliform import listing
 from siliform.cli import main
 from siliform.dse.store import Store
 from siliform.dse.studyschema import study_schema
+from siliform.models.data.folder import is_held, root
+from siliform.models.data.packages import PACKAGES
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 STUDY = """\
@@ -186,3 +188,52 @@ def test_studies_that_ship_run(name: str, budget: int, capsys: pytest.CaptureFix
     assert found["front"]
     assert found["infeasible"] < budget
     assert 0 < found["hypervolume"] < 1
+
+
+def shrunk(name: str, folder: Path, *changes: tuple[str, str]) -> str:
+    """A study that ships with less to train, under its own name."""
+    text = (EXAMPLES / f"{name}.toml").read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    (folder / f"{name}.toml").write_text(text)
+    return f"{name}.toml"
+
+
+TINY_TRAINING = 'data = "digits"\nepochs = 1\ntrain_images = 200'
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("vit-joint", [('data = "digits"', TINY_TRAINING)]),
+        (
+            "attention-types",
+            [("epochs = 15", "epochs = 1"), ('data = "digits"', 'data = "digits"\ntrain_images = 200')],
+        ),
+    ],
+)
+def test_studies_with_a_supernet_that_ship_run(
+    name: str, changes: list[tuple[str, str]], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = shrunk(name, folder, *changes)
+    found = told(capsys, study, "--budget", "6", "--engine", "random", "--no-report", "--out", "here")
+    assert found["evaluations"] == 6
+    assert 0 < found["networks_measured"] <= 6
+    for one in found["front"]:
+        assert 0 < one["values"]["accuracy_low"] < one["values"]["accuracy"] < one["values"]["accuracy_high"]
+    again = told(
+        capsys, study, "--budget", "8", "--engine", "random", "--no-report", "--out", "here", "--resume"
+    )
+    assert again["evaluations"] == 8
+
+
+@pytest.mark.skipif(
+    not all(is_held(package, root()) for package in PACKAGES.values()),
+    reason="packaged data is absent: `make data` fetches it",
+)
+def test_the_study_of_the_minilm_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = shrunk("minilm-policy", folder, ("examples = 500", "examples = 30\ntraining = 40"))
+    found = told(capsys, study, "--budget", "2", "--engine", "random", "--no-report")
+    assert found["evaluations"] == found["networks_measured"] == 2
+    assert all(0 < one["values"]["accuracy"] <= 1 for one in found["front"])
