@@ -36,7 +36,7 @@ from siliform.studies import Source
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 #: Studies, and evaluations of each engine on them.
-BUDGETS = {"bert-hardware": 2000, "vit-joint": 600, "minilm-policy": 100}
+BUDGETS = {"bert-hardware": 2000, "vit-joint": 600, "vit-policy": 600}
 ENGINES = ("random", "nsga2", "predictor")
 JOINT = "vit-joint"
 

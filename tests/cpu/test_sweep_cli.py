@@ -206,6 +206,7 @@ TINY_TRAINING = 'data = "digits"\nepochs = 1\ntrain_images = 200'
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
+        ("vit-policy", [('data = "digits"', TINY_TRAINING)]),
         ("vit-joint", [('data = "digits"', TINY_TRAINING)]),
         (
             "attention-types",
