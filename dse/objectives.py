@@ -104,14 +104,15 @@ class Constraint:
         return (self.name, *(limit for limit in (self.at_most, self.at_least) if isinstance(limit, str)))
 
     def violation(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
-        """By how much each design misses the limit, as a share of it; 0 where it keeps it.
+        """By how much each design misses the limit, as a share of it (of 1 where the limit is 0); 0 where
+        it keeps it.
 
         A value that is not known (NaN) breaks the limit infinitely.
         """
         limit = self.at_most if self.at_least is None else self.at_least
         bound = values[limit] if isinstance(limit, str) else np.float64(limit)
         over = values[self.name] - bound if self.at_least is None else bound - values[self.name]
-        share = np.maximum(over, 0.0) / np.maximum(np.abs(bound), np.finfo(float).tiny)
+        share = np.maximum(over, 0.0) / np.where(bound == 0, 1.0, np.abs(bound))
         return np.where(np.isnan(over), np.inf, np.where(over > 0, share, 0.0))
 
     def __str__(self) -> str:

@@ -82,7 +82,8 @@ class Judge:
         for limit in limits:
             over = np.where(possible, limit.violation(values), 0.0)
             violations += over
-            add((over > 0) & np.isfinite(over), f"breaks {limit}")
+            unknown = np.isnan([values[name] for name in limit.names]).any(axis=0)
+            add((over > 0) & ~unknown, f"breaks {limit}")
         return Records(told.values, violations, reasons)
 
 

@@ -44,7 +44,7 @@ class Exhaustive(Engine):
         while not len(rows) and self._next < self.space.size:
             end = min(self._next + self.chunk, self.space.size)
             rows, self._next = self.space.at(np.arange(self._next, end)), end
-            if len(self.unasked) < self.space.size:
+            if self.unasked.count < self.space.size:
                 rows = self.unasked.among(rows)
         return rows
 

@@ -64,7 +64,7 @@ class GaussianProcess(Engine):
 
         found = [self.rows[:0]]
         # Every knob with one value, or no objective with a known value: nothing to model.
-        if len(self.unasked) and len(self._distributions()) and self._modelled().any():
+        if self.unasked.count and len(self._distributions()) and self._modelled().any():
             with _quiet(), one_thread():
                 self._update()
                 for _ in range(TRIES * self.batch):

@@ -19,8 +19,11 @@ class Unasked:
     def __init__(self, space: Space) -> None:
         self.space = space
         self._taken: set[bytes] = set()
+        self._listed: np.ndarray | None = None
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """How many points are left. Not `len`, which ends at 2**63: spaces of formats by layer do not."""
         return self.space.size - len(self._taken)
 
     def among(self, rows: np.ndarray) -> np.ndarray:
@@ -47,9 +50,9 @@ class Unasked:
     def draw(self, count: int, random: np.random.Generator) -> np.ndarray:
         """Take `count` random points, or as many as are left, int64 [points, knobs]."""
         found = [np.zeros((0, len(self.space.knobs)), np.int64)]
-        missing, rounds, even = min(count, len(self)), 0, False
+        missing, rounds, even = min(count, self.count), 0, False
         while missing > 0:
-            if len(self._taken) >= len(self):  # at least half is taken: what is left can be listed
+            if len(self._taken) >= self.count:  # at least half is taken: what is left can be listed
                 return np.concatenate([*found, self._rest(missing, random)])
             drawn = max(missing, 64)
             if even and self.space.size < 2**63:
@@ -68,8 +71,16 @@ class Unasked:
         return np.concatenate(found)
 
     def _rest(self, count: int, random: np.random.Generator) -> np.ndarray:
-        left = self.among(self.space.at(np.arange(self.space.size)))
-        return self.take(left[random.permutation(len(left))[:count]])
+        """Points of a list of those left, made and shuffled once; what was taken since is passed over."""
+        if self._listed is None:
+            left = self.among(self.space.at(np.arange(self.space.size)))
+            self._listed = left[random.permutation(len(left))]
+        found = [self._listed[:0]]
+        while count > 0 and len(self._listed):
+            found.append(self.take(self._listed[:count]))
+            self._listed = self._listed[count:]
+            count -= len(found[-1])
+        return np.concatenate(found)
 
 
 def spread(space: Space, count: int, random: np.random.Generator) -> np.ndarray:

@@ -16,6 +16,8 @@ def pick(costs: np.ndarray, front: np.ndarray, reference: np.ndarray, count: int
     """
     import moocore
 
+    costs, front = _in_units(costs, front, reference)
+    reference = np.zeros(len(reference))
     picked: list[int] = []
     left = list(range(len(costs)))
     # Contributions only fall while points are picked, so one computed earlier bounds the present one from
@@ -49,3 +51,11 @@ def pick(costs: np.ndarray, front: np.ndarray, reference: np.ndarray, count: int
         picked += found
         left = [place for place in left if place not in set(found)]
     return picked
+
+
+def _in_units(costs: np.ndarray, front: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both with the reference at 0 and the least cost of all at -1: a product of seconds and joules as they
+    are may be less than any sensible threshold of what counts as a gain."""
+    width = reference - np.minimum(costs.min(axis=0, initial=np.inf), front.min(axis=0, initial=np.inf))
+    width = np.where((width > 0) & np.isfinite(width), width, 1.0)
+    return (costs - reference) / width, (front - reference) / width

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import moocore
 import numpy as np
+import pytest
 
 from siliform.dse.engines.scales import on_scale, signed, wide
 from siliform.dse.engines.volume import pick
@@ -27,6 +28,16 @@ def test_picks_as_trying_all_would() -> None:
     for _ in range(20):
         costs, front = random.random((30, 3)), random.random((5, 3)) * 0.5 + 0.5
         assert pick(costs, front, np.ones(3), 4) == greedy(costs, front, np.ones(3), 4)
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_what_is_picked_does_not_depend_on_the_units_of_costs(unit: float) -> None:
+    """Microseconds times microjoules in seconds and joules are 1e-12 and less."""
+    random = np.random.default_rng(3)
+    costs, front = random.random((30, 2)), random.random((5, 2)) * 0.5 + 0.5
+    scaled = pick(costs * unit, front * unit, np.full(2, unit), 6)
+    assert scaled == pick(costs, front, np.ones(2), 6)
+    assert scaled != list(range(6))
 
 
 def test_once_nothing_adds_the_next_best_are_picked() -> None:

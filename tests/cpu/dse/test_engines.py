@@ -105,6 +105,30 @@ def test_exhaustive_goes_by_number_and_refuses_what_has_none() -> None:
         engine_named("exhaustive", Space(tuple(integer(f"k{i}", 1, 2**16) for i in range(5))), 1)
 
 
+@pytest.mark.parametrize("name", ["random", "nsga2", "nsga3", "predictor", "gp"])
+def test_a_space_of_more_points_than_64_bits_count_is_searched(name: str) -> None:
+    """Formats by layer of twelve layers already are such a space."""
+    space = Space(tuple(integer(f"k{i}", 1, 16) for i in range(20)))
+    small = {"predictor": {"first": 20, "batch": 5, "generations": 2, "population": 10}, "gp": {"startup": 4}}
+    engine = engine_named(name, space, 2, options=small.get(name, {}))
+    rows = np.concatenate([*rounds(engine, plain(2), 1), *rounds(engine, plain(2), 1)])
+    assert len(set(space.keys(rows))) == len(rows) > 4
+
+
+def test_the_last_half_of_a_space_is_listed_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listed: list[int] = []
+    at = Space.at
+    monkeypatch.setattr(Space, "at", lambda self, numbers: listed.append(len(numbers)) or at(self, numbers))
+    space = Space((integer("a", 1, 50), integer("b", 1, 40)))
+    rows = np.concatenate(
+        rounds(engine_named("random", space, 1, options={"batch": 20}), flat(1), space.size)
+    )
+    assert len(set(space.keys(rows))) == len(rows) == space.size
+    assert listed.count(space.size) == 1
+
+
 def test_random_points_leave_a_branch_that_is_exhausted() -> None:
     """One value of a condition has one point, which half of all draws hit; the other has a million."""
     space = Space(
