@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -105,6 +106,11 @@ class Packed:
         return Packed(sha256(pickled).hexdigest(), pickled)
 
 
+#: One task at a time in a process, however many threads a Dask worker has: networks hook into modules that
+#: they share and problems keep graphs, and a thread beside would get another one's numbers.
+_ALONE = threading.Lock()
+
+
 @lru_cache(maxsize=2)
 def _problem(packed: Packed) -> Problem:
     import cloudpickle
@@ -115,11 +121,12 @@ def _problem(packed: Packed) -> Problem:
 
 def work(packed: Packed, kind: Kind, rows: np.ndarray) -> Answer:
     """In a worker: do a task. Never raises, since not every exception survives the way back."""
-    try:
-        problem = _problem(packed)
-    except Exception as error:
-        return Answer(0.0, np.empty((0, 0)), failure=_failure(error, None))
-    return work_with(problem, kind, rows)
+    with _ALONE:
+        try:
+            problem = _problem(packed)
+        except Exception as error:
+            return Answer(0.0, np.empty((0, 0)), failure=_failure(error, None))
+        return work_with(problem, kind, rows)
 
 
 def work_with(problem: Problem, kind: Kind, rows: np.ndarray) -> Answer:

@@ -285,5 +285,5 @@ def _unreachable(address: str | None, found: str) -> UserError:
         asked=f"a Dask cluster at {address or 'this machine'}",
         found=found,
         where="--address",
-        next_step="start `dask scheduler` and `dask worker ADDRESS`, and give the address that it prints",
+        next_step="start `dask scheduler` and `dask worker ADDRESS --nthreads 1`, and give its address",
     )

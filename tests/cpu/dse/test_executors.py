@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 from siliform.dse.crew import Crew, EvaluationError, Pace, Packed, Task, work
 from siliform.dse.executors import ONE_THREAD, Local, Serial, pool_named
 from siliform.dse.outcome import Progress
+from siliform.dse.problem import Results
 from siliform.dse.runner import run_study
 from siliform.dse.store import Store
 from siliform.dse.study import Budget
@@ -96,6 +98,30 @@ def test_a_process_makes_a_problem_once_and_keeps_the_last_two(tmp_path):
         assert work(packed[name], "cost", row).failure is None
     assert (tmp_path / "made").read_text() == "abca"
     assert packed["a"] == Packed(packed["a"].digest, b"")  # no need to compare megabytes
+
+
+class Crowded:
+    """A problem that can tell whether two threads were in it at once."""
+
+    inside = 0
+    most = 0
+    space = SPACE
+    quantities = Toy.quantities
+
+    def cost(self, rows: np.ndarray) -> Results:
+        Crowded.inside += 1
+        Crowded.most = max(Crowded.most, Crowded.inside)
+        time.sleep(0.02)
+        Crowded.inside -= 1
+        return Results({name: np.ones(len(rows)) for name in self.quantities}, [""] * len(rows))
+
+
+def test_threads_of_one_worker_take_turns():
+    packed, row = Packed.of(Crowded), np.zeros((1, len(SPACE.knobs)), np.int64)
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda _: work(packed, "cost", row), range(8)))
+    assert all(answer.failure is None for answer in answers)
+    assert Crowded.most == 1
 
 
 def crew_of(pool, toy: Toy) -> Crew:
