@@ -13,7 +13,7 @@ import numpy as np
 
 from siliform.dse.codesign import CoDesign
 from siliform.dse.objectives import Objective, costs
-from siliform.dse.problem import Progress
+from siliform.dse.problem import Tell
 from siliform.graph_ir.errors import UserError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def confirm(
     rows: np.ndarray,
     *,
     known: Mapping[bytes, Mapping[str, Any]] | None = None,
-    progress: Progress = lambda what, done, total: None,
+    progress: Tell = lambda what, done, total: None,
 ) -> Iterator[tuple[bytes, dict[str, Any]]]:
     """Simulate designs by events: for each its key and what `confirm_design` tells, as soon as it is known.
 

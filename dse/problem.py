@@ -14,7 +14,7 @@ from siliform.graph_ir.graph import Graph
 from siliform.graph_ir.knobs import Knob, Value
 
 #: Told of long work: what is being done, how much of it is done, how much there is.
-Progress = Callable[[str, int, int], None]
+Tell = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ class Network(Protocol):
     def knobs(self) -> tuple[Knob, ...]:
         """What may be chosen about it."""
 
-    def prepare(self, folder: Path, progress: Progress) -> None:
+    def prepare(self, folder: Path, progress: Tell) -> None:
         """Train, or load from `folder`, what `measure` needs."""
 
     def graph(self, choices: Mapping[str, Value]) -> Graph:

@@ -15,7 +15,7 @@ from siliform.graph_ir.errors import UserError, nearest
 if TYPE_CHECKING:
     from siliform.dse.codesign import CoDesign
     from siliform.dse.outcome import Listener, Outcome
-    from siliform.dse.problem import Network, Progress
+    from siliform.dse.problem import Network, Tell
     from siliform.dse.studyfile import StudyFile
 
 #: Kinds of ``[network]``, and what each is.
@@ -48,7 +48,7 @@ class Source:
         """The problem, ready to cost and to measure."""
         return self.made(lambda _what, _done, _of: None)
 
-    def made(self, progress: Progress) -> CoDesign:
+    def made(self, progress: Tell) -> CoDesign:
         """The problem; `progress` is told of what its network must learn first."""
         problem = problem_of_file(self.file)
         if problem.measured:
@@ -78,7 +78,7 @@ def search(
     address: str | None = None,
     resume: bool = False,
     listener: Listener | None = None,
-    progress: Progress = lambda _what, _done, _of: None,
+    progress: Tell = lambda _what, _done, _of: None,
 ) -> Outcome:
     """Run a study; see `siliform.search`."""
     from siliform.dse.runner import run_study

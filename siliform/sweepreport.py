@@ -10,11 +10,11 @@ from siliform.studies import problem_of_file
 if TYPE_CHECKING:
     from siliform.dse.codesign import CoDesign
     from siliform.dse.outcome import Outcome
-    from siliform.dse.problem import Progress
+    from siliform.dse.problem import Tell
     from siliform.dse.studyfile import StudyFile
 
 
-def write_sweep_report(file: StudyFile, folder: Path, outcome: Outcome, progress: Progress) -> dict[str, Any]:
+def write_sweep_report(file: StudyFile, folder: Path, outcome: Outcome, progress: Tell) -> dict[str, Any]:
     """Confirm the front and write report.html, pictures, tables and chosen designs into `folder`.
 
     Returns
@@ -54,7 +54,7 @@ def write_sweep_report(file: StudyFile, folder: Path, outcome: Outcome, progress
     return {"report": str(page), "confirmed": confirmed}
 
 
-def _confirm(problem: CoDesign, outcome: Outcome, progress: Progress) -> None:
+def _confirm(problem: CoDesign, outcome: Outcome, progress: Tell) -> None:
     """Simulate some designs of the front that were not yet; each is kept at once."""
     from siliform.dse.confirm import choose, confirm
     from siliform.dse.store import Writer
