@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.engines import Curve, Entry, Task, compare, follow, front_volume, interval, summary
-from siliform.dse.codesign import PREFIX, CoDesign
+from siliform.dse.codesign import CoDesign
 from siliform.dse.engines import Answers, engine_named
 from siliform.dse.objectives import costs
 from siliform.dse.pareto import nondominated
@@ -152,7 +152,7 @@ def one_after_the_other(case: Judged, first: str, engine: str, seed: int, budget
     task = case.task
     network = case.problem.network
     hardware = tuple(p for p in range(len(task.space.knobs)) if p not in network)
-    base = baseline(case)
+    base = case.problem.baseline
     half = budget // 2
     sides = {"hardware": hardware, "network": network}
     rows, told = searched(Part(task, base, sides[first]), engine, seed, half)
@@ -160,23 +160,6 @@ def one_after_the_other(case: Judged, first: str, engine: str, seed: int, budget
     chosen = knee(task, rows, told)
     _, more = searched(Part(task, chosen, sides[second]), engine, seed, budget - half)
     return front_volume(np.concatenate([told, more]), task.objectives)
-
-
-def baseline(case: Judged) -> np.ndarray:
-    """The full network on the design as it is, each parameter at the value of its knob that is nearest."""
-    space, full = case.problem.space, case.problem.model.full()
-    row = np.zeros(len(space.knobs), np.int64)
-    for position, knob in enumerate(space.knobs):
-        if knob.name.startswith(PREFIX):
-            value = full.get(knob.name.removeprefix(PREFIX), knob.values[0])
-            row[position] = knob.index(value)
-        else:
-            value = case.problem.hardware.value(knob.name)
-            numbers = [float(v) for v in knob.values] if knob.ordered else []
-            row[position] = (
-                int(np.argmin(np.abs(np.array(numbers) - float(value)))) if numbers else knob.index(value)
-            )
-    return space.canonical(row[None, :])[0]
 
 
 def sides(case: Judged, engine: str, seeds: Sequence[int], budget: int) -> list[dict[str, Any]]:

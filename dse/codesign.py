@@ -20,7 +20,7 @@ from siliform.dse.problem import Network, Results
 from siliform.dse.space import Space
 from siliform.graph_ir.errors import UserError, nearest
 from siliform.graph_ir.graph import Graph
-from siliform.graph_ir.knobs import Value, When
+from siliform.graph_ir.knobs import Knob, Value, When
 
 if TYPE_CHECKING:
     from siliform.arch.accelerator import Accelerator
@@ -117,6 +117,23 @@ class CoDesign:
             if when is None or {**self.fixed, **network}.get(when.knob) in when.values:
                 network[name] = value
         return network, {k: v for k, v in point.items() if not k.startswith(PREFIX)}
+
+    @cached_property
+    def baseline(self) -> np.ndarray:
+        """The row of the full network on the design as it is, int64 [knobs].
+
+        Where a knob lacks the full network's or the design's own value, it has the nearest of its numbers, or
+        else its first value.
+        """
+        full = self.model.full()
+        row = np.zeros((1, len(self.space.knobs)), np.int64)
+        for position, knob in enumerate(self.space.knobs):
+            if knob.name.startswith(PREFIX):
+                own = full.get(knob.name.removeprefix(PREFIX))
+            else:
+                own = self.hardware.value(knob.name)
+            row[0, position] = _nearest(knob, own)
+        return self.space.canonical(row)[0]
 
     def graph(self, row: np.ndarray) -> Graph:
         """The network of a row as it is deployed; kept for the next rows with the same network."""
@@ -292,6 +309,16 @@ def _of_report(report: Report, chip: Accelerator, name: str) -> float | None:
         return report.energy_j * second
     value: float | None = getattr(report, name)
     return value
+
+
+def _nearest(knob: Knob, value: Any) -> int:
+    """The position of a knob's value, or of its nearest number, or of its first value."""
+    values = list(knob.values)
+    if value in values:
+        return values.index(value)
+    if isinstance(value, int | float) and knob.ordered and not isinstance(values[0], str):
+        return int(np.argmin(np.abs(np.array(values, float) - value)))
+    return 0
 
 
 def _groups(keys: np.ndarray) -> Iterable[np.ndarray]:

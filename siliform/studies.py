@@ -88,7 +88,7 @@ def search(
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     source = Source(file, folder)
-    source.made(progress)  # trains what is to be trained once, here, before there are workers
+    problem = source.made(progress)  # trains what is to be trained once, here, before there are workers
     return run_study(
         file.study,
         source,
@@ -98,6 +98,7 @@ def search(
         address=address,
         resume=resume,
         listener=listener,
+        start=problem.baseline[None, :],
     )
 
 

@@ -216,3 +216,17 @@ def test_a_later_line_overrides_an_earlier_one():
     assert "scratchpad.bytes" not in problem.space.names
     assert problem.hardware.value("scratchpad.bytes") == 65536
     assert len(problem.space.knobs[problem.space.positions["scratchpad.double_buffered"]]) == 1
+
+
+def test_the_baseline_is_the_full_network_on_the_design_as_it_is():
+    space = '"array.rows" = [8, 30, 64]\n"array.dataflow" = "all"\n"model.*" = "all"'
+    problem = problem_of(file_of(space), Layered(), measures=("accuracy",))
+    point = problem.space.decode(problem.baseline)
+    assert point["array.rows"] == 30  # the design has 32
+    assert point["array.dataflow"] == "weight-stationary"
+    assert {k: v for k, v in point.items() if k.startswith("model.")} == {
+        "model.depth": 3,
+        "model.kind[0]": "a",
+        "model.kind[1]": "a",
+        "model.kind[2]": "a",
+    }
