@@ -91,8 +91,10 @@ def readable(path: Path) -> sqlite3.Connection:
     """A connection that only reads."""
     if not path.exists():
         raise refused(path, "no such file", "run the study first, or name the folder that it was run into")
-    # A folder that cannot be written has no room for the log's index; then nobody else writes here either.
-    mode = "mode=ro" if os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
+    # A folder that cannot be written has no room for the log's index. Where there is no log, none is needed;
+    # where there is one, its writer (who may be another user, or was killed) left the index beside it.
+    logged = path.with_name(path.name + "-wal").exists()
+    mode = "mode=ro" if logged or os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
     try:
         _check_kind(path, connection)

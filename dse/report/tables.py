@@ -33,11 +33,14 @@ def write_tables(data: ReportData, folder: Path) -> list[Path]:
 def _write_evaluations(data: ReportData, folder: Path) -> Path:
     frame = data.frame.copy(deep=False)
     frame.insert(0, "design", range(1, len(frame) + 1))
+    csv, parquet = folder / "evaluations.csv", folder / "evaluations.parquet"
     if len(frame) >= _MANY and _has_parquet():
-        frame.to_parquet(folder / "evaluations.parquet", index=False)
-        return folder / "evaluations.parquet"
-    frame.to_csv(folder / "evaluations.csv", index=False)
-    return folder / "evaluations.csv"
+        frame.to_parquet(parquet, index=False)
+        csv.unlink(missing_ok=True)  # of an earlier, smaller report
+        return parquet
+    frame.to_csv(csv, index=False)
+    parquet.unlink(missing_ok=True)
+    return csv
 
 
 def _has_parquet() -> bool:

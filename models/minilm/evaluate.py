@@ -78,17 +78,23 @@ class Evaluator:
 
     def features(self, design: Design, split: Literal["train", "test"]) -> np.ndarray:
         """Hidden states, averaged over a text's tokens: float32 [texts, hidden]."""
-        texts, kept = getattr(self, split), self._kept[split]
-        with torch.inference_mode():
-            same = self._ready(design, kept)
-            parts = []
-            for number, batch in enumerate(texts.batches):
-                x = kept.states[same - 1][number] if same else self.network.embed(batch)
-                for index in range(same, len(design)):
-                    x = kept.ready[index](x)
-                    if self._keeps:
-                        kept.states[index].append(x)
-                parts.append(x.mean(1))
+        try:
+            with torch.inference_mode():
+                return self._features(design, getattr(self, split), self._kept[split])
+        except BaseException:  # Ctrl-C too: what is kept is half of this design's
+            self._kept[split] = _Kept()
+            raise
+
+    def _features(self, design: Design, texts: Texts, kept: _Kept) -> np.ndarray:
+        same = self._ready(design, kept)
+        parts = []
+        for number, batch in enumerate(texts.batches):
+            x = kept.states[same - 1][number] if same else self.network.embed(batch)
+            for index in range(same, len(design)):
+                x = kept.ready[index](x)
+                if self._keeps:
+                    kept.states[index].append(x)
+            parts.append(x.mean(1))
         return texts.in_order(parts)
 
     def _ready(self, design: Design, kept: _Kept) -> int:

@@ -240,6 +240,17 @@ def test_a_reader_sees_what_the_writer_has_committed(tmp_path):
         assert len(reader.to_frame()) == len(rows)
 
 
+def test_a_log_is_read_where_the_folder_cannot_be_written(tmp_path, monkeypatch):
+    rows, records = some(50)
+    with opened(tmp_path) as writer:
+        writer.add(0, np.arange(len(rows)), SPACE.keys(rows), records)
+        monkeypatch.setattr("os.access", lambda path, mode: False)
+        with Store.read(tmp_path) as reader:
+            assert len(reader) == len(rows)
+    with Store.read(tmp_path) as reader:  # no log is left
+        assert len(reader) == len(rows)
+
+
 def test_two_hundred_thousand_rows_go_in_and_come_out(tmp_path):
     space = Space(tuple(integer(f"k{n}", 0, 99) for n in range(4)))
     quantities = tuple(f"q{n}" for n in range(12))

@@ -291,6 +291,26 @@ def test_measuring_is_the_same_in_any_order_and_process(
 
 
 @needs_data
+@pytest.mark.parametrize("where", ["_made", "_features"])
+def test_a_measurement_that_was_cut_short_leaves_nothing_behind(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = MiniLM(examples=20, training=20, depths=(2, 3), heads=(12,), ffn=(1536,), activations=("fp16",))
+    one, two = network.full() | {"depth": 2}, network.full()
+    expected = network.measure(two)
+    network.measure(one)
+    evaluator = network._evaluator
+    if where == "_made":
+        monkeypatch.setattr(evaluator, "_made", lambda design: 1 / 0)
+    else:
+        monkeypatch.setattr("torch.Tensor.mean", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        network.measure(two)
+    monkeypatch.undo()
+    assert network.measure(two) == expected
+
+
+@needs_data
 def test_a_kept_head_suffers_where_a_refitted_one_adapts() -> None:
     options = {"depths": (6,), "heads": (12,), "ffn": (1536,), "weights": ("binary", "fp16"), "per": "layer"}
     binary = {f"weight[{i}]": "binary" for i in range(6)}
