@@ -148,10 +148,10 @@ class _Gathering:
             kept = {knob.index(value) for value in values}
             return replace(knob, values=tuple(v for i, v in enumerate(knob.values) if i in kept))
         make = getattr(self.network, "knob", None)
-        if make is None or values is None:
+        if make is None:
             known = nearest(key, declared) if declared else "none: the network declares no knob"
             raise _refused(key, "no knob that the network declares", known)
-        made: Knob = make(key.removeprefix(PREFIX), tuple(values))
+        made: Knob = make(key.removeprefix(PREFIX), tuple(values or ()))
         return made.under(PREFIX)
 
     # -- what the file leaves out --------------------------------------------------------------------

@@ -1,9 +1,9 @@
 """A model by name as a network that a search can vary: its configuration and its number formats.
 
 ``CatalogueNetwork("bert-base", {"sequence": 128}, "int8")`` can vary what the configuration states
-("num_hidden_layers", "intermediate_size", ...) and its formats: "bits" of the whole or, as in
-"bits.*attention*", of modules. Which values are worth trying, a study says. It has no weights, so that
-nothing is measured; a callable of the user's may.
+("num_hidden_layers", "intermediate_size", ...), its formats ("bits" of the whole, "bits.*attention*" of modules)
+and how ops are computed ("numerics.gelu" has the variants that the op declares). Which other values are worth
+trying, a study says. It has no weights, so that nothing is measured; a callable of the user's may.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Kinds of name whose sizes are in a file or in the name.
 _FIXED = ("gemm:", "py:")
+#: The value of a knob ``numerics.OP`` that leaves the op as it is.
+FLOAT = "float"
 Measure = Callable[[Mapping[str, Value]], float | Mapping[str, float]]
 
 
@@ -57,12 +59,22 @@ class CatalogueNetwork:
         return ()
 
     def knob(self, name: str, values: tuple[Value, ...]) -> Knob:
-        """A knob over the values given.
+        """A knob over the values given; none given means those that are declared.
 
         Raises
         ------
-        UserError : a key that the configuration lacks, formats that there are not.
+        UserError : a key that the configuration lacks, formats that there are not, an op without numeric
+            variants, no values where none are declared.
         """
+        if name.startswith("numerics."):
+            return _numerics(name, values)
+        if not values:
+            raise UserError(
+                asked=f"to vary {name!r} of {self.name}",
+                found="no values that are declared for it",
+                where="the search space",
+                next_step="give a list of values",
+            )
         if name == "bits" or name.startswith("bits."):
             for value in values:
                 parse_bits(str(value))
@@ -86,7 +98,7 @@ class CatalogueNetwork:
         """The traced model of these choices with its formats assigned."""
         from siliform.graph_ir.passes.assign_formats import assign_formats
 
-        sizes = {k: v for k, v in choices.items() if not k.startswith("bits")}
+        sizes = {k: v for k, v in choices.items() if not k.startswith(("bits", "numerics."))}
         graph = self._traced(tuple(sorted(sizes.items())))
         whole = parse_bits(str(choices.get("bits", self.bits)))
         rules = [
@@ -94,6 +106,15 @@ class CatalogueNetwork:
             for name, value in choices.items()
             if name.startswith("bits.")
             for rule in _of_modules(name.removeprefix("bits."), str(value))
+        ]
+        rules += [
+            replace(
+                whole.rules[0] if whole.rules else Rule(),
+                op=name.removeprefix("numerics."),
+                numerics=str(value),
+            )
+            for name, value in choices.items()
+            if name.startswith("numerics.") and value != FLOAT
         ]
         if not rules and not whole.rules and whole.wide is None:
             return graph
@@ -150,6 +171,25 @@ class CatalogueNetwork:
     def __getstate__(self) -> dict[str, Any]:
         """Without what was traced or imported: another process does so for itself."""
         return {held.name: getattr(self, held.name) for held in fields(self)}
+
+
+def _numerics(name: str, values: tuple[Value, ...]) -> Knob:
+    """The knob of an op's numeric variants, beside its float form."""
+    from siliform.graph_ir.ops import OPS
+
+    known = {op.name: (FLOAT, *op.variants) for op in OPS.values() if op.variants}
+    op = name.removeprefix("numerics.")
+    if op not in known:
+        raise UserError(
+            asked=f"to vary {name!r}",
+            found=f"no numeric variants of an op {op!r}",
+            where="the search space",
+            next_step=f"use one of the nearest: {nearest(op, known)}",
+        )
+    declared = categorical(name, known[op], meaning=f"how {op} is computed")
+    for value in values:
+        declared.index(value)
+    return replace(declared, values=values) if values else declared
 
 
 def _of_modules(pattern: str, bits: str) -> tuple[Rule, ...]:

@@ -230,3 +230,28 @@ def test_the_baseline_is_the_full_network_on_the_design_as_it_is():
         "model.kind[1]": "a",
         "model.kind[2]": "a",
     }
+
+
+def test_numeric_variants_that_ops_declare_are_knobs():
+    problem = problem_of_file(file_of('"model.numerics.gelu" = "all"\n"model.bits" = ["int8", "w4a8"]'))
+    knob = problem.space.knobs[0]
+    assert knob.values == ("float", "piecewise_linear", "integer_polynomial")
+    row = problem.space.encode({"model.numerics.gelu": "integer_polynomial", "model.bits": "int8"})
+    variants = {
+        node.attributes.get("numerics") for node in problem.graph(row).nodes if node.op.name == "gelu"
+    }
+    assert variants == {"integer_polynomial"}
+    assert problem.cost(row[None, :]).reasons == [""]
+
+
+@pytest.mark.parametrize(
+    ("space", "found"),
+    [
+        ('"model.numerics.add" = "all"', "no numeric variants of an op 'add'"),
+        ('"model.numerics.gelu" = ["exact"]', "no value of that knob"),
+        ('"model.bits" = "all"', "no values that are declared"),
+    ],
+)
+def test_knobs_that_nobody_declares(space, found):
+    with pytest.raises(UserError, match=found):
+        problem_of_file(file_of(space))
