@@ -1,7 +1,7 @@
 """A model by name as a network that a search can vary: its configuration and its number formats.
 
 ``CatalogueNetwork("bert-base", {"sequence": 128}, "int8")`` can vary what the configuration states
-("num_hidden_layers", "intermediate_size", ...), its formats ("bits" of the whole, "bits.*attention*" of modules)
+("num_hidden_layers", "intermediate_size", ...), its formats ("bits" of the whole, "bits.PATTERN" of modules)
 and how ops are computed ("numerics.gelu" has the variants that the op declares). Which other values are worth
 trying, a study says. It has no weights, so that nothing is measured; a callable of the user's may.
 """
