@@ -42,7 +42,8 @@ class StudyFile:
     Attributes
     ----------
     study : objectives, constraints, engine, seed, budget.
-    network, design, space : the tables of those names.
+    network, space : the tables of those names.
+    design : its name, or its path, which starts in the study's folder where it lies there.
     objective : what the mapper minimises, node by node.
     where, text : the file and its text, for errors.
     """
@@ -99,6 +100,7 @@ def parse_study(text: str, *, where: str = "text") -> StudyFile:
         ) from error
     checked = _checked(table, text, where)
     head, engine = checked.study, checked.engine
+    beside = Path(where).parent / checked.design.name
     study = Study(
         name=head.name or Path(where).stem,
         objectives=tuple(_objective(o) for o in checked.objectives),
@@ -119,7 +121,7 @@ def parse_study(text: str, *, where: str = "text") -> StudyFile:
     return StudyFile(
         study,
         Table(dict(checked.network)),
-        checked.design.name,
+        str(beside) if beside.suffix == ".toml" and beside.is_file() else checked.design.name,
         Table(dict(checked.design.set)),
         Table(dict(checked.space)),
         checked.design.objective,

@@ -3,7 +3,8 @@
 ``CatalogueNetwork("bert-base", {"sequence": 128}, "int8")`` can vary what the configuration states
 ("num_hidden_layers", "intermediate_size", ...), its formats ("bits" of the whole, "bits.PATTERN" of modules)
 and how ops are computed ("numerics.gelu" has the variants that the op declares). Which other values are worth
-trying, a study says. It has no weights, so that nothing is measured; a callable of the user's may.
+trying, a study says. Where several patterns fit a module, the one with most letters decides. It has no
+weights, so that nothing is measured; a callable of the user's may.
 """
 
 from __future__ import annotations
@@ -101,12 +102,8 @@ class CatalogueNetwork:
         sizes = {k: v for k, v in choices.items() if not k.startswith(("bits", "numerics."))}
         graph = self._traced(tuple(sorted(sizes.items())))
         whole = parse_bits(str(choices.get("bits", self.bits)))
-        rules = [
-            rule
-            for name, value in choices.items()
-            if name.startswith("bits.")
-            for rule in _of_modules(name.removeprefix("bits."), str(value))
-        ]
+        given = {n.removeprefix("bits."): str(v) for n, v in choices.items() if n.startswith("bits.")}
+        rules = [rule for name in sorted(given, key=_breadth) for rule in _of_modules(name, given[name])]
         rules += [
             replace(
                 whole.rules[0] if whole.rules else Rule(),
@@ -190,6 +187,11 @@ def _numerics(name: str, values: tuple[Value, ...]) -> Knob:
     for value in values:
         declared.index(value)
     return replace(declared, values=values) if values else declared
+
+
+def _breadth(pattern: str) -> tuple[int, str]:
+    """The narrower of two patterns comes first and so decides, whichever of them a search varies."""
+    return -len(pattern.replace("*", "")), pattern
 
 
 def _of_modules(pattern: str, bits: str) -> tuple[Rule, ...]:

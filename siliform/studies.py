@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -89,8 +90,9 @@ def search(
     folder.mkdir(parents=True, exist_ok=True)
     source = Source(file, folder)
     problem = source.made(progress)  # trains what is to be trained once, here, before there are workers
+    subject = {**file.study.subject, "contents": contents(file, problem)}
     return run_study(
-        file.study,
+        replace(file.study, subject=subject),
         source,
         folder,
         jobs=jobs,
@@ -100,6 +102,25 @@ def search(
         listener=listener,
         start=problem.baseline[None, :],
     )
+
+
+def contents(file: StudyFile, problem: CoDesign) -> dict[str, str]:
+    """Digests of what a study only names: its design, the user's files, what weights were trained from.
+
+    A store holds answers about these: were one of them edited, a study that goes on would mix two problems.
+    """
+    from siliform.arch.design import design_toml, load_design
+
+    found = {"design": design_toml(load_design(file.design)).encode()}
+    for key, value in file.network.items():
+        name = _beside(file, value) if isinstance(value, str) else ""
+        path = Path(name.removeprefix("py:").rpartition(":")[0] if name.startswith("py:") else name)
+        if path.is_file():
+            found[f"network.{key}"] = path.read_bytes()
+    recipe = getattr(problem.model, "recipe_text", None)
+    if problem.measured and isinstance(recipe, str):
+        found["weights"] = recipe.encode()
+    return {name: sha256(content).hexdigest()[:16] for name, content in found.items()}
 
 
 def changed(file: StudyFile, **changes: Any) -> StudyFile:

@@ -17,7 +17,8 @@ from siliform.models.supernet.deployment import composed, with_data
 from siliform.models.supernet.family import Choices, Family
 from siliform.models.supernet.judging import correct, deployed
 from siliform.models.supernet.sharing import Weights
-from siliform.models.supernet.storage import place, read, recipe_text, write
+from siliform.models.supernet.storage import place, read, write
+from siliform.models.supernet.storage import recipe_text as text_of_recipe
 from siliform.models.supernet.training import Progress, Recipe, train_family
 
 CLASSES = 10  # both data sets are of decimal digits
@@ -115,7 +116,7 @@ class VitSupernet:
             write(
                 self._file,
                 train_family(self.family, self.recipe, self._data.train, progress),
-                self._recipe_text,
+                self.recipe_text,
             )
         _ = self._weights
 
@@ -152,8 +153,9 @@ class VitSupernet:
         return data_named(self.data)
 
     @cached_property
-    def _recipe_text(self) -> str:
-        return recipe_text(data=self.data, family=self.family, recipe=self.recipe)
+    def recipe_text(self) -> str:
+        """All that decides the weights, as JSON: the arguments, and a digest of the code that trains."""
+        return text_of_recipe(data=self.data, family=self.family, recipe=self.recipe)
 
     @property
     def _file(self) -> Path:
@@ -164,11 +166,11 @@ class VitSupernet:
                 where="VitSupernet",
                 next_step="call prepare(folder, progress) first; it trains, or reads what it trained before",
             )
-        return place(self.folder, self.name, self._recipe_text)
+        return place(self.folder, self.name, self.recipe_text)
 
     @cached_property
     def _weights(self) -> Weights:
-        return read(self._file, self._recipe_text)
+        return read(self._file, self.recipe_text)
 
     def __getstate__(self) -> Mapping[str, Any]:
         """What pickles: the arguments and the folder, never the weights."""

@@ -12,6 +12,7 @@ import pytest
 
 import siliform as sf
 from siliform import listing
+from siliform.arch.design import design_toml
 from siliform.cli import main
 from siliform.dse.store import Store
 from siliform.dse.studyschema import study_schema
@@ -115,6 +116,32 @@ def test_goes_on_where_it_was(folder: Path, capsys: pytest.CaptureFixture[str]) 
     rest = told(capsys, "small.toml", "--no-report", "--out", "parts", "--resume")
     for key in ("evaluations", "unique_evaluations", "infeasible", "hypervolume", "front"):
         assert rest[key] == whole[key]
+
+
+@pytest.mark.parametrize("edited", ["chip.toml", "mine.py"])
+def test_a_study_whose_files_were_edited_does_not_go_on(
+    edited: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the store knows was found with the files as they were."""
+    here = folder / "studies"
+    here.mkdir()
+    design = design_toml(sf.accelerator("edge-32x32"))
+    (here / "chip.toml").write_text(design)
+    (here / "mine.py").write_text("def score(choices):\n    return 0.5\n")
+    text = STUDY.replace('"edge-32x32"', '"chip.toml"')
+    text = text.replace("sequence = 16", 'sequence = 16\naccuracy = "py:mine.py:score"')
+    text += '[[constraints]]\nname = "accuracy"\nat_least = 0.4\n'
+    (here / "small.toml").write_text(text)
+    told(capsys, "studies/small.toml", "--no-report", "--budget", "8")
+    more = ("studies/small.toml", "--no-report", "--resume", "--budget")
+    assert told(capsys, *more, "10")["evaluations"] == 10
+    old, new = {"chip.toml": ("clock_hz = 1000000000", "clock_hz = 900000000"), "mine.py": ("0.5", "0.9")}[
+        edited
+    ]
+    (here / edited).write_text((here / edited).read_text().replace(old, new))
+    _, err = run(capsys, *more, "12", status=2)
+    assert "a store of another study: subject contents" in " ".join(err.split())
+    assert ("design" if edited == "chip.toml" else "network.accuracy") in err
 
 
 def test_two_processes_find_what_one_does(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -115,6 +115,18 @@ def test_formats_of_modules_are_knobs():
     assert all_of_it[1] < both[1] < both[0]
 
 
+@pytest.mark.parametrize("whole", ['"int8"', '["int8"]'])
+@pytest.mark.parametrize("some", ['"w4a8"', '["w4a8"]'])
+def test_of_two_patterns_the_narrower_decides_whichever_is_fixed(whole: str, some: str):
+    lines = [f'"model.bits.*" = {whole}', f'"model.bits.*attention*" = {some}', '"array.rows" = [32]']
+    alone = problem_of_file(file_of('"model.bits.*attention*" = ["w4a8"]', "weight_bytes"))
+    expected = alone.cost(np.array([[0]])).values["weight_bytes"]
+    for text in ("\n".join(lines), "\n".join(lines[::-1])):
+        problem = problem_of_file(file_of(text, "weight_bytes"))
+        found = problem.cost(problem.space.at(np.array([0]))).values["weight_bytes"]
+        assert found == expected
+
+
 def test_a_limit_may_be_a_parameter_of_the_design():
     more = '[[constraints]]\nname = "weight_bytes"\nat_most = "scratchpad.bytes"\n'
     problem = problem_of_file(file_of('"scratchpad.bytes" = ["1 MiB", "32 MiB"]', more=more))
