@@ -1,0 +1,1 @@
+"""The systolic array in SystemVerilog, and what runs products on its model."""

@@ -1,0 +1,51 @@
+// The array with its accumulator: whole products of any depth, up to Depth rows at a time.
+module matrix_unit #(
+  parameter int unsigned Rows           = 4,
+  parameter int unsigned Columns        = 4,
+  parameter int unsigned ActWidth       = 8,
+  parameter int unsigned WeightWidth    = 8,
+  parameter int unsigned SumWidth       = 32,
+  parameter int unsigned Depth          = 64,
+  parameter bit          DoubleBuffered = 1'b1
+) (
+  input  logic                                clk_i,
+  input  logic                                rst_ni,
+  // One row of weights a beat, the last row of a fold first.
+  input  logic                                weight_valid_i,
+  output logic                                weight_ready_o,
+  input  logic [Columns-1:0][WeightWidth-1:0] weight_i,
+  // One activation for each row a beat; the fold's place in its product beside it.
+  input  logic                                act_valid_i,
+  output logic                                act_ready_o,
+  input  logic                                act_last_i,
+  input  logic                                act_accumulate_i,
+  input  logic                                act_emit_i,
+  input  logic [Rows-1:0][ActWidth-1:0]       act_i,
+  // One row of the product a beat.
+  output logic                                total_valid_o,
+  input  logic                                total_ready_i,
+  output logic [Columns-1:0][SumWidth-1:0]    total_o
+);
+
+  logic sum_valid, sum_ready, sum_last, sum_accumulate, sum_emit;
+  logic [Columns-1:0][SumWidth-1:0] sum;
+
+  systolic_array #(
+    .Rows(Rows), .Columns(Columns), .ActWidth(ActWidth), .WeightWidth(WeightWidth), .SumWidth(SumWidth),
+    .TagWidth(2), .DoubleBuffered(DoubleBuffered)
+  ) u_array (
+    .clk_i, .rst_ni,
+    .weight_valid_i, .weight_ready_o, .weight_i,
+    .act_valid_i, .act_ready_o, .act_last_i, .act_tag_i({act_accumulate_i, act_emit_i}), .act_i,
+    .sum_valid_o(sum_valid), .sum_ready_i(sum_ready), .sum_last_o(sum_last),
+    .sum_tag_o({sum_accumulate, sum_emit}), .sum_o(sum)
+  );
+
+  accumulator #(.Columns(Columns), .SumWidth(SumWidth), .Depth(Depth)) u_accumulator (
+    .clk_i, .rst_ni,
+    .sum_valid_i(sum_valid), .sum_ready_o(sum_ready), .sum_last_i(sum_last),
+    .sum_accumulate_i(sum_accumulate), .sum_emit_i(sum_emit), .sum_i(sum),
+    .total_valid_o, .total_ready_i, .total_o
+  );
+
+endmodule
