@@ -97,3 +97,11 @@ def test_the_same_points_and_seed_give_the_same_shares():
     values = some[:, 0] * 1.0 + some[:, 1]
     assert of(values, some, seed=4) == of(values, some, seed=4)
     assert of(values, some, seed=4) != of(values, some, seed=5)
+
+
+def test_a_knob_is_not_worth_what_the_one_that_it_depends_on_is():
+    """That `only_b` is there tells the kind; its values say nothing, so shuffling those costs nothing."""
+    some = rows(600)
+    found = of((some[:, 3] == 1) + 0.01 * some[:, 0], some)
+    assert found.shares["kind"] > 0.9
+    assert found.shares["only_b"] < 0.01
