@@ -115,6 +115,18 @@ def test_a_space_of_more_points_than_64_bits_count_is_searched(name: str) -> Non
     assert len(set(space.keys(rows))) == len(rows) > 4
 
 
+def test_a_knob_that_is_inactive_in_one_parent_is_inherited_from_the_other() -> None:
+    """The value that stands in an inactive one's row was never chosen."""
+    engine = engine_named("nsga2", MIXED, 2, options={"crossover": 1.0})
+    point = {"depth": 1, "attention[0]": "softmax", "unit": "array", "rows": 64, "flow": "weight", "fixed": 3}
+    without = {"depth": 1, "attention[0]": "softmax", "unit": "none", "fixed": 3}
+    engine.rows = np.stack([MIXED.encode(point), MIXED.encode(without)])
+    engine.standing = np.zeros(2)
+    children = [MIXED.decode(row) for row in engine._breed(2000)]
+    there = [child["rows"] == 64 for child in children if child["unit"] == "array"]
+    assert np.mean(there) > 0.7  # but for mutation all of them
+
+
 def test_the_last_half_of_a_space_is_listed_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -240,6 +240,13 @@ def test_a_reader_sees_what_the_writer_has_committed(tmp_path):
         assert len(reader.to_frame()) == len(rows)
 
 
+def test_an_addition_survives_a_power_cut(tmp_path):
+    """No test can cut the power: SQLite promises it for a log that is synchronous in full."""
+    with opened(tmp_path) as writer:
+        assert writer._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert writer._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
 def test_a_log_is_read_where_the_folder_cannot_be_written(tmp_path, monkeypatch):
     rows, records = some(50)
     with opened(tmp_path) as writer:
