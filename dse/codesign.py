@@ -287,12 +287,13 @@ def _at_path(report: Report, name: str) -> float | None:
             for part in report.parts
             if any(fnmatchcase(text, pattern) for text in (part.module, part.name, part.op))
         ]
-        return None if any(value is None for value in found) else sum(found)
+        return None if not found or any(value is None for value in found) else sum(found)
     if first == "energy_by_cause_j":
         causes = [part.energy_by_cause_j for part in report.parts]
-        return None if None in causes else sum(cause.get(rest, 0.0) for cause in causes if cause is not None)
+        known = [cause[rest] for cause in causes if cause is not None and rest in cause]
+        return sum(known) if known and None not in causes else None
     if first in _TABLES:
-        value: float | None = getattr(report, first).get(rest, 0.0)
+        value: float | None = getattr(report, first).get(rest)
         return value
     number: float | None = getattr(report, first)
     return number

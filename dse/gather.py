@@ -63,11 +63,13 @@ class _Gathering:
     fixed_network: dict[str, Value] = field(default_factory=dict)
     fixed_hardware: dict[str, Any] = field(default_factory=dict)
     conditions: dict[str, When] = field(default_factory=dict)
+    conditional: list[tuple[str, Knob]] = field(default_factory=list)
 
     def made(self) -> tuple[Space, Hardware]:
         """The space, and the hardware with what the file fixes."""
         for key, given in self.file.space.items():
             self._located(key, partial(self._take, key, given))
+        self._check_conditions()
         self._fix_the_rest()
         hardware = Hardware(self.file.design, {**self.file.overrides, **self.fixed_hardware})
         return self._located("", lambda: Space(tuple(self._settled()))), hardware
@@ -126,6 +128,7 @@ class _Gathering:
 
     def _knob(self, key: str, given: Any) -> Knob:
         values, when = _values(key, given)
+        when = self._read(key, when)
         if key.startswith(PREFIX):
             knob = self._network_knob(key, values)
         elif values is None:
@@ -137,6 +140,33 @@ class _Gathering:
         else:
             knob = self.hardware.knob(key, values)
         return knob if when is None else replace(knob, when=when)
+
+    def _read(self, key: str, when: When | None) -> When | None:
+        """A condition that the file states: full names, text such as "1 MiB" read, values that can be."""
+        if when is None or not when.values:
+            if when is not None:
+                raise _refused(key, f"a condition on {when.knob} without values", "at least one value")
+            return None
+        if when.knob.startswith(PREFIX):
+            declared = {PREFIX + knob.name: knob for knob in self.network.knobs()} | self.knobs
+            if when.knob in declared:
+                for value in when.values:
+                    declared[when.knob].index(value)
+            elif not hasattr(self.network, "knob"):
+                raise _refused(
+                    key, f"a condition on {when.knob}, no knob of the network", nearest(when.knob, declared)
+                )
+            return when
+        knob = self.hardware.knob(when.knob, when.values)
+        self.conditional.append((key, knob))
+        return When(knob.name, tuple(knob.values))
+
+    def _check_conditions(self) -> None:
+        """Refuse conditions on values that a knob of the space never has."""
+        for key, asked in self.conditional:
+            if asked.name in self.knobs:
+                for value in asked.values:
+                    self._located(key, partial(self.knobs[asked.name].index, value))
 
     def _network_knob(self, key: str, values: list[Value] | None) -> Knob:
         """A knob of the network, its values restricted to those given."""

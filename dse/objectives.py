@@ -98,6 +98,15 @@ class Constraint:
                 next_step="give either at_most or at_least",
             )
 
+        limit = self.at_least if self.at_most is None else self.at_most
+        if not isinstance(limit, str) and math.isnan(limit):  # type: ignore[arg-type]
+            raise UserError(
+                asked=f"a limit on {self.name}",
+                found="NaN, which no design keeps",
+                where=f"constraint {self.name}",
+                next_step="give a number, or the name of another quantity",
+            )
+
     @property
     def names(self) -> tuple[str, ...]:
         """The quantities that it reads."""

@@ -99,7 +99,10 @@ class Store:
     def read(cls, path: Path | str) -> Store:
         """The store at `path` (a study's folder will do). UserError where there is none that can be read."""
         path = storefile.path_of(path)
-        return cls(path, storefile.readable(path))
+        try:
+            return cls(path, storefile.readable(path))
+        except sqlite3.DatabaseError as error:
+            raise storefile.damaged(path, error) from error
 
     @property
     def meta(self) -> Mapping[str, Any]:
@@ -212,6 +215,9 @@ class Writer(Store):
             else:
                 storefile.make(path, {**plain(meta or {}), **same, "identity": sorted(same)}, space)
             return cls(path, storefile.writable(path), lock)
+        except sqlite3.DatabaseError as error:
+            os.close(lock)
+            raise storefile.damaged(path, error) from error
         except BaseException:
             os.close(lock)
             raise
@@ -224,6 +230,9 @@ class Writer(Store):
         lock = storefile.locked(path)
         try:
             return cls(path, storefile.writable(path), lock)
+        except sqlite3.DatabaseError as error:
+            os.close(lock)
+            raise storefile.damaged(path, error) from error
         except BaseException:
             os.close(lock)
             raise

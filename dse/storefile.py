@@ -98,6 +98,9 @@ def readable(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
     try:
         _check_kind(path, connection)
+    except sqlite3.OperationalError as error:
+        connection.close()
+        raise refused(path, str(error), "name a study's file, or the folder that it was run into") from error
     except BaseException:
         connection.close()
         raise
@@ -147,6 +150,13 @@ def locked(path: Path) -> int:
 def refused(path: Path, found: str, next_step: str) -> UserError:
     """A file that cannot be what is asked of it."""
     return UserError(asked=f"the store of a study, {path}", found=found, where=str(path), next_step=next_step)
+
+
+def damaged(path: Path, error: sqlite3.DatabaseError) -> UserError:
+    """What is said of a file that begins like a store and is none any more."""
+    return refused(
+        path, f"a damaged file: {error}", "go back to a copy of it, or run the study anew elsewhere"
+    )
 
 
 def _check_kind(path: Path, connection: sqlite3.Connection) -> None:

@@ -49,6 +49,13 @@ class Request:
             ("--context", "a context", self.context),
             ("--image", "an image side", self.image_pixels),
         ):
+            if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
+                raise UserError(
+                    asked=f"{what} of {size!r}",
+                    found=f"a {type(size).__name__}, no whole number",
+                    where=option,
+                    next_step="give a whole number of 1 or more",
+                )
             if size is not None and size < 1:
                 raise UserError(
                     asked=f"{what} of {size}",

@@ -8,6 +8,7 @@ import traceback
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,15 +37,85 @@ def user_callable(name: str) -> Callable[..., Any]:
     with _imported(path) as loaded:
         found = _own_callable(name, path, function, loaded)
 
-    def run(*given: Any) -> Any:
+    @wraps(found)
+    def run(*given: Any, **named: Any) -> Any:
         try:
-            return found(*given)
+            return found(*given, **named)
         except UserError:
             raise
         except (Exception, SystemExit) as error:
             raise _failed(f"{function}() of {path.name}", path, error) from error
 
     return run
+
+
+#: What a network of a user's own must have, beside a name; `siliform.dse.problem.Network` says what they do.
+_METHODS = ("knobs", "prepare", "graph", "measure", "full")
+
+
+class UserNetwork:
+    """A network of the user's own, whose exceptions are told as the user's.
+
+    Parameters
+    ----------
+    made : what the callable of a study returned.
+    where : the callable, ``py:<file.py>:<callable>``.
+    measures : names that its `measure` must yield.
+
+    Raises
+    ------
+    UserError : an object that lacks a method of a network.
+    """
+
+    def __init__(self, made: Any, where: str, measures: tuple[str, ...]) -> None:
+        lacks = [name for name in _METHODS if not callable(getattr(made, name, None))]
+        if lacks:
+            raise UserError(
+                asked=f"a network from {where}",
+                found=f"an object of type {type(made).__name__} without {', '.join(lacks)}",
+                where=where,
+                next_step=f"return an object with {', '.join(_METHODS)}; see siliform.dse.problem.Network",
+            )
+        self._made, self._where, self._measures = made, where, measures
+        self.name = str(getattr(made, "name", type(made).__name__))
+
+    def knobs(self) -> Any:
+        """As the user's."""
+        return self._run("knobs")
+
+    def full(self) -> Any:
+        """As the user's."""
+        return self._run("full")
+
+    def prepare(self, folder: Path, progress: Callable[[str, int, int], None]) -> None:
+        """As the user's."""
+        self._run("prepare", folder, progress)
+
+    def graph(self, choices: Mapping[str, Any]) -> Any:
+        """As the user's."""
+        return self._run("graph", choices)
+
+    def measure(self, choices: Mapping[str, Any]) -> Any:
+        """As the user's, which must be numbers by the names that the study states."""
+        found = self._run("measure", choices)
+        told = found if isinstance(found, Mapping) else {}
+        if not all(isinstance(told.get(name), int | float) for name in self._measures):
+            raise UserError(
+                asked=f"measure() of {self._where}",
+                found=f"{found!r}",
+                where=self._where,
+                next_step=f"return a dictionary with the numbers {', '.join(self._measures)}",
+            )
+        return found
+
+    def _run(self, method: str, *given: Any) -> Any:
+        try:
+            return getattr(self._made, method)(*given)
+        except UserError:
+            raise
+        except Exception as error:
+            path = Path(self._where.removeprefix("py:").rpartition(":")[0])
+            raise _failed(f"{method}() of {self._where}", path, error) from error
 
 
 def _split(name: str) -> tuple[Path, str]:

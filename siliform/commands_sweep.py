@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -118,7 +119,7 @@ def sweep(
         seed=seed,
         confirm=confirm,
     )
-    folder = out or Path("out") / file.study.name
+    folder = out or Path("out") / re.sub(r"[^\w.+-]+|^\.+", "_", file.study.name)
     make_folder("--out", folder)
     with drawn(file) as view, messages_to_stderr(), quiet_logs():
         outcome = search(
@@ -208,6 +209,8 @@ def print_front(outcome: Outcome, told: dict[str, Any], console: Any) -> None:
         design = " ".join(_choice(n, points[place][n]) for n in varied if n in points[place])
         table.add_row(*(_short(outcome.front[name][place]) for name in names), design)
     console.print(table)
+    if len(points) > _ROWS:
+        console.print(f"{_ROWS} of {len(points):,} designs; the report has them all")
     if shared:
         told_once = " ".join(_choice(name, points[0][name]) for name in shared if name in points[0])
         console.print(f"all of the front: {told_once}")
@@ -217,8 +220,26 @@ def print_front(outcome: Outcome, told: dict[str, Any], console: Any) -> None:
         f"{outcome.study.engine} in {_duration(outcome.seconds)}, {outcome.infeasible:,} infeasible, "
         f"hypervolume {outcome.hypervolume:.4f}; {len(points):,} designs on the front; {state}."
     )
+    if outcome.interrupted:
+        console.print("Go on with the same command and --resume.")
+    if not points:
+        console.print(_why_none(outcome))
     where = told.get("report", told["out"])
     console.print(f"The report lies at {where}" if "report" in told else f"The store lies in {where}")
+
+
+def _why_none(outcome: Outcome) -> str:
+    """The commonest reason of a search without a front."""
+    from collections import Counter
+
+    from siliform.dse.store import Store
+
+    with Store.read(outcome.store) as store:
+        reasons = Counter(reason for reason in store.table().records.reasons if reason)
+    if not reasons:
+        return "No design was evaluated."
+    reason, count = reasons.most_common(1)[0]
+    return f"No design is feasible. The commonest reason, of {count:,}: {reason}"
 
 
 def _spread(count: int) -> list[int]:

@@ -100,7 +100,8 @@ def search(
         address=address,
         resume=resume,
         listener=listener,
-        start=problem.baseline[None, :],
+        # An engine that asks every point asks the baseline as well, in its place.
+        start=None if file.study.engine == "exhaustive" else problem.baseline[None, :],
     )
 
 
@@ -185,11 +186,12 @@ def _model(file: StudyFile, given: dict[str, Any]) -> tuple[Network, tuple[str, 
 
 
 def _of_user(file: StudyFile, kind: str, given: dict[str, Any]) -> tuple[Network, tuple[str, ...]]:
-    from siliform.models.user import user_callable
+    from siliform.models.user import UserNetwork, user_callable
 
-    measures = given.pop("measures", ("accuracy",))
-    make = user_callable(_beside(file, kind))
-    return _called(make, given, file, kind), tuple(measures)
+    measures = tuple(given.pop("measures", ("accuracy",)))
+    name = _beside(file, kind)
+    made = _called(user_callable(name), given, file, kind)
+    return UserNetwork(made, name, measures), measures
 
 
 def _beside(file: StudyFile, name: str) -> str:

@@ -100,6 +100,31 @@ def test_the_front_is_what_the_estimate_says(folder: Path, capsys: pytest.Captur
         assert report.area_mm2 <= 5.6
 
 
+def test_every_engine_measures_a_whole_space_alike(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = ("small.toml", "--no-report", "--budget", "100")
+    found = [
+        told(capsys, *whole, "--engine", name, "--out", name) for name in ("exhaustive", "random", "nsga2")
+    ]
+    assert {one["evaluations"] for one in found} == {32}
+    first = [(one["point"], one["values"]) for one in found[0]["front"]]
+    for one in found[1:]:
+        assert sorted(map(str, first)) == sorted(str((o["point"], o["values"])) for o in one["front"])
+
+
+def test_a_search_that_finds_nothing_says_why(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "small.toml").write_text(STUDY.replace("at_most = 5.6", "at_most = 0.1"))
+    out, _ = run(capsys, "small.toml", "--no-report")
+    assert "No design is feasible. The commonest reason, of 24: area_mm2" in " ".join(out.split())
+
+
+def test_a_damaged_store_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Path(told(capsys, "small.toml", "--no-report")["store"])
+    content = store.read_bytes()
+    store.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    _, err = run(capsys, "small.toml", "--no-report", "--resume", status=2)
+    assert "damaged" in err
+
+
 def test_a_chosen_design_can_be_simulated(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = told(capsys, "small.toml")
     files = sorted((folder / "out/small/designs").glob("*.toml"))

@@ -267,3 +267,94 @@ def test_numeric_variants_that_ops_declare_are_knobs():
 def test_knobs_that_nobody_declares(space, found):
     with pytest.raises(UserError, match=found):
         problem_of_file(file_of(space))
+
+
+@pytest.mark.parametrize(
+    ("when", "size"),
+    [
+        ('"scratchpad.bytes" = "1 MiB"', 2 + 1),
+        ('"scratchpad.bytes" = ["1 MiB", "2 MiB"]', 2 * 2),
+        ('"dram.bandwidth" = "25.6 GB/s"', 2 * 2),  # the design's own
+        ('"dram.bandwidth" = "12.8 GB/s"', 2),
+    ],
+)
+def test_conditions_on_hardware_are_read_as_its_values(when, size):
+    space = (
+        '"scratchpad.bytes" = ["1 MiB", "2 MiB"]\n"array.rows" = { values = [8, 16], when = { '
+        + when
+        + " } }"
+    )
+    assert problem_of_file(file_of(space)).space.size == size
+
+
+@pytest.mark.parametrize(
+    ("when", "found"),
+    [
+        ('"vector.lanez" = 16', "no parameter of that name"),
+        ('"array.columns" = 17', "no value of that knob"),
+        ('"array.columns" = []', "without values"),
+    ],
+)
+def test_conditions_that_never_hold_are_refused(when, found):
+    space = '"array.columns" = [8, 16]\n"array.rows" = { values = [8, 16], when = { ' + when + " } }"
+    with pytest.raises(UserError, match=found) as told:
+        problem_of_file(file_of(space))
+    assert told.value.where.startswith("text:9")
+
+
+@pytest.mark.parametrize("name", ["energy_by_cause_j.dramm", "parts.*nothing*.cycles", "ops_by_kind.no"])
+def test_a_path_that_a_report_lacks_has_no_value(name):
+    problem = problem_of_file(file_of('"array.rows" = [8]', name))
+    assert np.isnan(problem.cost(np.zeros((1, 1), np.int64)).values[name]).all()
+
+
+def test_a_limit_that_is_no_number_is_refused():
+    with pytest.raises(UserError, match="NaN"):
+        file_of('"array.rows" = [8]', more='[[constraints]]\nname = "area_mm2"\nat_most = nan\n')
+
+
+OWN = """
+from siliform.graph_ir.knobs import categorical
+from siliform.models.searched import CatalogueNetwork
+
+class Own:
+    name = "own"
+    def __init__(self, scale): self.scale = scale
+    def knobs(self): return (categorical("kind", ("a", "b")),)
+    def full(self): return {"kind": "a"}
+    def prepare(self, folder, progress): pass
+    def graph(self, choices):
+        if choices["kind"] == "b": raise ValueError("no b")
+        return CatalogueNetwork("gemm:8,8,8,int8").graph({})
+    def measure(self, choices): return {"score": self.scale} if self.scale else {}
+
+def build(scale=1): return Own(scale)
+def rubbish(): return 3
+"""
+
+
+def own(tmp_path: Path, kind: str, more: str = ""):
+    (tmp_path / "own.py").write_text(OWN)
+    text = HEAD.format(
+        design="edge-32x32", space='"model.*" = "all"', objectives='[[objectives]]\nname = "score"'
+    )
+    network = f'kind = "py:own.py:{kind}"\nmeasures = ["score"]\n{more}'
+    text = text.replace('model = "bert-tiny"\nsequence = 16\nbits = "int8"', network)
+    return problem_of_file(parse_study(text, where=str(tmp_path / "study.toml")))
+
+
+def test_a_network_of_the_users_own(tmp_path: Path):
+    problem = own(tmp_path, "build", "scale = 7\n")
+    found = problem.cost(np.array([[0], [1]]))
+    assert found.reasons[0] == ""
+    assert "ValueError: no b" in found.reasons[1]
+    assert problem.measure(np.array([0])) == {"score": 7}
+
+
+def test_mistakes_of_a_users_network_are_told(tmp_path: Path):
+    with pytest.raises(UserError, match="an unexpected keyword argument 'scail'"):
+        own(tmp_path, "build", "scail = 7\n")
+    with pytest.raises(UserError, match="type int without knobs"):
+        own(tmp_path, "rubbish")
+    with pytest.raises(UserError, match="the numbers score"):
+        own(tmp_path, "build", "scale = 0\n").measure(np.array([0]))

@@ -16,6 +16,7 @@ from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.interpret import interpret
 from siliform.models.supernet import VitSupernet
 from siliform.models.supernet.data import data_named
+from siliform.models.supernet.judging import deployed
 from siliform.models.supernet.training import Recipe, train_alone
 from tests.cpu.models.supernet_case import tiny
 
@@ -126,6 +127,17 @@ def test_measures_are_those_of_the_deployed_graph(trained: VitSupernet) -> None:
     (scores,) = interpret(network.deployed_graph(choices), part.images)
     right = (scores.argmax(-1) == part.labels).sum()
     assert abs(right / 449 - trained.measure(choices)["accuracy"]) <= 2 / 449  # an image on the edge may tip
+
+
+def test_an_answer_does_not_depend_on_which_images_are_asked_about(trained: VitSupernet) -> None:
+    """Scales are fixed once on training images, so that an image alone, however dark, is answered alike."""
+    member = trained.family.largest()
+    network = deployed(trained._weights, member, trained._data.train)
+    images = torch.from_numpy(trained._data.validation.images[:8])
+    images = images * torch.linspace(0.1, 2.0, 8)[:, None, None]
+    together = network.answers(images)
+    alone = torch.cat([network.answers(image[None]) for image in images])
+    assert (together - alone).abs().max() < 1e-3 * together.abs().max()
 
 
 def test_a_pickle_holds_no_weights(trained: VitSupernet) -> None:
