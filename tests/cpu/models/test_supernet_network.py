@@ -102,6 +102,15 @@ def test_a_damaged_file_is_refused(folder: Path, tmp_path: Path, content: bytes,
     assert caught.value.next_step == "delete the file; it is made again"
 
 
+def test_weights_of_another_recipe_are_refused_under_any_name(folder: Path, tmp_path: Path) -> None:
+    (file,) = folder.iterdir()
+    other = tiny(seed=1)
+    other.folder = tmp_path
+    (tmp_path / other._file.name).write_bytes(file.read_bytes())
+    with pytest.raises(UserError, match="weights of another recipe"):
+        other.prepare(tmp_path, never)
+
+
 def test_training_teaches(tmp_path: Path) -> None:
     """After a few seconds the largest network is far better than chance, which is a tenth."""
     network = tiny(epochs=12, train_images=400)
