@@ -28,6 +28,9 @@ SOURCES = (
         )
     ),
 )
+# Measured with Verilator 5.048 and g++ 12 on a busy two-core machine: 16 x 16 builds in 29 s unrolled and
+# 10 s rolled, and runs 357 thousand cycles a second unrolled and 20 thousand rolled.
+MOST_UNROLLED_CELLS = 256
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ class ArrayUnit:
             "Depth": self.depth_rows,
             "DoubleBuffered": int(self.overlap == "double-buffered"),
         }
-        return Design("matrix_unit", SOURCES, tuple(parameters.items()), self.streams())
+        rolled = self.rows * self.columns > MOST_UNROLLED_CELLS
+        return Design("matrix_unit", SOURCES, tuple(parameters.items()), self.streams(), rolled)
 
     def streams(self) -> tuple[Stream, Stream, Stream]:
         """Weights and activations in, totals out."""

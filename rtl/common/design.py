@@ -41,22 +41,26 @@ class Stream:
 class Design:
     """What is built: a top module with ``clk_i``, ``rst_ni`` and streams.
 
-    `sources` are SystemVerilog files in the order to compile; `parameters` override those of the top.
+    `sources` are SystemVerilog files in the order to compile; `parameters` override those of the top;
+    `rolled` keeps loops as loops in the model, which builds faster and runs slower. Verilator 5.048 then
+    evaluates nonblocking assignments inside a loop one after another, so that a shift written in that way
+    passes through in one step: designs write loops in always_comb and assign registers as a whole.
     """
 
     top: str
     sources: tuple[Path, ...]
     parameters: tuple[tuple[str, int], ...]
     streams: tuple[Stream, ...]
+    rolled: bool = False
 
-    def arguments(self) -> list[str]:
-        """Verilator's arguments that say what the design is."""
-        overrides = [f"-G{name}={value}" for name, value in self.parameters]
-        return ["--top-module", self.top, *overrides, *map(str, self.sources)]
+    def overrides(self) -> list[str]:
+        """Verilator's arguments that name the top and set its parameters."""
+        return ["--top-module", self.top, *(f"-G{name}={value}" for name, value in self.parameters)]
 
     def lint(self, verilator: Verilator) -> str:
         """What Verilator complains of with every warning on; empty where the design is clean."""
-        done = verilator.run(["--lint-only", "-Wall", "--quiet", *self.arguments()], self.sources[0].parent)
+        flags = ["--lint-only", "-Wall", "--quiet", *self.overrides(), *map(str, self.sources)]
+        done = verilator.run(flags, self.sources[0].parent)
         complaints = [line for line in done.stdout.splitlines() if not line.startswith("- ")]
         if done.returncode and not complaints:
             complaints = [f"verilator exited with {done.returncode} and said nothing"]

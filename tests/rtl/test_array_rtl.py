@@ -65,6 +65,15 @@ def test_more_sizes_and_shapes(verilator: Verilator, unit: ArrayUnit) -> None:
     assert_holds(unit, range(1000, 1100), stalled=True)
 
 
+@pytest.mark.slow
+def test_loops_that_stay_loops_are_the_same_circuit(verilator: Verilator) -> None:
+    """Large arrays are built so; Verilator is known to take some loops for others then."""
+    for unit in (QUICK[0], replace(QUICK[0], overlap="none")):
+        for stalled in (False, True):
+            tally = check(unit, range(100), stalled, replace(unit.design(), rolled=True))
+            assert not tally.failed, "\n".join(tally.failed[:3])
+
+
 @pytest.mark.parametrize(
     "unit", [*QUICK, *LARGE[:2], ArrayUnit(256, 256), ArrayUnit(1, 7), ArrayUnit(7, 1)], ids=lambda u: u.name
 )
