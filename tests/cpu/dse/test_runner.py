@@ -163,6 +163,14 @@ def test_a_time_is_kept_and_the_next_run_has_its_own(tmp_path):
     assert len(logged(tmp_path / "log")) == len(set(logged(tmp_path / "log")))
 
 
+def test_a_time_ends_a_round_as_well(tmp_path):
+    """Of a round of 4,096 designs of 1 ms, four seconds, those of the first second are answered."""
+    study = replace(HARDWARE_ONLY, budget=Budget(seconds=1), engine="random", options={"batch": 4096})
+    outcome = run_study(study, Making(Toy(tmp_path / "log", 0.001, measures=False)), tmp_path, jobs=1)
+    assert 0 < outcome.evaluations < 3000
+    assert outcome.complete
+
+
 class Listed(Climber):
     """Asks what it is given, and then no more."""
 

@@ -203,3 +203,4 @@ def test_a_shift_before_adalog_comes_off_the_bias() -> None:
     found = search_adalog(hidden, 6, GELU_SHIFT)
     rounded = found.quantise((hidden + GELU_SHIFT).float()) - GELU_SHIFT
     assert float((rounded - hidden).abs().mean()) < 0.05
+    assert found == search_adalog(hidden + GELU_SHIFT, 6)  # the shift is that of the values searched

@@ -29,3 +29,13 @@ def test_a_cache_is_held_once():
     assert long.state_bytes == 64 * short.state_bytes
     # scores over the cache grow, the cache itself is no intermediate value
     assert long.alive_bytes - short.alive_bytes < long.state_bytes / 10
+
+
+def test_a_result_stays_to_the_end_though_nobody_reads_it():
+    build = Builder("two")
+    x = build.input("x", TensorType((4, 8), format_named("fp32")))
+    weight = build.parameter("w", TensorType((64, 8), format_named("fp32")))
+    early = build(op_named("linear"), x, weight, None)  # 4 x 64, given back
+    late = build(op_named("matmul"), build(op_named("permute"), x, axes=(1, 0)), x)  # 8 x 8, at the end
+    found = footprint(build.finish(early, late))
+    assert found.alive_bytes == (4 * 8 + 4 * 64 + 8 * 8) * 4
