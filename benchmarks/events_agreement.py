@@ -118,9 +118,12 @@ class Compared:
         return f"index, drain {drained:,}" if drained else "index"
 
 
-def design(array: int, dataflow: str, overlap: str, bytes_a_cycle: int) -> Accelerator:
+def design(
+    array: int, dataflow: str, overlap: str, bytes_a_cycle: int, scratchpad: str = "1 MiB"
+) -> Accelerator:
     """Return an edge-32x32 with another array: nothing but the array and one bus takes time."""
     settings = {
+        "scratchpad.bytes": scratchpad,
         "array.rows": array,
         "array.columns": array,
         "array.dataflow": dataflow,
@@ -173,7 +176,8 @@ def ours(array: int, dataflow: str, product: Product, bandwidth: int) -> tuple[i
     if bandwidth:  # the first block comes before all work, and the last block's work after all bytes
         weights, block = product[1] * product[2], array * min(array, product[1], product[2])
         law = max(law + ceil_div(block, bandwidth), ceil_div(weights, bandwidth) + law * block // weights)
-    return law, events_of(program, accelerator)
+    # What is at hand here would not fit beside the tiles that were chosen for DRAM; SCALE-Sim has no such limit.
+    return law, events_of(program, design(array, DATAFLOWS[dataflow], "none", bandwidth or 1, "64 MiB"))
 
 
 def scale_sim_law(array: int, dataflow: str, product: Product, filter_kib: int, bandwidth: int) -> int:
