@@ -176,7 +176,7 @@ def ours(array: int, dataflow: str, product: Product, bandwidth: int) -> tuple[i
     if bandwidth:  # the first block comes before all work, and the last block's work after all bytes
         weights, block = product[1] * product[2], array * min(array, product[1], product[2])
         law = max(law + ceil_div(block, bandwidth), ceil_div(weights, bandwidth) + law * block // weights)
-    # What is at hand here would not fit beside the tiles that were chosen for DRAM; SCALE-Sim has no such limit.
+    # What is at hand here would not fit beside tiles chosen for DRAM; SCALE-Sim has no such limit.
     return law, events_of(program, design(array, DATAFLOWS[dataflow], "none", bandwidth or 1, "64 MiB"))
 
 

@@ -108,7 +108,7 @@ class CatalogueNetwork:
         whole = parse_bits(str(choices.get("bits", self.bits)))
         given = {n.removeprefix("bits."): str(v) for n, v in choices.items() if n.startswith("bits.")}
         rules = [rule for name in sorted(given, key=_breadth) for rule in _of_modules(name, given[name])]
-        rules += [
+        rules[:0] = [  # first, since the first rule that matches decides
             replace(
                 whole.rules[0] if whole.rules else Rule(),
                 op=name.removeprefix("numerics."),

@@ -245,7 +245,8 @@ def test_the_baseline_is_the_full_network_on_the_design_as_it_is():
 
 
 def test_numeric_variants_that_ops_declare_are_knobs():
-    problem = problem_of_file(file_of('"model.numerics.gelu" = "all"\n"model.bits" = ["int8", "w4a8"]'))
+    space = '"model.numerics.gelu" = "all"\n"model.bits" = ["int8", "w4a8"]\n"model.bits.*" = "w4a8"'
+    problem = problem_of_file(file_of(space))
     knob = problem.space.knobs[0]
     assert knob.values == ("float", "piecewise_linear", "integer_polynomial")
     row = problem.space.encode({"model.numerics.gelu": "integer_polynomial", "model.bits": "int8"})
