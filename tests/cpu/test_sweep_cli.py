@@ -114,7 +114,8 @@ def test_every_engine_measures_a_whole_space_alike(folder: Path, capsys: pytest.
 def test_a_search_that_finds_nothing_says_why(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "small.toml").write_text(STUDY.replace("at_most = 5.6", "at_most = 0.1"))
     out, _ = run(capsys, "small.toml", "--no-report")
-    assert "No design is feasible. The commonest reason, of 24: breaks area_mm2 <= 0.1" in " ".join(out.split())
+    said = " ".join(out.split())
+    assert "No design is feasible. The commonest reason, of 24: breaks area_mm2 <= 0.1" in said
 
 
 def test_a_damaged_store_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
