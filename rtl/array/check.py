@@ -8,11 +8,13 @@ repeats the case of seed 17; ``--cases 100`` runs as many seeds from there on.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from dataclasses import dataclass
 
 import numpy as np
 
+from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.ops.matmul import matmul
 from siliform.rtl.array.product import Run, run_product
 from siliform.rtl.array.unit import ArrayUnit
@@ -140,7 +142,15 @@ def check(unit: ArrayUnit, seeds: range, stalled: bool, design: Design | None = 
 
 
 def main() -> int:
-    """The command line of this file; 1 where a case fails."""
+    """The command line of this file; 1 where a case fails, 2 where the request or the tools do."""
+    try:
+        return _main()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _main() -> int:
     parser = argparse.ArgumentParser(description="random products on the array's model")
     parser.add_argument("--rows", type=int, required=True)
     parser.add_argument("--columns", type=int, required=True)

@@ -19,7 +19,7 @@ from siliform.rtl.common.verilator import Verilator, find_compiler, find_verilat
 HARNESS = Path(__file__).with_name("harness.cpp")
 RUNTIME = ("verilated.cpp", "verilated_threads.cpp", "verilated_random.cpp")
 VERILATE = ("--cc", "--prefix", "Vtop", "--quiet", "--x-initial", "unique", "-O3", "-Wno-fatal")
-# Unrolled loops run ten times as fast and more, but a design of a thousand cells compiles for minutes.
+# Unrolled loops run ten times as fast and more, but an array of 32 x 32 then compiles for 69 s (g++ 12).
 UNROLLED = ("--unroll-count", "64")
 ROLLED = ("--unroll-count", "1", "--unroll-stmts", "1")
 COMPILE = ("-std=c++17", "-O2", "-fPIC", "-pthread", "-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from siliform.graph_ir.errors import UserError
-from siliform.rtl.array.check import check, draw_case, operands
+from siliform.rtl.array.check import check, draw_case, main, operands
 from siliform.rtl.array.product import folds, run_product
 from siliform.rtl.array.unit import ArrayUnit
 from siliform.rtl.common.build import build
@@ -193,3 +193,24 @@ def test_what_is_not_built_is_refused() -> None:
     )
     with pytest.raises(UserError, match="an array in hardware with rows = 0"):
         ArrayUnit(0, 4)
+
+
+COMMAND = ["check", "--rows", "4", "--columns", "4", "--seed", "7"]
+
+
+def test_the_replay_command_runs_one_case(
+    verilator: Verilator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", COMMAND)
+    assert main() == 0
+    assert "4x4-double-buffered-w8a8-depth64: 1 of 1 cases hold" in capsys.readouterr().out
+
+
+def test_the_replay_command_tells_a_mistake_in_four_parts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", [*COMMAND, "--overlap", "bound"])
+    assert main() == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("asked: an array in hardware with overlap 'bound'\nfound: ")
