@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("arch", "dse", "graph_ir", "kernels", "models", "rtl", "simulator")
-DATA = (".toml", ".csv", ".json", ".sv", ".svh", ".js", ".css", ".typed")
+DATA = (".toml", ".csv", ".json", ".sv", ".svh", ".js", ".css", ".cpp", ".typed")
 BUILD = "from setuptools import build_meta as b; import sys; print(getattr(b, sys.argv[1])(sys.argv[2]))"
 
 
