@@ -17,6 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack, contextmanager, nullcontext
+from threading import Thread
 from time import perf_counter
 from types import MappingProxyType
 from typing import Any
@@ -40,6 +41,7 @@ ONE_THREAD: Mapping[str, str] = MappingProxyType(
     )
 )
 _SECONDS_TO_CONNECT = 20.0
+_SECONDS_TO_END = 10.0
 _SECONDS_BETWEEN_COUNTS = 2.0
 _SECONDS_FOR_A_WORKER = 120.0  # a batch system may take a while to start the first
 
@@ -126,9 +128,19 @@ class Local(Pool):
 
     def close(self) -> None:
         """Kill the processes; another task would start new ones."""
-        if self._executor is not None:
-            self._executor.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]  # loky's own
-            self._executor = None
+        if self._executor is None:
+            return
+        executor, self._executor = self._executor, None
+        processes = list((getattr(executor, "_processes", None) or {}).values())
+        # A worker that Ctrl-C met before `_serve` may have died with a lock of loky, whose thread then waits
+        # for ever: it is given a while, and the processes are killed from here.
+        ending = Thread(target=executor.shutdown, kwargs={"wait": True, "kill_workers": True}, daemon=True)
+        ending.start()
+        ending.join(_SECONDS_TO_END)
+        if ending.is_alive():
+            for process in processes:
+                process.kill()
+            ending.join(_SECONDS_TO_END)
 
 
 class Dask(Pool):

@@ -136,7 +136,7 @@ def test_ctrl_c_keeps_what_was_done_and_leaves_no_process(tmp_path):
         time.sleep(0.02)
         assert process.poll() is None
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0  # a loaded machine takes a while
     assert (folder / "ended").exists()
     gone(process.pid)
     reported = int(lines(folder / "reported")[-1])
