@@ -7,31 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from siliform.arch.parameter import Table
 from siliform.dse.importance import Importance
+from siliform.simulator.events.timeline.gantt import COLOURS
 
 #: Knobs that a picture of importance lists; the rest is summed.
 _KNOBS = 12
-#: A colour per kind of work, as the simulation's own timeline has them; others are grey.
-KINDS: Mapping[str, str] = Table(
-    {
-        "matmul": "#0072B2",
-        "attention": "#E69F00",
-        "normalisation": "#009E73",
-        "elementwise": "#56B4E9",
-        "quantisation": "#CC79A7",
-        "movement": "#8C6D46",
-        "softmax": "#F0E442",
-        "activation": "#882255",
-        "convolution": "#332288",
-        "reduction": "#117733",
-        "scan": "#44AA99",
-        "transform": "#AA4499",
-        "selection": "#999933",
-        "pooling": "#88CCEE",
-        "creation": "#661100",
-    }
-)
+#: Of kinds of work that the simulation's own timeline has no colour for.
 _OTHER = "#7F7F7F"
 #: Pixels of a letter of 12 px text, and of a row.
 _LETTER, _ROW = 7.0, 22
@@ -117,7 +98,7 @@ def gantt_svg(timeline: Mapping[str, Any], clock_hz: float, title: str) -> str:
         drawn.append(f'<path class="grid" d="M{label:.1f} {y + _ROW}H{label + long:.1f}"/>')
     for row, start, cycles, kind, name, waited in bars:
         x, wide, y = label + long * start / end, max(long * cycles / end, 0.6), _ROW * row
-        colour, worked = KINDS.get(kind, _OTHER), 17 * (1 - waited)
+        colour, worked = COLOURS.get(kind, _OTHER), 17 * (1 - waited)
         about = f"{name}: {cycles:,} cycles from {start:,}, {100 * waited:.0f} % of them waiting"
         drawn.append(
             f"<g><title>{escape(about)}</title>"
@@ -142,7 +123,7 @@ def _time_axis(left: float, long: float, y: float, seconds: float) -> Iterable[s
 
 def _legend(x: float, y: float, kinds: Iterable[str]) -> Iterable[str]:
     for kind in kinds:
-        yield f'<rect x="{x:.1f}" y="{y - 9:.1f}" width="10" height="10" fill="{KINDS.get(kind, _OTHER)}"/>'
+        yield f'<rect x="{x:.1f}" y="{y - 9:.1f}" width="10" height="10" fill="{COLOURS.get(kind, _OTHER)}"/>'
         yield _text(x + 14, y, kind)
         x += 26 + len(kind) * _LETTER
 
