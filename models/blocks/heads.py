@@ -29,6 +29,24 @@ class Product(nn.Module):
         return a @ b
 
 
+class ProjectedAttention(nn.Module):
+    """Self-attention with biases, x [B, N, W] -> [B, N, W], around any mix of q, k, v [B, H, N, c]."""
+
+    def __init__(self, width: int, heads: int, head_width: int, mix: nn.Module) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, heads * head_width)
+        self.key = nn.Linear(width, heads * head_width)
+        self.value = nn.Linear(width, heads * head_width)
+        self.mix = mix
+        self.out = nn.Linear(heads * head_width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = (split_heads(layer(x), self.heads) for layer in (self.query, self.key, self.value))
+        mixed: torch.Tensor = self.out(merge_heads(self.mix(q, k, v)))
+        return mixed
+
+
 class HeadLinear(nn.Module):
     """A linear layer without bias for each head: [B, H, N, k] -> [B, H, N, n]; its weight is [H, k, n]."""
 

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from siliform.models.blocks.heads import Product, merge_heads, split_heads
+from siliform.models.blocks.heads import Product, ProjectedAttention
 
 #: Added to the normaliser, which is positive, so that it stays so where a feature rounds to zero.
 TINY = 1e-6  # the authors' default (fast-transformers, LinearAttention, eps)
@@ -53,19 +53,8 @@ class LinearMix(nn.Module):
         return normalised
 
 
-class LinearAttention(nn.Module):
+class LinearAttention(ProjectedAttention):
     """Self-attention with biases: x [B, N, W] -> [B, N, W]."""
 
     def __init__(self, width: int, heads: int, head_width: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.query = nn.Linear(width, heads * head_width)
-        self.key = nn.Linear(width, heads * head_width)
-        self.value = nn.Linear(width, heads * head_width)
-        self.mix = LinearMix()
-        self.out = nn.Linear(heads * head_width, width)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        q, k, v = (split_heads(layer(x), self.heads) for layer in (self.query, self.key, self.value))
-        mixed: torch.Tensor = self.out(merge_heads(self.mix(q, k, v)))
-        return mixed
+        super().__init__(width, heads, head_width, LinearMix())

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from siliform.models.blocks.heads import merge_heads, split_heads
+from siliform.models.blocks.heads import ProjectedAttention
 
 
 class ScaledDotProduct(nn.Module):
@@ -34,19 +34,8 @@ class ScaledDotProduct(nn.Module):
         return rounded @ v / rounded.sum(-1, keepdim=True)
 
 
-class SoftmaxAttention(nn.Module):
+class SoftmaxAttention(ProjectedAttention):
     """Self-attention with biases: x [B, N, W] -> [B, N, W]."""
 
     def __init__(self, width: int, heads: int, head_width: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.query = nn.Linear(width, heads * head_width)
-        self.key = nn.Linear(width, heads * head_width)
-        self.value = nn.Linear(width, heads * head_width)
-        self.mix = ScaledDotProduct()
-        self.out = nn.Linear(heads * head_width, width)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        q, k, v = (split_heads(layer(x), self.heads) for layer in (self.query, self.key, self.value))
-        mixed: torch.Tensor = self.out(merge_heads(self.mix(q, k, v)))
-        return mixed
+        super().__init__(width, heads, head_width, ScaledDotProduct())
