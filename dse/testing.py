@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -202,7 +203,7 @@ def rounds(engine: Engine, answer: Answering, points: int) -> list[np.ndarray]:
     return asked
 
 
-class EngineConformance:
+class EngineConformance(ABC):
     """What every engine must do; each method that begins with test_ is a test.
 
     Attributes
@@ -214,11 +215,11 @@ class EngineConformance:
     points = 300
     seeded = True
 
+    @abstractmethod
     def engine(
         self, space: Space, objectives: int, *, seed: int = 0, start: np.ndarray | None = None
     ) -> Engine:
         """The engine to test."""
-        raise NotImplementedError
 
     def _asked(self, answer: Answering, objectives: int = 2, seed: int = 0) -> np.ndarray:
         asked = rounds(self.engine(MIXED, objectives, seed=seed), answer, self.points)
