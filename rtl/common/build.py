@@ -43,13 +43,14 @@ def build(design: Design) -> Path:
     runtime = _runtime(verilator, compiler)
     header = streams_header(design)
     texts = [verilator.version, _version(compiler), HARNESS.read_text(encoding="utf-8"), header]
+    texts += [text for _, text in design.generated]
     texts += [s.read_text(encoding="utf-8") for s in design.sources]
     verilate = [*VERILATE, *(ROLLED if design.rolled else UNROLLED), *design.overrides()]
     key = _key(*texts, *verilate, *COMPILE)
 
     def make(folder: Path) -> None:
         (folder / "streams.h").write_text(header, encoding="utf-8")
-        done = verilator.run([*verilate, "--Mdir", str(folder), *map(str, design.sources)], folder)
+        done = verilator.run([*verilate, "--Mdir", str(folder), *design.files(folder)], folder)
         if done.returncode:
             raise BuildError(f"{design.top}: Verilator exited with {done.returncode}\n{done.stdout}")
         sources = [str(p) for p in sorted(folder.glob("Vtop*.cpp"))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,11 +12,15 @@ from siliform.rtl.common.verilator import Verilator
 
 @dataclass(frozen=True)
 class Field:
-    """A port that carries part of a beat, without the suffix for its direction: ``lanes`` of ``bits``."""
+    """A port that carries part of a beat, without the suffix for its direction: ``lanes`` of ``bits``.
+
+    Lane 0 lies in the lowest bits. `signed` says how a lane is read: two's complement, or from zero up.
+    """
 
     name: str
     lanes: int
     bits: int
+    signed: bool = True
 
     @property
     def bytes(self) -> int:
@@ -41,7 +46,8 @@ class Stream:
 class Design:
     """What is built: a top module with ``clk_i``, ``rst_ni`` and streams.
 
-    `sources` are SystemVerilog files in the order to compile; `parameters` override those of the top;
+    `sources` are SystemVerilog files in the order to compile; `generated` are files by name and text, written
+    by a generator, that are compiled before them; `parameters` override those of the top;
     `rolled` keeps loops as loops in the model, which builds faster and runs slower. Verilator 5.048 then
     evaluates nonblocking assignments inside a loop one after another, so that a shift written in that way
     passes through in one step: designs write loops in always_comb and assign registers as a whole.
@@ -52,6 +58,13 @@ class Design:
     parameters: tuple[tuple[str, int], ...]
     streams: tuple[Stream, ...]
     rolled: bool = False
+    generated: tuple[tuple[str, str], ...] = ()
+
+    def files(self, folder: Path) -> list[str]:
+        """All sources in the order to compile, the generated ones written to `folder`."""
+        for name, text in self.generated:
+            (folder / name).write_text(text, encoding="utf-8")
+        return [*(str(folder / name) for name, _ in self.generated), *map(str, self.sources)]
 
     def overrides(self) -> list[str]:
         """Verilator's arguments that name the top and set its parameters."""
@@ -59,8 +72,10 @@ class Design:
 
     def lint(self, verilator: Verilator) -> str:
         """What Verilator complains of with every warning on; empty where the design is clean."""
-        flags = ["--lint-only", "-Wall", "--quiet", *self.overrides(), *map(str, self.sources)]
-        done = verilator.run(flags, self.sources[0].parent)
+        with tempfile.TemporaryDirectory() as parent:
+            folder = Path(parent)
+            flags = ["--lint-only", "-Wall", "--quiet", *self.overrides(), *self.files(folder)]
+            done = verilator.run(flags, folder)
         complaints = [line for line in done.stdout.splitlines() if not line.startswith("- ")]
         if done.returncode and not complaints:
             complaints = [f"verilator exited with {done.returncode} and said nothing"]

@@ -133,7 +133,7 @@ def beats(stream: Stream, values: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def values(stream: Stream, data: np.ndarray) -> dict[str, np.ndarray]:
-    """The inverse of `beats`: each field as signed integers [beats, lanes], int64."""
+    """The inverse of `beats`: each field as integers [beats, lanes], int64, with or without a sign."""
     found, offset = {}, 0
     for field in stream.fields:
         found[field.name] = _unpacked(field, data[:, offset : offset + field.bytes])
@@ -155,7 +155,8 @@ def _packed(field: Field, given: np.ndarray) -> np.ndarray:
 def _unpacked(field: Field, data: np.ndarray) -> np.ndarray:
     bits = np.unpackbits(data, axis=1, bitorder="little", count=field.lanes * field.bits)
     lanes = bits.reshape(len(data), field.lanes, field.bits)
-    wide = np.repeat(lanes[..., -1:], 64, axis=2)  # the sign fills the rest of the word
+    # The rest of the word is the sign's, or zero.
+    wide = np.repeat(lanes[..., -1:] if field.signed else np.zeros_like(lanes[..., -1:]), 64, axis=2)
     wide[..., : field.bits] = lanes
     packed = np.packbits(wide.reshape(len(data), field.lanes * 64), axis=1, bitorder="little")
     return packed.view("<i8").astype(np.int64).reshape(len(data), field.lanes)

@@ -1,0 +1,27 @@
+"""Every unit there is in silicon, by its word. A new unit is a folder here and a line below."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+
+from siliform.graph_ir.errors import UserError, nearest
+from siliform.rtl.common.unit import HardwareUnit
+
+#: Where each unit's class is, imported when it is asked for.
+UNITS: Mapping[str, str] = MappingProxyType({})
+
+
+def unit_named(kind: str) -> type[HardwareUnit]:
+    """The class of a unit; UserError with the nearest names where there is none."""
+    if kind not in UNITS:
+        raise UserError(
+            asked=f"the hardware unit {kind!r}",
+            found=f"units {', '.join(UNITS)}",
+            where="rtl",
+            next_step=f"use one of the nearest: {nearest(kind, list(UNITS))}",
+        )
+    module, _, name = UNITS[kind].partition(":")
+    found: type[HardwareUnit] = getattr(import_module(module), name)
+    return found
