@@ -17,6 +17,7 @@ from siliform.graph_ir.ops import (
     copies,
     creation,
     dequantize,
+    fixed_point,
     fused,
     grouped_matmul,
     indexing,
@@ -27,6 +28,7 @@ from siliform.graph_ir.ops import (
     pooling,
     quantize,
     reductions,
+    requantise,
     rotary,
     scan,
     selection,
@@ -208,6 +210,10 @@ OPS = _catalogue(
     fused.fused,
     quantize.quantize,
     dequantize.dequantize,
+    requantise.requantise,
+    requantise.requantised_add,
+    fixed_point.from_fixed,
+    fixed_point.to_fixed,
 )
 
 

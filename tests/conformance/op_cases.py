@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from tests.conformance import (
+    op_cases_integers,
     op_cases_movement,
     op_cases_pointwise,
     op_cases_products,
@@ -20,6 +21,7 @@ CASES: Mapping[str, list[Case]] = MappingProxyType(
         **op_cases_rows.cases(),
         **op_cases_pointwise.cases(),
         **op_cases_movement.cases(),
+        **op_cases_integers.cases(),
     }
 )
 
