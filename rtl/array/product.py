@@ -1,14 +1,26 @@
-"""Products on the array's model: tensors cut into folds, sent as beats, and put together again."""
+"""Products as the array takes them: tensors cut into folds, folds into beats."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from siliform.rtl.array.unit import ArrayUnit
-from siliform.rtl.common.model import Model, beats, values
+#: Values for lanes that no fold uses, which must not show: draws an array of a shape.
+Noise = Callable[[tuple[int, ...]], np.ndarray]
+
+
+class Sizes(Protocol):
+    """What a cut into folds depends on."""
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def columns(self) -> int: ...
+    @property
+    def depth_rows(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -22,17 +34,13 @@ class Fold:
     accumulate: bool
     emit: bool
 
-
-@dataclass(frozen=True)
-class Run:
-    """A batch of products [B, M, N], int64, the cycles they took, and those in which a stream was held."""
-
-    result: np.ndarray
-    cycles: int
-    held_cycles: int
+    @property
+    def beats(self) -> int:
+        """Rows of the product, each a beat of activations."""
+        return int(self.m.stop - self.m.start)
 
 
-def folds(unit: ArrayUnit, batch: int, m: int, n: int, k: int) -> Iterator[Fold]:
+def folds(unit: Sizes, batch: int, m: int, n: int, k: int) -> Iterator[Fold]:
     """The passes of `batch` products, in the order in which the accumulator wants them."""
     for product in range(batch):
         for m0 in range(0, m, unit.depth_rows):
@@ -48,68 +56,48 @@ def folds(unit: ArrayUnit, batch: int, m: int, n: int, k: int) -> Iterator[Fold]
                     )
 
 
-def run_product(
-    model: Model,
-    unit: ArrayUnit,
-    a: np.ndarray,
-    b: np.ndarray,
-    *,
-    noise: np.random.Generator,
-    stalls: Mapping[str, np.ndarray] | None = None,
-) -> Run:
-    """a [B, M, K] times b [B, K, N] on the model, products back to back.
+def weight_lanes(unit: Sizes, fold: Fold, b: np.ndarray, noise: Noise) -> np.ndarray:
+    """A fold's set of weights from b [B, K, N]: [rows, columns], the last row first.
 
-    `noise` fills the lanes that a ragged fold does not use, which the unit must not let through: zero
-    weights stand where a fold has fewer rows than the array, anything stands elsewhere.
+    Unused columns hold noise; unused rows hold zeros, as the array asks.
     """
-    batch, m, k = a.shape
-    n = b.shape[2]
-    passes = list(folds(unit, batch, m, n, k))
-    inputs = {
-        "weight": np.concatenate([_weights(unit, b, fold, noise) for fold in passes]),
-        "act": np.concatenate([_activations(unit, a, fold, noise) for fold in passes]),
-    }
-    emitted = [fold for fold in passes if fold.emit]
-    expected = sum(fold.m.stop - fold.m.start for fold in emitted)
-    law = unit.law_cycles(m, n, k, batch)
-    # Streams are held back less than nine cycles in ten: what takes forty times the law is stuck.
-    traffic = model.run(inputs, {"total": expected}, limit_cycles=40 * law + 1000, stalls=stalls)
-    totals = values(unit.streams()[2], traffic.outputs["total"])["total"]
-    result, row = np.zeros((batch, m, n), np.int64), 0
-    for fold in emitted:
-        height = fold.m.stop - fold.m.start
-        result[fold.product, fold.m, fold.n] = totals[row : row + height, : fold.n.stop - fold.n.start]
-        row += height
-    return Run(result, traffic.cycles, traffic.held_cycles)
-
-
-def _integers(noise: np.random.Generator, bits: int, shape: tuple[int, int]) -> np.ndarray:
-    return noise.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), shape)
-
-
-def _weights(unit: ArrayUnit, b: np.ndarray, fold: Fold, noise: np.random.Generator) -> np.ndarray:
-    """A fold's set of weights: `unit.rows` beats, the last row first."""
     block = b[fold.product, fold.k, fold.n]
-    rows = _integers(noise, unit.weight_bits, (unit.rows, unit.columns))
-    rows[len(block) :] = 0
-    rows[: len(block), : block.shape[1]] = block
-    return beats(unit.streams()[0], {"weight": rows[::-1]})
+    lanes = noise((unit.rows, unit.columns))
+    lanes[len(block) :] = 0
+    lanes[: len(block), : block.shape[1]] = block
+    return lanes[::-1]
 
 
-def _activations(unit: ArrayUnit, a: np.ndarray, fold: Fold, noise: np.random.Generator) -> np.ndarray:
-    """A fold's activations, one beat for each row of the product."""
+def activation_lanes(unit: Sizes, fold: Fold, a: np.ndarray, noise: Noise) -> np.ndarray:
+    """A fold's activations from a [B, M, K]: [beats, rows]; unused rows hold noise."""
     block = a[fold.product, fold.m, fold.k]
-    lanes = _integers(noise, unit.activation_bits, (len(block), unit.rows))
+    lanes = noise((fold.beats, unit.rows))
     lanes[:, : block.shape[1]] = block
-    flags = np.zeros((len(block), 1), np.int64)
-    last = flags.copy()
-    last[-1] = 1
-    return beats(
-        unit.streams()[1],
-        {
-            "act_last": last,
-            "act_accumulate": flags + fold.accumulate,
-            "act_emit": flags + fold.emit,
-            "act": lanes,
-        },
-    )
+    return lanes
+
+
+def activation_flags(passes: list[Fold]) -> dict[str, np.ndarray]:
+    """What goes beside the activations, [beats, 1] each: last of the fold, accumulate, emit."""
+    beats = np.array([fold.beats for fold in passes])
+    last = np.zeros((int(beats.sum()), 1), np.int64)
+    last[np.cumsum(beats) - 1] = 1
+    accumulate, emit = ([getattr(fold, name) for fold in passes] for name in ("accumulate", "emit"))
+    return {
+        "act_last": last,
+        "act_accumulate": np.repeat(accumulate, beats).astype(np.int64)[:, None],
+        "act_emit": np.repeat(emit, beats).astype(np.int64)[:, None],
+    }
+
+
+def total_lanes(unit: Sizes, passes: list[Fold], product: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The beats that carry `product` [B, M, N]: values [beats, columns], and which lanes hold any."""
+    emitted = [fold for fold in passes if fold.emit]
+    values = np.zeros((sum(fold.beats for fold in emitted), unit.columns), np.int64)
+    used = np.zeros(values.shape, bool)
+    row = 0
+    for fold in emitted:
+        place = (slice(row, row + fold.beats), slice(0, fold.n.stop - fold.n.start))
+        values[place] = product[fold.product, fold.m, fold.n]
+        used[place] = True
+        row += fold.beats
+    return values, used
