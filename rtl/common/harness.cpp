@@ -1,21 +1,34 @@
 // Drives one Verilated model beat by beat. Compiled together with `streams.h`, which is written for each
 // design: it includes the model and tells, for each stream, how to drive and read its ports.
 //
-// One cycle: inputs change, the logic settles, handshakes are read, the clock rises. An input that was
-// offered stays offered until it is accepted, as the protocol asks; ready may come and go.
+// One cycle: the clock falls and inputs change, the logic settles, handshakes are read, the clock rises. An
+// input that was offered stays offered until it is accepted, as the protocol asks; ready may come and go.
 
 #include <cstdint>
 #include <cstring>
 #include <memory>
 
 #include "streams.h"
+#if VM_TRACE
+#include "verilated_vcd_c.h"
+#endif
 
 namespace {
 
 struct Model {
   VerilatedContext context;
   std::unique_ptr<Vtop> top;
+#if VM_TRACE
+  VerilatedVcdC waveform;
+#endif
 };
+
+// Writes the signals at `time`, of which a cycle takes ten; nothing where none are recorded.
+void record(Model& model, uint64_t time) {
+#if VM_TRACE
+  if (model.waveform.isOpen()) model.waveform.dump(time);
+#endif
+}
 
 bool stalls(const StreamState& s, uint64_t cycle) {
   return s.stall_length != 0 && s.stall[cycle % s.stall_length] != 0;
@@ -53,10 +66,9 @@ bool finished(const StreamState* states) {
   return true;
 }
 
-void edge(Vtop& top) {
+void rise(Vtop& top) {
   top.clk_i = 1;
   top.eval();
-  top.clk_i = 0;
 }
 
 }  // namespace
@@ -68,6 +80,9 @@ void* model_new(int seed) {
   auto* model = new Model;
   model->context.randReset(2);
   model->context.randSeed(seed);
+#if VM_TRACE
+  model->context.traceEverOn(true);
+#endif
   model->top = std::make_unique<Vtop>(&model->context);
   Vtop& top = *model->top;
   top.clk_i = 0;
@@ -76,25 +91,39 @@ void* model_new(int seed) {
   top.eval();
   top.rst_ni = 0;
   top.eval();
-  edge(top);
+  rise(top);
+  top.clk_i = 0;
   top.rst_ni = 1;
   top.eval();
   return model;
 }
+
+#if VM_TRACE
+// From here on, what every signal does goes to a file.
+void model_record(void* handle, const char* path) {
+  Model& model = *static_cast<Model*>(handle);
+  model.top->trace(&model.waveform, 99);
+  model.waveform.open(path);
+}
+#endif
 
 void model_free(void* handle) { delete static_cast<Model*>(handle); }
 
 // Runs until every stream has moved its beats, `limit` cycles at most; returns the cycles run. `held`
 // becomes the number of cycles in which some stream was held back from outside.
 uint64_t model_run(void* handle, StreamState* states, uint64_t limit, uint64_t* held) {
-  Vtop& top = *static_cast<Model*>(handle)->top;
+  Model& model = *static_cast<Model*>(handle);
+  Vtop& top = *model.top;
   uint64_t cycle = 0;
   *held = 0;
   for (; cycle < limit && !finished(states); cycle++) {
+    top.clk_i = 0;
     *held += drive(top, states, cycle);
     top.eval();
+    record(model, 10 * cycle);  // the inputs of this cycle, settled
     accept(top, states, cycle);
-    edge(top);
+    rise(top);
+    record(model, 10 * cycle + 5);  // behind the rising edge that ends it
   }
   return cycle;
 }

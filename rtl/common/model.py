@@ -51,10 +51,11 @@ class Model:
     """One instance of a design's library; a context manager, as it holds memory outside Python.
 
     Registers without a reset start from noise drawn from `seed`, so that a result that depends on them
-    does not repeat from seed to seed.
+    does not repeat from seed to seed. `waveform` is a VCD file to write, by a library that was built for it
+    (`build.WITH_WAVEFORM`).
     """
 
-    def __init__(self, design: Design, library: Path, seed: int = 1) -> None:
+    def __init__(self, design: Design, library: Path, seed: int = 1, waveform: Path | None = None) -> None:
         self.design = design
         self._library = ctypes.CDLL(str(library))
         self._library.model_new.argtypes, self._library.model_new.restype = [ctypes.c_int], ctypes.c_void_p
@@ -64,6 +65,10 @@ class Model:
         self._library.model_run.argtypes = [ctypes.c_void_p, states, ctypes.c_uint64, held]
         self._library.model_run.restype = ctypes.c_uint64
         self._handle = self._library.model_new(1 + seed % (2**31 - 1))
+        if waveform is not None:
+            self._library.model_record.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+            self._library.model_record.restype = None
+            self._library.model_record(self._handle, str(waveform).encode())
 
     def __enter__(self) -> Model:
         return self

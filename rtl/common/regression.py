@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from siliform.rtl.common.build import build
+from siliform.rtl.common.build import WITH_WAVEFORM, build
 from siliform.rtl.common.design import Design
 from siliform.rtl.common.model import Model, StuckError, Traffic, beats, values
 from siliform.rtl.common.unit import Case, HardwareUnit, Shape, parameters_of
@@ -51,7 +51,7 @@ class Tally:
     @property
     def failed(self) -> tuple[str, ...]:
         """A text for each trial that failed, with the command that repeats it."""
-        return tuple(_told(self.unit, v) for v in self.verdicts if v.complaints)
+        return tuple(told(self.unit, v) for v in self.verdicts if v.complaints)
 
     @property
     def covered(self) -> Counter[str]:
@@ -95,23 +95,72 @@ def stalls_of(design: Design, trial: Trial) -> dict[str, np.ndarray]:
     }
 
 
-def run_trial(unit: HardwareUnit, design: Design, library: Path, trial: Trial) -> Verdict:
-    """One trial on a model of its own, so that no case sees what another left behind."""
+@dataclass(frozen=True)
+class Work:
+    """A trial made ready for whatever drives the design: bytes [beats, beat_bytes] for each input stream,
+    the number of beats of each output stream, when each stream is held back, and when to give up."""
+
+    trial: Trial
+    case: Case
+    inputs: Mapping[str, np.ndarray]
+    expected_beats: Mapping[str, int]
+    stalls: Mapping[str, np.ndarray]
+    limit_cycles: int
+
+    @property
+    def stalled_streams(self) -> tuple[str, ...]:
+        """Streams that are held back at some time."""
+        return tuple(name for name, pattern in self.stalls.items() if pattern.any())
+
+
+def work_of(unit: HardwareUnit, design: Design, trial: Trial) -> Work:
+    """The trial's case as beats and stalls; the same for every driver and in every process."""
     case = draw(unit, trial)
-    stalls = stalls_of(design, trial)
-    held = tuple(name for name, pattern in stalls.items() if pattern.any())
-    inputs = {s.name: beats(s, case.inputs[s.name]) for s in design.streams if s.direction == "in"}
-    expected = {s.name: _beats_of(case.expected[s.name]) for s in design.streams if s.direction == "out"}
-    with Model(design, library, trial.seed) as model:
+    return Work(
+        trial,
+        case,
+        {s.name: beats(s, case.inputs[s.name]) for s in design.streams if s.direction == "in"},
+        {s.name: _beats_of(case.expected[s.name]) for s in design.streams if s.direction == "out"},
+        stalls_of(design, trial),
+        # Streams are held back four cycles in five at most: what takes forty times the law is stuck.
+        limit_cycles=40 * case.law_cycles + 2000,
+    )
+
+
+def judged(
+    unit: HardwareUnit, design: Design, work: Work, traffic: Traffic | StuckError, seconds: float = 0.0
+) -> Verdict:
+    """What came of the work, beside the reference and the law."""
+    held = work.stalled_streams
+    if isinstance(traffic, StuckError):
+        return Verdict(work.trial, work.case, (str(traffic),), stalled_streams=held)
+    complaints = (*_wrong_values(design, work.case, traffic), *_wrong_cycles(unit, work.case, traffic))
+    return Verdict(work.trial, work.case, complaints, traffic.cycles, traffic.held_cycles, seconds, held)
+
+
+def run_trial(
+    unit: HardwareUnit, design: Design, library: Path, trial: Trial, waveform: Path | None = None
+) -> Verdict:
+    """One trial on a model of its own, so that no case sees what another left behind."""
+    work = work_of(unit, design, trial)
+    with Model(design, library, trial.seed, waveform) as model:
         start = time.perf_counter()
         try:
-            # Streams are held back four cycles in five at most: what takes forty times the law is stuck.
-            traffic = model.run(inputs, expected, limit_cycles=40 * case.law_cycles + 2000, stalls=stalls)
+            traffic = model.run(
+                work.inputs, work.expected_beats, limit_cycles=work.limit_cycles, stalls=work.stalls
+            )
         except StuckError as stuck:
-            return Verdict(trial, case, (str(stuck),), stalled_streams=held)
-        seconds = time.perf_counter() - start
-    complaints = (*_wrong_values(design, case, traffic), *_wrong_cycles(unit, case, traffic))
-    return Verdict(trial, case, complaints, traffic.cycles, traffic.held_cycles, seconds, held)
+            return judged(unit, design, work, stuck)
+        return judged(unit, design, work, traffic, time.perf_counter() - start)
+
+
+def record(unit: HardwareUnit, trial: Trial, folder: Path, design: Design | None = None) -> Path:
+    """Repeat a trial on a model that records; the waveform of all its signals, a VCD file in `folder`."""
+    design = design or unit.design()
+    folder.mkdir(parents=True, exist_ok=True)
+    waveform = folder / f"{unit.kind}-{unit.name}-seed{trial.seed}{'-stalled' if trial.stalled else ''}.vcd"
+    run_trial(unit, design, build(design, WITH_WAVEFORM), trial, waveform)
+    return waveform
 
 
 def _beats_of(fields: Mapping[str, np.ndarray]) -> int:
@@ -146,7 +195,8 @@ def _wrong_cycles(unit: HardwareUnit, case: Case, traffic: Traffic) -> list[str]
     return [f"{traffic.cycles} cycles, the law says {law}{held}{data}"]
 
 
-def _told(unit: HardwareUnit, verdict: Verdict) -> str:
+def told(unit: HardwareUnit, verdict: Verdict) -> str:
+    """A failed trial: the unit, its seed and shape, what is wrong, and how to repeat it."""
     shape = ", ".join(f"{name} {size}" for name, size in verdict.case.shape.items())
     headline = f"{unit.kind} {unit.name}, seed {verdict.trial.seed}, {shape}"
     return "\n  ".join([headline, *verdict.complaints, replay(unit, verdict.trial)])
