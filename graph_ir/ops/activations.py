@@ -13,20 +13,23 @@ from typing import Any
 import numpy as np
 
 from siliform.graph_ir.graph import Builder, Value
-from siliform.graph_ir.ops.binary import add, maximum, minimum, mul, sub, where
+from siliform.graph_ir.ops.binary import NO_VARIANTS, add, maximum, minimum, mul, sub, where
 from siliform.graph_ir.ops.binary import gt as greater
 from siliform.graph_ir.ops.common import float_of, in_floats, plain, pointwise, promote, promoted, real
 from siliform.graph_ir.ops.creation import scalar
 from siliform.graph_ir.ops.unary import abs as absolute
 from siliform.graph_ir.ops.unary import erf, erf_of, exp, log1p, neg, reciprocal
-from siliform.graph_ir.opspec import OpSpec
+from siliform.graph_ir.opspec import OpSpec, Variant
 from siliform.graph_ir.space import Space
 from siliform.graph_ir.types import TensorType
-from siliform.graph_ir.variants import GELU
+from siliform.graph_ir.variants import GELU, RELU, SILU
 
 
 def _activation(
-    reference: Callable[..., Any], body: Mapping[str, int], expansion: Callable[..., Any] | None = None
+    reference: Callable[..., Any],
+    body: Mapping[str, int],
+    expansion: Callable[..., Any] | None = None,
+    variants: Mapping[str, Variant] = NO_VARIANTS,
 ) -> OpSpec:
     """The op that a reference of one tensor defines; its name is the function's, underscore left out."""
 
@@ -38,7 +41,9 @@ def _activation(
 
     name = reference.__name__.strip("_")
     source = f"torch.nn.functional.{name}"
-    return OpSpec(name, "activation", in_floats(reference), shape, spaces, expansion, source=source)
+    return OpSpec(
+        name, "activation", in_floats(reference), shape, spaces, expansion, variants=variants, source=source
+    )
 
 
 def _relu(x: np.ndarray) -> np.ndarray:
@@ -53,6 +58,7 @@ relu = OpSpec(
     _relu,
     lambda x: x.with_format(plain(x.format)),
     lambda x: [pointwise(x, [x], {"compare": 1})],
+    variants=RELU,
     source="torch.nn.functional.relu",
 )
 
@@ -158,7 +164,7 @@ def _silu_expansion(b: Builder, x: Value) -> Any:
     return b(mul, x, b(sigmoid, x))
 
 
-silu = _activation(_silu, {"silu": 1}, _silu_expansion)
+silu = _activation(_silu, {"silu": 1}, _silu_expansion, SILU)
 
 
 def _softplus(x: np.ndarray, *, beta: float = 1.0, threshold: float = 20.0) -> np.ndarray:

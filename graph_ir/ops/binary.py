@@ -6,18 +6,22 @@ Scalars come as `constant` results: an operand without axes never widens the oth
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
 
 from siliform.graph_ir.formats import Format
 from siliform.graph_ir.ops.common import float_of, floating, held, plain, pointwise, promote, promoted, real
-from siliform.graph_ir.opspec import OpSpec
+from siliform.graph_ir.opspec import OpSpec, Variant
 from siliform.graph_ir.space import Space
 from siliform.graph_ir.types import TensorType, tensor
+from siliform.graph_ir.variants import ADD
 
 #: What a function makes of its operands' common format: a float of it, the same, or a boolean.
 Result = Literal["float", "same", "bool"]
+
+NO_VARIANTS: Mapping[str, Variant] = MappingProxyType({})
 
 
 def _together(*operands: TensorType) -> TensorType:
@@ -25,7 +29,11 @@ def _together(*operands: TensorType) -> TensorType:
 
 
 def _binary(
-    name: str, function: Callable[[Any, Any], Any], body: Mapping[str, int], result: Result = "same"
+    name: str,
+    function: Callable[[Any, Any], Any],
+    body: Mapping[str, int],
+    result: Result = "same",
+    variants: Mapping[str, Variant] = NO_VARIANTS,
 ) -> OpSpec:
     def reference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         left, right = promote(a, b)
@@ -45,10 +53,10 @@ def _binary(
         return [pointwise(shape(a, b), [a, b], body)]
 
     reference.__name__, reference.__doc__ = name, f"{name} of each pair of elements, shapes broadcast."
-    return OpSpec(name, "elementwise", reference, shape, spaces, source=f"torch.{name}")
+    return OpSpec(name, "elementwise", reference, shape, spaces, variants=variants, source=f"torch.{name}")
 
 
-add = _binary("add", np.add, {"add": 1})
+add = _binary("add", np.add, {"add": 1}, variants=ADD)
 sub = _binary("sub", np.subtract, {"add": 1})
 mul = _binary("mul", np.multiply, {"mul": 1})
 div = _binary("div", np.true_divide, {"div": 1}, "float")

@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from siliform.graph_ir.formats import format_named
-from siliform.graph_ir.formats.integers import Integer, round_to_integers
+from siliform.graph_ir.formats.integers import Integer
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Space
 from siliform.graph_ir.types import TensorType
-from siliform.graph_ir.variants.fixed_point import shift_right_even
 from siliform.graph_ir.variants.requantise import requantise as rescaled
+from siliform.graph_ir.variants.requantise import requantised_sum
 
 _SOURCE = (
     "Jacob et al., Quantization and Training of Neural Networks, CVPR 2018, section 2.2 and appendix A.2"
@@ -72,8 +72,7 @@ def _requantised_add(
     a and b of one shape, integers of at most 16 bits; multipliers from 0 to 2**31 - 1; shift from 1 to 62.
     """
     first, second = (np.asarray(x).astype(np.int64) for x in (a, b))
-    total = first * multiplier_a + second * multiplier_b
-    return round_to_integers(shift_right_even(total, shift), format_named(format))
+    return requantised_sum(first, second, multiplier_a, multiplier_b, shift, format)
 
 
 def _requantised_add_shape(

@@ -1,7 +1,7 @@
-"""Integer layer and RMS norm: operand in int24 Q.14, weight and bias in int32 Q.12, result in Q.12.
+"""Integer layer and RMS norm: operand in int24 Q.14, weight and bias in int32 Q.12, result in int32 Q.12.
 
-Sums and squares are exact in int64, the root is the exact integer root, and every quotient is
-rounded to nearest, so a result depends on neither tiling nor order.
+Sums and squares are exact in int64, the root is the exact integer root, and every quotient is rounded to
+nearest, so a result depends on neither tiling nor order. The result saturates.
 """
 
 from __future__ import annotations
@@ -36,41 +36,59 @@ def integer_layer_norm(
     eps: float = 1e-5,
 ) -> np.ndarray:
     """x [..., last `dims` axes], weight and bias of the last `dims` axes -> the shape of x."""
-    value = _rows(x, dims)
-    mean = divide_nearest(value.sum(axis=-1, keepdims=True), value.shape[-1])
-    return _finished(value - mean, weight, bias, eps).reshape(np.shape(x))
+    return _of_reals(x, weight, bias, dims, eps, centred=True)
 
 
 def integer_rms_norm(
     x: np.ndarray, weight: np.ndarray | None = None, *, dims: int = 1, eps: float = 1e-5
 ) -> np.ndarray:
     """x [..., last `dims` axes], weight of the last `dims` axes -> the shape of x."""
-    return _finished(_rows(x, dims), weight, None, eps).reshape(np.shape(x))
+    return _of_reals(x, weight, None, dims, eps, centred=False)
 
 
-def _rows(x: np.ndarray, dims: int) -> np.ndarray:
-    """x as rows in Q.14, saturated to 24 bits (512), so that squares and quotients stay within int64."""
-    known = np.asarray(x)
-    length = prod(known.shape[-dims:])
-    return np.clip(to_fixed(known.reshape(-1, length), VALUE_BITS, "int32"), -(2**23), 2**23 - 1)
-
-
-def _finished(
-    centred: np.ndarray, weight: np.ndarray | None, bias: np.ndarray | None, eps: float
+def norm_levels(
+    value: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: int, *, centred: bool
 ) -> np.ndarray:
-    squares = (centred * centred).sum(axis=-1, keepdims=True)
-    variance = divide_nearest(squares, centred.shape[-1]) + round(eps * 2 ** (2 * VALUE_BITS))
+    """The norms in integers: value [rows, N] in int24 Q.14, weight and bias [N] in int32 Q.12, eps in Q.28.
+
+    A layer norm where `centred`, else an RMS norm. Results are int32 in Q.12, saturated.
+    """
+    length = value.shape[-1]
+    mean = divide_nearest(value.sum(axis=-1, keepdims=True), length) if centred else 0
+    rest = value - mean
+    variance = divide_nearest((rest * rest).sum(axis=-1, keepdims=True), length) + eps
     # Q.28 becomes Q.32, whose root is Q.16; the root of zero divides as one step.
     deviation = np.maximum(square_root(variance << 2 * (ROOT_BITS - VALUE_BITS)), 1)
-    normal = divide_nearest(centred << (ROOT_BITS + NORMAL_BITS - VALUE_BITS), deviation)
-    grown = normal * _factor(weight, 1.0)
-    if bias is not None:
-        grown = grown + (_factor(bias, 0.0) << NORMAL_BITS)
-    return from_fixed(shift_right_even(grown, NORMAL_BITS), WEIGHT_BITS)
+    normal = divide_nearest(rest << (ROOT_BITS + NORMAL_BITS - VALUE_BITS), deviation)
+    grown = normal * weight + (bias << NORMAL_BITS)
+    return np.clip(shift_right_even(grown, NORMAL_BITS), -(2**31), 2**31 - 1)
 
 
-def _factor(given: np.ndarray | None, default: float) -> np.ndarray:
-    return to_fixed(default if given is None else np.ravel(given), WEIGHT_BITS, "int32")
+def eps_level(eps: float) -> int:
+    """What is added to a variance, in Q.28."""
+    return round(eps * 2 ** (2 * VALUE_BITS))
+
+
+def _of_reals(
+    x: np.ndarray,
+    weight: np.ndarray | None,
+    bias: np.ndarray | None,
+    dims: int,
+    eps: float,
+    *,
+    centred: bool,
+) -> np.ndarray:
+    known = np.asarray(x)
+    length = prod(known.shape[-dims:])
+    # Saturated to 24 bits (512), so that squares and quotients stay within int64.
+    value = np.clip(to_fixed(known.reshape(-1, length), VALUE_BITS, "int32"), -(2**23), 2**23 - 1)
+    weights, biases = _affine(weight, 1.0, length), _affine(bias, 0.0, length)
+    made = norm_levels(value, weights, biases, eps_level(eps), centred=centred)
+    return from_fixed(made, WEIGHT_BITS).reshape(known.shape)
+
+
+def _affine(given: np.ndarray | None, default: float, length: int) -> np.ndarray:
+    return to_fixed(np.full(length, default) if given is None else np.ravel(given), WEIGHT_BITS, "int32")
 
 
 LAYER_NORM_VARIANTS = (

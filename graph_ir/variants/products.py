@@ -27,7 +27,7 @@ _DOMAIN = "normally distributed operands, 64 to 1024 terms"
 def mxfp4_rows(a: Any, b: Any, bias: np.ndarray | None = None) -> np.ndarray:
     """Both operands in fp4_e2m1 with a power-of-two scale per 32 terms; block sums added in fp32."""
     format = "fp4_e2m1@block32:e8m0"
-    result = contract(_EQUATION, _as(a, format), _as(b, format))
+    result = contract(_EQUATION, as_quantised(a, format), as_quantised(b, format))
     return result if bias is None else result + bias
 
 
@@ -44,7 +44,7 @@ def log2_rows(a: Any, b: Any, bias: np.ndarray | None = None) -> np.ndarray:
         raise ValueError(
             f"factors in {b.format.name} where this product takes floats, to make shifts of them"
         )
-    x = _as(a, "int8@tensor")
+    x = as_quantised(a, "int8@tensor")
     magnitude = quantise(np.abs(b), format_named(f"log2_{SHIFT_BITS}@tensor"))
     longest = 2**SHIFT_BITS - 1
     shift = longest - magnitude.format.encode(magnitude.levels).astype(np.int64)
@@ -55,25 +55,40 @@ def log2_rows(a: Any, b: Any, bias: np.ndarray | None = None) -> np.ndarray:
     return result if bias is None else result + bias
 
 
-def requantised_rows(a: Any, b: Any, bias: np.ndarray | None = None) -> np.ndarray:
-    """int8 operands, int32 sums, and an int8 result: no float between the operands and the result.
+def requantised(first: str, second: str) -> Rows:
+    """A product with no float between its operands and its result: integer sums, and an int8 result.
 
-    `b` has one scale per row. The bias is an integer at the scale of the sums. Each sum is
-    multiplied by a 31-bit integer and shifted right, rounded half to even and saturated; the
-    result's scale puts the greatest exact magnitude on 127.
+    `a` is in the element format `first`, one scale for all of it, `b` in `second`, one scale per row. The
+    bias is an integer at the scale of the sums. Each sum is multiplied by a 31-bit integer and shifted right,
+    rounded half to even and saturated; the result's scale puts the greatest exact magnitude on 127.
+
+    Of elements of one and two bits the sums are counts, P being the number of ones:
+
+    ================  =====================  =================================================
+    binary, binary    {-1, +1} x {-1, +1}    ``2 P(a xnor b) - K``
+    binary01, binary  {0, 1} x {-1, +1}      ``2 P(a and b) - P(a)``
+    ternary, ternary  {-1, 0, +1} for both   ``P(products of +1) - P(products of -1)``
+    ================  =====================  =================================================
     """
-    x, w = _as(a, "int8@tensor"), _as(b, f"int8@channel{np.ndim(b) - 2}")
-    total = contract(_EQUATION, x.levels, w.levels)
-    scale = x.scale * w.scale
-    if bias is not None:
-        total = total + np.rint(np.asarray(bias).astype(np.float64) / scale).astype(np.int64)
-    peak = (np.abs(total) * scale).max(initial=0.0)
-    result_scale = float(np.float32(peak / 127)) or 1.0
-    multiplier, shift = fixed_multiplier(scale / result_scale)
-    return (requantise(total, multiplier, shift, "int8") * result_scale).astype(np.float32)
+
+    def rows(a: Any, b: Any, bias: np.ndarray | None = None) -> np.ndarray:
+        """a [..., M, K], b [..., N, K], bias [N] -> [..., M, N]."""
+        x = as_quantised(a, f"{first}@tensor")
+        w = as_quantised(b, f"{second}@channel{len(b.shape) - 2}")
+        total = contract(_EQUATION, x.levels, w.levels)
+        scale = x.scale * w.scale
+        if bias is not None:
+            total = total + np.rint(np.asarray(bias).astype(np.float64) / scale).astype(np.int64)
+        peak = (np.abs(total) * scale).max(initial=0.0)
+        result_scale = float(np.float32(peak / 127)) or 1.0
+        multiplier, shift = fixed_multiplier(scale / result_scale)
+        return (requantise(total, multiplier, shift, "int8") * result_scale).astype(np.float32)
+
+    return rows
 
 
-def _as(operand: Any, format: str) -> Quantised:
+def as_quantised(operand: Any, format: str) -> Quantised:
+    """Floats quantised to `format`; what is quantised in it already as it is. ValueError otherwise."""
     if not isinstance(operand, Quantised):
         return quantise(operand, format_named(format))
     if operand.format.name != format:
@@ -111,10 +126,31 @@ def _variants(wrap: Callable[[Rows], Callable[..., np.ndarray]]) -> tuple[Varian
         ),
         Variant(
             "int8_requantised",
-            wrap(requantised_rows),
+            wrap(requantised("int8", "int8")),
             0.03,
             _DOMAIN,
             "Jacob et al., Quantization and Training of Neural Networks, CVPR 2018, section 2.2",
+        ),
+        Variant(
+            "binary_requantised",
+            wrap(requantised("binary", "binary")),
+            0.9,
+            _DOMAIN,
+            "Rastegari et al., XNOR-Net, ECCV 2016; scales by row: Xing et al., BiPFT, arXiv 2312.08937",
+        ),
+        Variant(
+            "binary01_requantised",
+            wrap(requantised("binary01", "binary")),
+            0.9,
+            "activations that are zero or one positive number, as behind a step; else as the others",
+            "Liu et al., BiT, arXiv 2205.13016, section 3.1",
+        ),
+        Variant(
+            "ternary_requantised",
+            wrap(requantised("ternary", "ternary")),
+            0.9,
+            _DOMAIN,
+            "Li and Liu, Ternary Weight Networks, arXiv 1605.04711; scales: Ma et al., BitNet b1.58, 2024",
         ),
     )
 

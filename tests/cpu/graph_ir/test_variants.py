@@ -15,7 +15,7 @@ from siliform.graph_ir.graph import Builder
 from siliform.graph_ir.interpret import interpret
 from siliform.graph_ir.ops import OPS
 from siliform.graph_ir.types import tensor
-from siliform.graph_ir.variants import GELU, LAYER_NORM, LINEAR, MATMUL, RMS_NORM, SOFTMAX
+from siliform.graph_ir.variants import ADD, GELU, LAYER_NORM, LINEAR, MATMUL, RELU, RMS_NORM, SILU, SOFTMAX
 from siliform.graph_ir.variants.fixed_point import (
     divide_nearest,
     from_fixed,
@@ -23,13 +23,21 @@ from siliform.graph_ir.variants.fixed_point import (
     square_root,
     to_fixed,
 )
-from siliform.graph_ir.variants.requantise import fixed_multiplier, requantise
+from siliform.graph_ir.variants.requantise import (
+    common_multipliers,
+    fixed_multiplier,
+    requantise,
+    requantised_sum,
+)
 
 TABLES = {
     "softmax": SOFTMAX,
     "gelu": GELU,
+    "silu": SILU,
+    "relu": RELU,
     "layer_norm": LAYER_NORM,
     "rms_norm": RMS_NORM,
+    "add": ADD,
     "linear": LINEAR,
     "matmul": MATMUL,
 }
@@ -47,7 +55,7 @@ def _operands(op, rng, turn):
         masked = rng.random(scores.shape) < 0.1
         masked[:, 0] = False
         return (np.where(masked, -np.inf, scores).astype(np.float32),)
-    if op == "gelu":
+    if op in ("gelu", "silu", "relu"):
         return (np.append(np.clip(normal(500) * (0.2, 1, 2, 8)[turn % 4], -16, 15.99), 1).astype(np.float32),)
     if op in ("layer_norm", "rms_norm"):
         n = (8, 768)[turn % 2]
@@ -56,6 +64,8 @@ def _operands(op, rng, turn):
             np.float32
         )
         return (x, normal(n), normal(n))[: 3 if op == "layer_norm" else 2]
+    if op == "add":
+        return normal(40, 25), normal(40, 25) * np.float32(2.0 ** (turn % 13 - 6))
     k = (64, 1024)[turn % 2]
     return (
         (normal(5, k), normal(17, k), normal(17)) if op == "linear" else (normal(2, 5, k), normal(2, k, 17))
@@ -127,6 +137,20 @@ def test_gelu_is_zero_or_the_operand_far_out(name):
     np.testing.assert_array_equal(GELU[name].reference(x, approximate="tanh"), found)
 
 
+def test_silu_is_zero_or_the_operand_far_out_and_symmetric_but_for_rounding():
+    found = SILU["piecewise_linear"].reference(np.array([-16.0, -11.5, 0.0, 11.0, 15.5], np.float32))
+    np.testing.assert_array_equal(found, [0, 0, 0, 11, 15.5])
+    x = np.arange(0, 16, 1 / 2**11)
+    made = SILU["piecewise_linear"].reference(np.concatenate([x, -x])).reshape(2, -1)
+    # silu(x) - silu(-x) = x; two chords and the values at their ends are rounded.
+    assert np.abs(made[0] - made[1] - x).max() <= 2 * 2**-11
+
+
+def test_relu_in_steps_of_two_to_the_minus_11():
+    x = np.array([-1.0, -(2**-13), 0.0, 2**-12, 3 * 2**-12, 20.0], np.float32)
+    assert (RELU["integer"].reference(x) * 2**11).tolist() == [0, 0, 0, 0, 2, 2**15 - 1]
+
+
 def test_norms_of_several_axes_and_without_weight():
     x = np.random.default_rng(5).standard_normal((3, 4, 8)).astype(np.float32)
     variant = LAYER_NORM["integer"]
@@ -184,6 +208,27 @@ def test_requantisation_refuses_what_it_cannot_hold():
         fixed_multiplier(np.array([0.5, 0.0]))
     with pytest.raises(ValueError, match="they need 2\\*\\*-31 to 2\\*\\*29"):
         fixed_multiplier(2.0**40)
+
+
+def test_two_factors_share_a_shift():
+    assert common_multipliers(0.75, 3 * 2.0**-20) == (3 * 2**29, 3 * 2**11, 31)
+    assert common_multipliers(1e-9, 0.5)[:2] == (2, 2**30)  # 2.1 of 2**-31
+    one, other, shift = common_multipliers(1.5, 1.0)
+    # 3 * 1.5 - 2 = 2.5 and 5 * 1.5 - 4 = 3.5: halves go to the even neighbour; 100 * 1.5 saturates.
+    found = requantised_sum(np.array([3, 5, 100, -100]), np.array([-2, -4, 0, 0]), one, other, shift, "int8")
+    assert found.tolist() == [2, 4, 127, -128]
+
+
+def test_requantised_sums_are_int8_levels_and_broadcast():
+    rng = np.random.default_rng(9)
+    a, b = rng.standard_normal((4, 6)).astype(np.float32), rng.standard_normal(6).astype(np.float32)
+    found = ADD["int8_requantised"].reference(a, b)
+    assert found.shape == (4, 6)
+    levels = found / (np.abs(found).max() / 127)
+    np.testing.assert_allclose(levels, np.rint(levels), atol=1e-4)
+    quantised = quantise(a, format_named("int8@tensor"))
+    np.testing.assert_array_equal(ADD["int8_requantised"].reference(quantised, b), found)
+    assert (ADD["int8_requantised"].reference(a, -a) == 0).all()
 
 
 def test_log2_products_are_sums_of_shifts():
