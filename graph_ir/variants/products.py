@@ -8,12 +8,13 @@ operand that is `Quantised` in the form's own format already is taken as it is.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from siliform.graph_ir.arithmetic import contract
-from siliform.graph_ir.formats import Quantised, format_named, quantise
+from siliform.graph_ir.formats import Quantised, Scaled, format_named, quantise
 from siliform.graph_ir.opspec import Variant
 from siliform.graph_ir.variants.requantise import fixed_multiplier, requantise
 
@@ -107,11 +108,25 @@ def _linear(rows: Rows) -> Callable[..., np.ndarray]:
 
 
 def _matmul(rows: Rows) -> Callable[..., np.ndarray]:
-    def reference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    def reference(a: Any, b: Any) -> np.ndarray:
         """a [..., M, K], b [..., K, N] -> [..., M, N]."""
-        return rows(a, np.swapaxes(b, -1, -2), None)
+        return rows(a, _turned(b), None)
 
     return reference
+
+
+def _turned(b: Any) -> Any:
+    """b with its last two axes exchanged, and the axis of its scales with them."""
+    if not isinstance(b, Quantised):
+        return np.swapaxes(b, -1, -2)
+    format = b.format
+    assert isinstance(format, Scaled)
+    if format.granularity == "block":
+        raise ValueError(f"b in {format.name}: its blocks lie along rows, and b is read by columns")
+    if format.granularity == "channel":
+        places = {b.ndim - 1: b.ndim - 2, b.ndim - 2: b.ndim - 1}
+        format = replace(format, size=places.get(format.size, format.size))
+    return Quantised(np.swapaxes(b.levels, -1, -2), b.scale, format)
 
 
 def _variants(wrap: Callable[[Rows], Callable[..., np.ndarray]]) -> tuple[Variant, ...]:
@@ -134,21 +149,21 @@ def _variants(wrap: Callable[[Rows], Callable[..., np.ndarray]]) -> tuple[Varian
         Variant(
             "binary_requantised",
             wrap(requantised("binary", "binary")),
-            0.9,
+            1.4,
             _DOMAIN,
             "Rastegari et al., XNOR-Net, ECCV 2016; scales by row: Xing et al., BiPFT, arXiv 2312.08937",
         ),
         Variant(
             "binary01_requantised",
             wrap(requantised("binary01", "binary")),
-            0.9,
+            1.3,
             "activations that are zero or one positive number, as behind a step; else as the others",
             "Liu et al., BiT, arXiv 2205.13016, section 3.1",
         ),
         Variant(
             "ternary_requantised",
             wrap(requantised("ternary", "ternary")),
-            0.9,
+            1.2,
             _DOMAIN,
             "Li and Liu, Ternary Weight Networks, arXiv 1605.04711; scales: Ma et al., BitNet b1.58, 2024",
         ),

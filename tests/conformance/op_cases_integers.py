@@ -1,7 +1,8 @@
-"""Sample cases of ops on integers: requantisation and fixed point, judged by exact fractions."""
+"""Sample cases of ops to and on integers: bits, requantisation, fixed point; judged by exact fractions."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -32,6 +33,21 @@ def _added(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.array(found, np.int8).reshape(a.shape)
 
 
+def _one_or_minus_one(x: np.ndarray, threshold: np.ndarray) -> np.ndarray:
+    """BiT's sign, that of zero +1."""
+    return np.array([1 if v >= t else -1 for v, t in _beside(x, threshold)], np.int8).reshape(x.shape)
+
+
+def _one_or_zero(x: np.ndarray, threshold: np.ndarray) -> np.ndarray:
+    """BiT's ``clip(round((x - offset) / scale), 0, 1)`` with the scale 1: Python rounds halves to even."""
+    offsets = ((Fraction(float(v)), Fraction(float(t)) - Fraction(1, 2)) for v, t in _beside(x, threshold))
+    return np.array([min(max(round(v - o), 0), 1) for v, o in offsets], np.int8).reshape(x.shape)
+
+
+def _beside(x: np.ndarray, threshold: np.ndarray) -> Iterator[tuple[float, float]]:
+    return zip(x.reshape(-1), np.broadcast_to(threshold, x.shape).reshape(-1), strict=True)
+
+
 def cases() -> dict[str, list[Case]]:
     """Cases by op name; ties and both ends of int8 are among the values."""
     sums = integers(3, 5, low=-900, high=900).astype(np.int32)
@@ -42,7 +58,14 @@ def cases() -> dict[str, list[Case]]:
     a[0], b[0] = [1, -1, 4, 127, -128], [1, -1, 0, 127, -128]
     work = {"mul": 15, "round": 15}
     eighths = integers(3, 5, low=-400, high=400).astype(np.int16)
+    halves = (integers(3, 5, low=-3, high=4) / 2).astype(np.float32)
+    thresholds = np.array([-1.0, -0.5, 0.0, 0.5, 1.0], np.float32)
     return {
+        "binarise": [
+            Case((halves, thresholds), {}, {"compare": 15}, _one_or_minus_one),
+            Case((halves, thresholds), {"format": "binary01"}, {"compare": 15}, _one_or_zero),
+            Case((sums, np.array(28, np.int32)), {}, {"compare": 15}, _one_or_minus_one),
+        ],
         "requantise": [
             Case((sums, *channels), {}, work, _requantised),
             Case((sums, *one), {}, work, _requantised),
