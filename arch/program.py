@@ -129,11 +129,16 @@ class Product:
 
 @dataclass(frozen=True)
 class Scalars:
-    """Scalar operations on a streaming unit: how many of each over the whole block."""
+    """Scalar operations on a streaming unit: how many of each over the whole block.
+
+    `engine_cycles` is what an engine takes for a whole node by a law of its own; None on lanes, whose law
+    is of single operations.
+    """
 
     unit: str
     counts: Mapping[str, int]
     format: str
+    engine_cycles: int | None = None
     kind: Literal["scalars"] = "scalars"
 
 

@@ -19,7 +19,7 @@ from math import ceil
 from siliform.arch.accelerator import Accelerator
 from siliform.graph_ir.graph import Graph
 from siliform.simulator.legalise import units_for
-from siliform.simulator.planner import scalar_unit
+from siliform.simulator.planner import offered, scalar_unit
 from siliform.simulator.report import Origin, Part, Report
 from siliform.simulator.summary import kind_of, op_label, peak_macs_per_cycle, report_of
 from siliform.simulator.work import Work, work_of
@@ -34,7 +34,8 @@ def bound_report(graph: Graph, accelerator: Accelerator, bits: str, formats: Ori
     works = [work_of(item) for item in items]
     traffic = _compulsory_bytes(items, works)
     demands = [
-        _demand(work, traffic[item.node.name], accelerator) for item, work in zip(items, works, strict=True)
+        _demand(item, work, traffic[item.node.name], accelerator)
+        for item, work in zip(items, works, strict=True)
     ]
     totals: dict[str, Fraction] = {}
     for demand in demands:
@@ -87,7 +88,7 @@ def _compulsory_bytes(items: tuple[Item, ...], works: list[Work]) -> dict[str, i
     return outside
 
 
-def _demand(work: Work, dram_bytes: int, accelerator: Accelerator) -> dict[str, Fraction]:
+def _demand(item: Item, work: Work, dram_bytes: int, accelerator: Accelerator) -> dict[str, Fraction]:
     """Cycles of every resource at its peak."""
     demand = {DRAM: Fraction(dram_bytes) / accelerator.dram.bytes_per_cycle(accelerator.clock_hz, peak=True)}
 
@@ -105,7 +106,10 @@ def _demand(work: Work, dram_bytes: int, accelerator: Accelerator) -> dict[str, 
         else:
             add(name, Fraction(accelerator.unit(name).scalar_cycles("mac", points)))
     softmax = work.attention_scalars
-    for scalar in (*work.scalars, *softmax):
+    for scalar, engine, cycles in offered(item, (*work.scalars, *softmax), accelerator.units):
+        if engine is not None:
+            add(engine.name, Fraction(cycles))
+            continue
         for op, count in scalar.counts.items():
             unit = scalar_unit(accelerator.units, op, scalar.format)
             add(unit.name, Fraction(unit.scalar_cycles(op, count)))

@@ -12,6 +12,7 @@ from typing import Any
 
 from siliform.arch.accelerator import Accelerator
 from siliform.arch.unit import Unit
+from siliform.arch.units.engine import engine_for
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.graph import Builder, Graph, Node, Value
 from siliform.graph_ir.space import Space
@@ -95,7 +96,7 @@ def _advice(node: Node, accelerator: Accelerator) -> str:
 
 def refusal(node: Node, accelerator: Accelerator, known: dict[str, str | None] | None = None) -> str | None:
     """None where the units together do all of a node, else why not."""
-    if node.op.movement == "view":
+    if node.op.movement == "view" or engine_for(node, accelerator.units) is not None:
         return None
     body = node.attributes.get("body")
     if isinstance(body, Graph):

@@ -7,7 +7,7 @@ taken.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
@@ -18,10 +18,11 @@ from siliform.arch.law import Count, where
 from siliform.arch.program import Access, Block, Loop, Mask, Movement, Scalars, Stage
 from siliform.arch.unit import Unit
 from siliform.arch.units.array import SystolicArray
+from siliform.arch.units.engine import Engine, engine_for
 from siliform.graph_ir.errors import UserError
 from siliform.simulator.costs import Cost, EnergyLaw, streamed_cycles, transfer_cycles
 from siliform.simulator.mapping.gemm import ArrayResources
-from siliform.simulator.work import Work, work_of
+from siliform.simulator.work import ScalarWork, Work, work_of
 from siliform.simulator.workload import Item, Operand
 
 #: Bytes in flight at a time in a streaming block: one 4 KiB page, an assumption that keeps DMA
@@ -155,10 +156,18 @@ def _on_gpu(resources: Resources) -> bool:
 
 
 def scalar_stages(item: Item, work: Work, units: Sequence[Unit]) -> tuple[tuple[Stage, ...], int]:
-    """Scalar passes on their units, and their cycles: units of one pass run side by side."""
+    """Scalar passes on their units, and their cycles: units of one pass run side by side.
+
+    An engine that does the whole item, or a whole node of it, is asked before any lanes; its cycles stand
+    with the first pass of what it does.
+    """
     stages: list[Stage] = []
     cycles = 0
-    for scalar in work.scalars:
+    for scalar, engine, spent in offered(item, work.scalars, units):
+        if engine is not None:
+            stages.append(Scalars(engine.name, scalar.counts, scalar.format, spent))
+            cycles += spent
+            continue
         share: dict[str, dict[str, int]] = {}
         for op, count in scalar.counts.items():
             share.setdefault(scalar_unit(units, op, scalar.format).name, {})[op] = count
@@ -168,10 +177,33 @@ def scalar_stages(item: Item, work: Work, units: Sequence[Unit]) -> tuple[tuple[
         )
         stages += [Scalars(name, counts, scalar.format) for name, counts in share.items()]
     if work.moved_bytes:
-        engine, moved = _mover(units, work.moved_bytes)
-        stages.append(Movement(engine.name, work.moved_bytes))
+        mover, moved = _mover(units, work.moved_bytes)
+        stages.append(Movement(mover.name, work.moved_bytes))
         cycles += moved
     return tuple(stages), cycles
+
+
+def offered(
+    item: Item, scalars: Sequence[ScalarWork], units: Sequence[Unit]
+) -> Iterator[tuple[ScalarWork, Engine | None, int]]:
+    """Each scalar pass with the engine that does it, and that engine's cycles where the pass is its first.
+
+    An engine is offered the whole item, then single nodes of it; what none takes is for lanes.
+    """
+    whole = engine_for(item.node, units)
+    begun: set[int] = set()
+    for scalar in scalars:
+        node = item.node if whole else scalar.node
+        engine = whole or engine_for(node, units)
+        first = id(node) not in begun
+        begun.add(id(node))
+        yield scalar, engine, engine.node_cycles(node) if engine is not None and first else 0
+
+
+def streams_of(item: Item, work: Work, passes: int, units: Sequence[Unit]) -> Streams:
+    """`passing`, in whole rows where an engine wants them."""
+    engine = engine_for(item.node, units)
+    return passing(item, work, passes, 1 if engine is None else engine.row_elements(item.node))
 
 
 def scalar_unit(units: Sequence[Unit], op: str, format_name: str) -> Unit:
@@ -246,13 +278,17 @@ def buffer_bytes(tile_bytes: Count, overlapped: Any) -> Count:
     return tile_bytes // where(overlapped, 2, 1)
 
 
-def passing(item: Item, work: Work, passes: int) -> Streams:
-    """The streams of elementwise work, reductions, norms and copies, read in so many passes."""
+def passing(item: Item, work: Work, passes: int, row_elements: int = 1) -> Streams:
+    """The streams of elementwise work, reductions, norms and copies, read in so many passes.
+
+    Tiles are whole rows of `row_elements`.
+    """
     extent = max([o.value.type.elements for o in item.writes] + [1])
     reads = tuple((i, ("i",), bits * passes / extent) for i, bits in enumerate(work.read_bits) if bits)
     writes = tuple((i, ("i",), bits / extent, 0) for i, bits in enumerate(work.write_bits) if bits)
     heaviest = max([bits for _, _, bits in reads] + [w[2] for w in writes] + [Fraction(1, 8)])
-    tile = min(extent, max(1, int(STREAM_TILE_BYTES * 8 / heaviest)))
+    rows = max(1, int(STREAM_TILE_BYTES * 8 / heaviest) // row_elements)
+    tile = min(extent, rows * row_elements)
     # Where a row is held, DRAM moves it once, but the unit still reads it in every pass.
     touched = sum(work.read_bits, Fraction(0)) * work.row_passes + sum(work.write_bits, Fraction(0))
     return Streams((Loop("i", extent, tile),), reads, writes, tile / extent, ceil(touched / 8))
@@ -262,9 +298,8 @@ def _plan_streaming(item: Item, work: Work, resources: Resources) -> Plan:
     """Elementwise, reductions, norms, copies: operands stream through once, or once a pass if no row fits."""
     stages, compute = scalar_stages(item, work, resources.accelerator.units)
     once = row_fits(work, resources.tile_bytes, resources.overlapped)
-    return streamed(
-        item, work, resources, passing(item, work, 1 if once else work.row_passes), stages, compute
-    )
+    streams = streams_of(item, work, 1 if once else work.row_passes, resources.accelerator.units)
+    return streamed(item, work, resources, streams, stages, compute)
 
 
 def streamed(

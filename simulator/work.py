@@ -18,10 +18,11 @@ from siliform.simulator.workload import Item
 
 @dataclass(frozen=True)
 class ScalarWork:
-    """One pass of scalar operations over the data, in one format."""
+    """One pass of scalar operations over the data, in one format, and the node that asks for it."""
 
     counts: Mapping[str, int]
     format: str
+    node: Node
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ class _Flattening:
             share = self._share_widened(node) if self._on_the_way_in(node) else 1
             counts = {name: ceil(space.count(name) * share) for name in space.body}
             inside = self.attention_scalars if node is self.attention else self.scalars
-            inside.append(ScalarWork(counts, scalar_format(node)))
+            inside.append(ScalarWork(counts, scalar_format(node), node))
         elif not space.body and not self.strided_store(node):
             bits = max((v.type.format.bits for v in (*node.outputs, *node.operands)), default=8)
             elements = sum(a.elements(space.extents) for a in (*space.reads, *space.writes))

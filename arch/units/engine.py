@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from siliform.arch.unit import Unit
 from siliform.graph_ir.graph import Node
 from siliform.graph_ir.space import Space
+
+
+def engine_for(node: Node, units: Iterable[Unit]) -> Engine | None:
+    """The first engine that does a whole node, or None."""
+    return next((u for u in units if isinstance(u, Engine) and u.node_refusal(node) is None), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +31,10 @@ class Engine(Unit):
     @abstractmethod
     def node_cycles(self, node: Node) -> int:
         """Cycles of a node that the engine accepts, operands at hand: its law, as RTL measures it."""
+
+    def row_elements(self, node: Node) -> int:
+        """Elements of a node's result that must not be cut apart by tiles: a row of a softmax, say."""
+        return 1
 
     def refusal(self, op_name: str, spaces: Sequence[Space], formats: Sequence[str]) -> str | None:
         """Refuses what is no whole node."""

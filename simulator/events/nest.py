@@ -351,7 +351,8 @@ def _work(block: Block, grid: _Grid, accelerator: Accelerator) -> tuple[Ints, li
                 weights += batch * sizes[0] * sizes[1] * sizes[2]
                 cycles = block.compute_cycles if isinstance(unit, TensorCores) else _mac_cycles(unit, stage)
         elif isinstance(stage, Scalars):
-            cycles = sum(unit.scalar_cycles(op, count) for op, count in stage.counts.items())
+            lanes = (unit.scalar_cycles(op, count) for op, count in stage.counts.items())
+            cycles = sum(lanes) if stage.engine_cycles is None else stage.engine_cycles
         else:
             assert isinstance(stage, Movement)
             cycles = int(unit.move_cycles(stage.bytes))  # type: ignore[attr-defined]

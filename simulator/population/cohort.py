@@ -24,9 +24,9 @@ from siliform.simulator.mapping.population import ArrayPopulation, best_mappings
 from siliform.simulator.planner import (
     Resources,
     Streams,
-    passing,
     row_fits,
     scalar_stages,
+    streams_of,
 )
 from siliform.simulator.population.rates import number
 from siliform.simulator.product_plan import (
@@ -156,12 +156,13 @@ class Cohort:
     # -- streams ---------------------------------------------------------------------------------
 
     def _streaming(self, item: Item, work: Work) -> Costing:
-        _, compute = scalar_stages(item, work, self.resources.accelerator.units)
+        units = self.resources.accelerator.units
+        _, compute = scalar_stages(item, work, units)
         energy = self._compute_pj(work, scalars_only=False)
-        once = self._passing(item, work, passing(item, work, 1), compute, energy)
+        once = self._passing(item, work, streams_of(item, work, 1, units), compute, energy)
         if work.row_passes == 1:
             return once
-        again = self._passing(item, work, passing(item, work, work.row_passes), compute, energy)
+        again = self._passing(item, work, streams_of(item, work, work.row_passes, units), compute, energy)
 
         def costing(designs: Slice, found: Found) -> Costs:
             costs = once(designs, found)

@@ -43,6 +43,7 @@ COLOURS = {
     "transform": "#AA4499",
     "selection": "#999933",
     "pooling": "#88CCEE",
+    "hashing": "#4477AA",
     "creation": "#661100",
     "fused": "#6699CC",
     "unfinished": "#DDCCAA",
