@@ -47,13 +47,16 @@ def log2_rows(a: Any, b: Any, bias: np.ndarray | None = None) -> np.ndarray:
         )
     x = as_quantised(a, "int8@tensor")
     magnitude = quantise(np.abs(b), format_named(f"log2_{SHIFT_BITS}@tensor"))
-    longest = 2**SHIFT_BITS - 1
-    shift = longest - magnitude.format.encode(magnitude.levels).astype(np.int64)
-    factor = np.where(np.asarray(b) < 0, -1, 1) << shift
+    factor = shift_factors(np.asarray(b) < 0, magnitude.format.encode(magnitude.levels))
     total = contract(_EQUATION, x.levels, factor)
     scale = np.float32(np.float32(x.scale) * np.float32(magnitude.scale))
-    result = np.ldexp(total.astype(np.float32), -longest) * scale
+    result = np.ldexp(total.astype(np.float32), 1 - 2**SHIFT_BITS) * scale
     return result if bias is None else result + bias
+
+
+def shift_factors(negative: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Factors ``2**-q``, negative where `negative` says so, as counts of the least one, ``2**-15``: int64."""
+    return np.where(negative, -1, 1) << (2**SHIFT_BITS - 1 - np.asarray(q).astype(np.int64))
 
 
 def requantised(first: str, second: str) -> Rows:
