@@ -22,7 +22,7 @@ from siliform.graph_ir.ops.unary import erf, erf_of, exp, log1p, neg, reciprocal
 from siliform.graph_ir.opspec import OpSpec, Variant
 from siliform.graph_ir.space import Space
 from siliform.graph_ir.types import TensorType
-from siliform.graph_ir.variants import GELU, RELU, SILU
+from siliform.graph_ir.variants import GELU, RELU, SIGMOID, SILU
 
 
 def _activation(
@@ -85,7 +85,7 @@ def _sigmoid_expansion(b: Builder, x: Value) -> Any:
     return b(reciprocal, b(add, b(exp, b(neg, x)), scalar(b, 1.0, x)))
 
 
-sigmoid = _activation(_sigmoid, {"sigmoid": 1}, _sigmoid_expansion)
+sigmoid = _activation(_sigmoid, {"sigmoid": 1}, _sigmoid_expansion, SIGMOID)
 
 
 def _tanh(x: np.ndarray) -> np.ndarray:

@@ -11,10 +11,12 @@ from types import MappingProxyType
 
 from siliform.graph_ir.opspec import Variant
 from siliform.graph_ir.variants.addition import ADD_VARIANTS
+from siliform.graph_ir.variants.clipped_softmax import CLIPPED_SOFTMAX_VARIANTS
 from siliform.graph_ir.variants.gelu import GELU_VARIANTS
 from siliform.graph_ir.variants.norms import LAYER_NORM_VARIANTS, RMS_NORM_VARIANTS
 from siliform.graph_ir.variants.products import LINEAR_VARIANTS, MATMUL_VARIANTS
 from siliform.graph_ir.variants.relu import RELU_VARIANTS
+from siliform.graph_ir.variants.sigmoid import SIGMOID_VARIANTS
 from siliform.graph_ir.variants.silu import SILU_VARIANTS
 from siliform.graph_ir.variants.softmax import SOFTMAX_VARIANTS
 
@@ -24,6 +26,8 @@ def _by_name(variants: tuple[Variant, ...]) -> Mapping[str, Variant]:
 
 
 SOFTMAX = _by_name(SOFTMAX_VARIANTS)
+CLIPPED_SOFTMAX = _by_name(CLIPPED_SOFTMAX_VARIANTS)
+SIGMOID = _by_name(SIGMOID_VARIANTS)
 GELU = _by_name(GELU_VARIANTS)
 SILU = _by_name(SILU_VARIANTS)
 RELU = _by_name(RELU_VARIANTS)
@@ -33,4 +37,16 @@ ADD = _by_name(ADD_VARIANTS)
 LINEAR = _by_name(LINEAR_VARIANTS)
 MATMUL = _by_name(MATMUL_VARIANTS)
 
-__all__ = ["ADD", "GELU", "LAYER_NORM", "LINEAR", "MATMUL", "RELU", "RMS_NORM", "SILU", "SOFTMAX"]
+__all__ = [
+    "ADD",
+    "CLIPPED_SOFTMAX",
+    "GELU",
+    "LAYER_NORM",
+    "LINEAR",
+    "MATMUL",
+    "RELU",
+    "RMS_NORM",
+    "SIGMOID",
+    "SILU",
+    "SOFTMAX",
+]

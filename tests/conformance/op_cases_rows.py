@@ -27,6 +27,20 @@ def _softmax() -> dict[str, list[Case]]:
             Case((floats(3, 5, 7) * 9,), {}, work(15, 7), from_torch(lambda x: F.softmax(x, -1))),
             Case((floats(3, 5, 7),), {"axis": 1}, work(21, 5), from_torch(lambda x: F.softmax(x, 1))),
         ],
+        "clipped_softmax": [
+            Case(
+                (floats(3, 5, 7) * 4,),
+                {"gamma": -0.03, "zeta": 1.01},
+                {"compare": 315, "add": 315, "exp": 105, "mul": 210, "reciprocal": 15},
+                from_torch(lambda x: (1.04 * F.softmax(x, -1) - 0.03).clamp(0, 1)),
+            ),
+            Case(
+                (floats(3, 5),),
+                {"gamma": -0.2, "zeta": 1.0, "axis": 0},
+                None,
+                from_torch(lambda x: (1.2 * F.softmax(x, 0) - 0.2).clamp(0, 1)),
+            ),
+        ],
         "log_softmax": [
             Case((floats(3, 5, 7),), {}, logarithmic(15, 7), from_torch(lambda x: F.log_softmax(x, -1))),
             Case((floats(3, 5),), {"axis": 0}, logarithmic(5, 3), from_torch(lambda x: F.log_softmax(x, 0))),
