@@ -39,7 +39,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from siliform.arch.law import Count, ceil_div, checked_product, checked_sum, maximum, ragged_sum_ceil, where
 from siliform.arch.parameter import parameter
 from siliform.arch.sourced import Sourced
-from siliform.arch.unit import Unit, check_formats, format_refusal
+from siliform.arch.unit import check_formats, format_refusal
+from siliform.arch.units.matrix import Folding, MatrixUnit
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.formats import format_named
 from siliform.graph_ir.space import Space
@@ -142,15 +143,11 @@ def no_drain_cycles(m: Count, n: Count, k: Count, rows: Count, columns: Count) -
 
 
 @dataclass(frozen=True, kw_only=True)
-class SystolicArray(Unit):
+class SystolicArray(MatrixUnit):
     """A grid of multiply-accumulate cells with operands marching through."""
 
     kind: ClassVar[str] = "array"
 
-    rows: int = parameter("cells along the rows' dimension", low=1, high=4096, knob=(8, 16, 32, 64, 128, 256))
-    columns: int = parameter(
-        "cells along the columns' dimension", low=1, high=4096, knob=(8, 16, 32, 64, 128, 256)
-    )
     dataflow: str = parameter(
         "which operand stays in the cells",
         default="weight-stationary",
@@ -180,6 +177,16 @@ class SystolicArray(Unit):
                 where=f"{self.name}.overlap",
                 next_step='use overlap = "bound", as for lanes fed apart, or densities of 100 percent',
             )
+
+    @property
+    def sum_bits(self) -> int:
+        """The accumulators' width."""
+        return self.accumulator_bits
+
+    def folding(self, formats: Sequence[str]) -> Folding:
+        """One element a step, whatever its format; the skew of `array_cycles` beside the streams."""
+        overhead = 0 if self.overlap == "bound" else 2 * self.rows + self.columns - 2
+        return Folding(self.dataflow, self.overlap, overhead, word_elements=1, depth_words=self.rows)
 
     @property
     def skips(self) -> bool:
