@@ -25,6 +25,7 @@ Kind = Literal[
     "matmul",  # linear, matmul: one multiply-accumulate space
     "convolution",
     "attention",
+    "hashing",  # binary codes, sums by them, hashed tables
     "normalisation",
     "softmax",
     "activation",

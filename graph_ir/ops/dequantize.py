@@ -6,6 +6,7 @@ import numpy as np
 
 from siliform.graph_ir.formats import Quantised, Scaled
 from siliform.graph_ir.graph import Builder, Value
+from siliform.graph_ir.ops.binary import cast
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Space
 from siliform.graph_ir.types import TensorType
@@ -34,6 +35,13 @@ def without_axis_scales(b: Builder, *values: Value) -> tuple[Value, ...]:
     if not any(axes):
         return values
     return tuple(b(dequantize, v) if isinstance(v.type.format, Scaled) else v for v in values)
+
+
+def as_floats(b: Builder, value: Value) -> Value:
+    """The value as an expansion can compute with it in floats: dequantised, or cast to fp32."""
+    known: Value = b(dequantize, value) if isinstance(value.type.format, Scaled) else value
+    made: Value = known if known.type.format.kind == "float" else b(cast, known, format="fp32")
+    return made
 
 
 dequantize = OpSpec(

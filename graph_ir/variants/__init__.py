@@ -13,8 +13,14 @@ from siliform.graph_ir.opspec import Variant
 from siliform.graph_ir.variants.addition import ADD_VARIANTS
 from siliform.graph_ir.variants.clipped_softmax import CLIPPED_SOFTMAX_VARIANTS
 from siliform.graph_ir.variants.gelu import GELU_VARIANTS
+from siliform.graph_ir.variants.hashing import (
+    HASH_ATTENTION_VARIANTS,
+    HASH_CODES_VARIANTS,
+    HASH_LOOKUP_VARIANTS,
+)
 from siliform.graph_ir.variants.norms import LAYER_NORM_VARIANTS, RMS_NORM_VARIANTS
 from siliform.graph_ir.variants.products import LINEAR_VARIANTS, MATMUL_VARIANTS
+from siliform.graph_ir.variants.recurrence import LINEAR_RECURRENCE_VARIANTS
 from siliform.graph_ir.variants.relu import RELU_VARIANTS
 from siliform.graph_ir.variants.sigmoid import SIGMOID_VARIANTS
 from siliform.graph_ir.variants.silu import SILU_VARIANTS
@@ -34,15 +40,23 @@ RELU = _by_name(RELU_VARIANTS)
 LAYER_NORM = _by_name(LAYER_NORM_VARIANTS)
 RMS_NORM = _by_name(RMS_NORM_VARIANTS)
 ADD = _by_name(ADD_VARIANTS)
+HASH_CODES = _by_name(HASH_CODES_VARIANTS)
+HASH_ATTENTION = _by_name(HASH_ATTENTION_VARIANTS)
+HASH_LOOKUP = _by_name(HASH_LOOKUP_VARIANTS)
 LINEAR = _by_name(LINEAR_VARIANTS)
+LINEAR_RECURRENCE = _by_name(LINEAR_RECURRENCE_VARIANTS)
 MATMUL = _by_name(MATMUL_VARIANTS)
 
 __all__ = [
     "ADD",
     "CLIPPED_SOFTMAX",
     "GELU",
+    "HASH_ATTENTION",
+    "HASH_CODES",
+    "HASH_LOOKUP",
     "LAYER_NORM",
     "LINEAR",
+    "LINEAR_RECURRENCE",
     "MATMUL",
     "RELU",
     "RMS_NORM",

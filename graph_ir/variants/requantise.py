@@ -14,7 +14,7 @@ MULTIPLIER_BITS = 31  # Jacob et al., CVPR 2018, section 2.2: a mantissa in [2**
 
 
 def fixed_multiplier(factor: Any, bits: int = MULTIPLIER_BITS) -> tuple[np.ndarray, np.ndarray]:
-    """Positive real factors as ``multiplier / 2**shift``, the multiplier of so many bits, the first of them 1.
+    """Positive real factors as ``multiplier / 2**shift``, the multiplier of `bits` bits, the first 1.
 
     ValueError where a factor is not positive, or so great or small that the shift leaves 1 to 62.
     """

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from tests.conformance import (
+    op_cases_hashing,
     op_cases_integers,
     op_cases_movement,
     op_cases_pointwise,
@@ -21,6 +22,7 @@ CASES: Mapping[str, list[Case]] = MappingProxyType(
         **op_cases_rows.cases(),
         **op_cases_pointwise.cases(),
         **op_cases_movement.cases(),
+        **op_cases_hashing.cases(),
         **op_cases_integers.cases(),
     }
 )
