@@ -11,8 +11,11 @@ from siliform.arch.units.cuda import CudaCores
 from siliform.arch.units.dma import Dma
 from siliform.arch.units.gather import GatherEngine
 from siliform.arch.units.launch import Launch
+from siliform.arch.units.scan import ScanUnit
 from siliform.arch.units.special import SpecialUnit
 from siliform.arch.units.tensor import TensorCores
+from siliform.arch.units.topk import TopKSelector
+from siliform.arch.units.transpose import Transposer
 from siliform.arch.units.vector import VectorUnit
 
 
@@ -28,4 +31,16 @@ def _catalogue(*units: type[Unit]) -> Mapping[str, type[Unit]]:
 
 
 #: Every unit by kind, the word a design uses for it.
-UNITS = _catalogue(SystolicArray, VectorUnit, SpecialUnit, GatherEngine, Dma, TensorCores, CudaCores, Launch)
+UNITS = _catalogue(
+    SystolicArray,
+    VectorUnit,
+    SpecialUnit,
+    GatherEngine,
+    TopKSelector,
+    ScanUnit,
+    Transposer,
+    Dma,
+    TensorCores,
+    CudaCores,
+    Launch,
+)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from siliform.arch.law import Count, ceil_div, checked_product, streaming_cycles
+from siliform.arch.law import Count, ceil_div, checked_product, maximum, streaming_cycles
 from siliform.arch.parameter import parameter
 from siliform.arch.sourced import Sourced
 from siliform.arch.unit import Unit
@@ -16,9 +16,53 @@ if TYPE_CHECKING:
     from siliform.arch.technology import Technology
 
 
-def burst_bytes_moved(row_bytes: Count, rows: Count, burst_bytes: Count) -> Count:
-    """Bytes on the bus for `rows` separate runs of `row_bytes`: each is rounded up to whole bursts."""
-    return checked_product(rows, ceil_div(row_bytes, burst_bytes), burst_bytes)
+def dma_cycles(row_bytes: Count, rows: Count, bytes_per_cycle: Count, startup_cycles: Count) -> Count:
+    """Cycles of one transfer of `rows` separate runs of `row_bytes`, alone: each takes whole words.
+
+    A request for a burst takes a cycle of its own wire and a burst holds a word or more, so that requests
+    run ahead of the data and bursts, whole or not, cost nothing beside their words. What a memory spends
+    on part of a burst is the memory's law.
+    """
+    words = checked_product(rows, ceil_div(row_bytes, bytes_per_cycle))
+    return streaming_cycles(words, 1, startup_cycles)
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What `dma_queue_cycles` needs to know of a transfer: each of them one at least.
+
+    loads : 1 from memory to scratchpad, 0 the other way.
+    bursts, words : requests and words of all its rows.
+    """
+
+    loads: Count
+    bursts: Count
+    words: Count
+
+
+def dma_queue_cycles(
+    transfers: Sequence[Transfer], channels: int, memory_cycles: Count, local_cycles: Count = 1
+) -> Count:
+    """Cycles of transfers one behind the other, from the first descriptor in to the last one told done.
+
+    A descriptor is taken once the requests of the one before it are out, a burst a cycle, and once the
+    transfer `channels` places ahead has moved its last word; its words can move a cycle later, or for a
+    load when the first has come, `memory_cycles` after its request. Words of all transfers move in order,
+    one a cycle. The last one is told done `local_cycles` after it moved, which the scratchpad takes to
+    answer, and one for the register that tells it.
+    """
+    taken: Count = 0
+    moved: list[Count] = []  # when each transfer's last word moved
+    for i, transfer in enumerate(transfers):
+        if i:
+            taken = taken + transfers[i - 1].bursts
+        if i >= channels:
+            taken = maximum(taken, moved[i - channels] + 1)
+        start = taken + 1 + transfer.loads * memory_cycles
+        if i:
+            start = maximum(start, moved[-1] + 1)
+        moved.append(start + transfer.words - 1)
+    return moved[-1] + local_cycles + 1 if moved else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +85,7 @@ class Dma(Unit):
 
     def move_cycles(self, moved_bytes: Count) -> Count:
         """Cycles of one transfer of consecutive bytes, alone."""
-        whole = burst_bytes_moved(moved_bytes, 1, self.burst_bytes)
-        return streaming_cycles(whole, self.bytes_per_cycle, self.startup_cycles)
+        return dma_cycles(moved_bytes, 1, self.bytes_per_cycle, self.startup_cycles)
 
     def cycles(self, space: Space) -> int:
         """A space has elements, not bytes: use `move_cycles`."""

@@ -1,4 +1,4 @@
-"""The gather engine: copies, transposes, gathers and scatters; comparators for sort and top-k."""
+"""The gather engine: copies, transposes, gathers and scatters; comparators for sort and selection."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ def sort_cycles(rows: Count, length: int, comparators: Count) -> Count:
     return ceil_div(checked_product(rows, compare_exchanges(length)), comparators)
 
 
-def top_k_cycles(rows: Count, length: Count, k: Count, comparators: Count) -> Count:
-    """Cycles to keep the k largest of each row by insertion: each element meets k sorted registers.
+def gather_cycles(rows: Count, row_bytes: Count, bytes_per_cycle: Count, startup_cycles: Count = 0) -> Count:
+    """Cycles to fetch `rows` rows that indices choose: each takes whole words, one word a cycle.
 
-    With fewer comparators than registers an element takes several cycles: ``rows * length *
-    ceil(k / comparators)``.
+    Rows follow each other without a gap; `startup_cycles` pass from an index to its first word, the
+    memory's latency among them, and are met once.
     """
-    return checked_product(rows, length, ceil_div(k, comparators))
+    words = checked_product(rows, ceil_div(row_bytes, bytes_per_cycle))
+    return streaming_cycles(words, 1, startup_cycles)
 
 
 @dataclass(frozen=True, kw_only=True)

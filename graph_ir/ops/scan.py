@@ -12,6 +12,7 @@ from siliform.graph_ir.ops.common import axis_of, float_of, narrow, plain, promo
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Space
 from siliform.graph_ir.types import TensorType
+from siliform.graph_ir.variants import LINEAR_RECURRENCE
 
 
 def _cumulative(name: str, function: Callable[..., Any], body: Mapping[str, int]) -> OpSpec:
@@ -78,5 +79,6 @@ linear_recurrence = OpSpec(
     _linear_recurrence,
     _linear_recurrence_shape,
     _linear_recurrence_spaces,
+    variants=LINEAR_RECURRENCE,
     source="Blelloch, Prefix Sums and Their Applications, 1990, section 1.4",
 )

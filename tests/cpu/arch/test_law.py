@@ -14,11 +14,14 @@ import pytest
 import siliform.arch.units as units
 from siliform.arch import law
 from siliform.arch.units.array import DATAFLOWS, OVERLAPS, array_cycles, no_drain_cycles, tiled_array_cycles
-from siliform.arch.units.dma import burst_bytes_moved
-from siliform.arch.units.gather import compare_exchanges, sort_cycles, top_k_cycles
+from siliform.arch.units.dma import Transfer, dma_cycles, dma_queue_cycles
+from siliform.arch.units.gather import compare_exchanges, gather_cycles, sort_cycles
 from siliform.arch.units.lanes import lane_cycles
 from siliform.arch.units.scan import scan_cycles
+from siliform.arch.units.scratchpad import scratchpad_cycles
 from siliform.arch.units.tensor import wave_cycles
+from siliform.arch.units.topk import top_k_cycles
+from siliform.arch.units.transpose import tile_queue_cycles, transpose_cycles
 
 #: Every law with the number of counts it takes, other arguments fixed.
 LAWS: dict[str, tuple[Callable[..., Any], int]] = {
@@ -31,10 +34,20 @@ LAWS: dict[str, tuple[Callable[..., Any], int]] = {
     "streaming_cycles": (law.streaming_cycles, 3),
     "lane_cycles": (lane_cycles, 4),
     "no_drain_cycles": (no_drain_cycles, 5),
-    "burst_bytes_moved": (burst_bytes_moved, 3),
+    "dma_cycles": (dma_cycles, 4),
+    "dma_queue_cycles": (
+        lambda bursts, words, more, latency: dma_queue_cycles(
+            [Transfer(1, bursts, words), Transfer(0, 1, more), Transfer(1, 1, more)], 2, latency
+        ),
+        4,
+    ),
+    "gather_cycles": (gather_cycles, 4),
     "top_k_cycles": (top_k_cycles, 4),
     "sort_cycles": (lambda rows, comparators: sort_cycles(rows, 37, comparators), 2),
     "scan_cycles": (scan_cycles, 5),
+    "scratchpad_cycles": (scratchpad_cycles, 2),
+    "tile_queue_cycles": (lambda r, c, s, d: tile_queue_cycles([(r, c), (s, d), (r, d)]), 4),
+    "transpose_cycles": (transpose_cycles, 4),
     "wave_cycles": (lambda *counts: wave_cycles(*counts, tile=(64, 32), split=4), 5),
 }
 for _dataflow in DATAFLOWS:
@@ -101,7 +114,7 @@ def test_nothing_to_do_takes_no_time() -> None:
                 assert array_cycles(*shape, 8, 8, dataflow=dataflow, overlap=overlap) == 0
     assert lane_cycles(0, 8, 1, 20) == 0
     assert law.streaming_cycles(0, 8, 100) == 0
-    assert scan_cycles(0, 8, 4, 2, 3) == 0
+    assert scan_cycles(0, 8, 4, 3) == 0
     assert lane_cycles(np.array([0, 1]), 8, 1, 20).tolist() == [0, 21]
 
 
@@ -118,5 +131,6 @@ def test_bitonic_network_is_counted_stage_by_stage() -> None:
 
 
 def test_a_scan_is_bound_by_its_work_or_by_its_latency() -> None:
-    assert scan_cycles(100, 1000, 4, 8, 5) == 100 * 500
-    assert scan_cycles(100, 8, 1, 8, 5) == 100 * 5
+    assert scan_cycles(100, 1000, 8, 3) == 100 * 125 + 2
+    assert scan_cycles(100, 8, 8, 3) == 99 * 3 + 1 + 2
+    assert scan_cycles(100, 8, 8, 1, 7) == 7 * 100

@@ -12,7 +12,7 @@ from siliform.arch.tech.fit_tensor_law import fit
 from siliform.arch.units import UNITS
 from siliform.arch.units.array import SystolicArray
 from siliform.arch.units.dma import Dma
-from siliform.arch.units.gather import GatherEngine, sort_cycles, top_k_cycles
+from siliform.arch.units.gather import GatherEngine, gather_cycles, sort_cycles
 from siliform.arch.units.launch import Launch
 from siliform.arch.units.special import SpecialUnit
 from siliform.arch.units.tensor import TensorCores, wave_cycles
@@ -111,14 +111,15 @@ def test_lanes_time_operations_one_after_another() -> None:
 
 def test_movers_count_bytes_and_bursts() -> None:
     assert GATHER.move_cycles(6400) == 16 + 100
-    assert DMA.move_cycles(1) == 100 + 2  # a burst of 64 bytes at 32 a cycle
+    assert DMA.move_cycles(33) == 100 + 2  # words of 32 bytes
     assert DMA.move_cycles(0) == 0
     assert GATHER.cycles(Space.elementwise((160,), {"compare": 1})) == 16 + 10
     for unit in (GATHER, DMA):
         with pytest.raises(ValueError, match="time a movement by move_cycles"):
             unit.cycles(COPY)
     assert sort_cycles(10, 8, 4) == 10 * 24 // 4
-    assert top_k_cycles(2, 100, 17, 16) == 2 * 100 * 2
+    assert gather_cycles(10, 33, 32, 5) == 5 + 10 * 2
+    assert gather_cycles(0, 33, 32, 5) == 0
 
 
 def test_tensor_cores_know_waves_and_derating() -> None:
