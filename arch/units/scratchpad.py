@@ -42,7 +42,7 @@ def bank_waits(banks_asked: Sequence[Sequence[int]], banks: int, arbitration: Ar
                 wanted.setdefault(asked[place[port]], []).append(port)
         for bank, waiting in wanted.items():
             turn = served_last[bank] + 1 if arbitration == "round-robin" else 0
-            chosen = min(waiting, key=lambda port, turn=turn: (port - turn) % ports)
+            chosen = (turn + min((port - turn) % ports for port in waiting)) % ports
             served_last[bank] = chosen
             for port in waiting:
                 waits[port] += port != chosen
