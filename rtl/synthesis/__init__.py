@@ -1,0 +1,1 @@
+"""Circuits to gates: Yosys, standard-cell libraries, area, timing, switching energy, equivalence."""
