@@ -22,6 +22,6 @@ def unit_named(kind: str) -> type[HardwareUnit]:
             where="rtl",
             next_step=f"use one of the nearest: {nearest(kind, list(UNITS))}",
         )
-    module, _, name = UNITS[kind].partition(":")
-    found: type[HardwareUnit] = getattr(import_module(module), name)
+    module, _, name = UNITS[kind].removeprefix("siliform.rtl.").partition(":")
+    found: type[HardwareUnit] = getattr(import_module(f"siliform.rtl.{module}"), name)
     return found

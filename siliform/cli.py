@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from siliform import commands_cluster, commands_serve, commands_simulate, commands_sweep
+from siliform import commands_cluster, commands_rtl, commands_serve, commands_simulate, commands_sweep
 from siliform.console import (
     check_file,
     drop_stdout,
@@ -291,7 +291,8 @@ def schema(
         str,
         typer.Argument(
             help="report, graph, designs, shown-design, models, demo, serving, long-context, cluster, "
-            "cluster-sweep or sweep: what the command prints with --json; design, study: such a file.",
+            "cluster-sweep, sweep, rtl-list or rtl-test: what the command prints with --json; design, study: "
+            "such a file.",
             autocompletion=complete_schema,
         ),
     ],
@@ -331,6 +332,7 @@ commands_simulate.register(app)
 commands_serve.register(app)
 commands_cluster.register(app)
 commands_sweep.register(app)
+commands_rtl.register(app)
 
 
 def main(arguments: list[str] | None = None) -> None:

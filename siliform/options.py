@@ -42,6 +42,8 @@ SCHEMAS = {
     "cluster": "siliform cluster --json",
     "cluster-sweep": "siliform cluster --sweep --json",
     "sweep": "siliform sweep --json",
+    "rtl-list": "siliform rtl list --json",
+    "rtl-test": "siliform rtl test --json",
     "design": "a design file (TOML)",
     "study": "a study file (TOML)",
 }

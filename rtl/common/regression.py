@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -158,7 +159,8 @@ def record(unit: HardwareUnit, trial: Trial, folder: Path, design: Design | None
     """Repeat a trial on a model that records; the waveform of all its signals, a VCD file in `folder`."""
     design = design or unit.design()
     folder.mkdir(parents=True, exist_ok=True)
-    waveform = folder / f"{unit.kind}-{unit.name}-seed{trial.seed}{'-stalled' if trial.stalled else ''}.vcd"
+    stem = f"{unit.kind}-{unit.name}-seed{trial.seed}{'-stalled' if trial.stalled else ''}"
+    waveform = folder / (re.sub(r"[^\w.+-]", "_", stem) + ".vcd")
     run_trial(unit, design, build(design, WITH_WAVEFORM), trial, waveform)
     return waveform
 
@@ -202,11 +204,13 @@ def told(unit: HardwareUnit, verdict: Verdict) -> str:
     return "\n  ".join([headline, *verdict.complaints, replay(unit, verdict.trial)])
 
 
-def replay(unit: HardwareUnit, trial: Trial) -> str:
-    """The command that repeats a trial."""
+def replay(unit: HardwareUnit, trial: Trial, bench: str = "ctypes") -> str:
+    """The command that repeats a trial, on the bench that ran it."""
     own, base = parameters_of(unit), parameters_of(type(unit).elaborations()[0])
     words = [f"--set {name}={value}" for name, value in own.items() if value != base[name]]
     if trial.shape is not None:
         words.append("--shape " + ",".join(f"{name}={size}" for name, size in trial.shape.items()))
-    words += [f"--seed {trial.seed}", "--seeds 1", *(["--stalled"] if trial.stalled else [])]
+    words += [f"--seed {trial.seed}", "--seeds 1", "--stalled" if trial.stalled else "--free"]
+    if bench != "ctypes":
+        words.append(f"--bench {bench}")
     return f"siliform rtl test {unit.kind} {' '.join(words)}"

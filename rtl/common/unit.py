@@ -138,8 +138,8 @@ def with_parameters(kind: type[HardwareUnit], given: Mapping[str, str]) -> Hardw
 def _read(unit: str, name: str, word: str, like: Any) -> Any:
     if isinstance(like, bool):
         readings = {"true": True, "1": True, "false": False, "0": False}
-        if word in readings:
-            return readings[word]
+        if word.lower() in readings:
+            return readings[word.lower()]
     elif isinstance(like, int):
         try:
             return int(word)

@@ -31,6 +31,7 @@ COMMANDS = (
     "long-context",
     "cluster",
     "sweep",
+    "rtl",
 )
 
 #: The files that the examples name.

@@ -63,7 +63,7 @@ def test_a_failure_tells_the_case_and_the_command_that_repeats_it(
     lines = told.splitlines()
     assert lines[0] == f"array {UNIT.name}, seed 3, batch 1, m 2, n 1, k 8"
     assert "2 of 2 values of total differ, the first in beat 0, lane 0: " in lines[1]
-    assert lines[2] == "  siliform rtl test array --shape batch=1,m=2,n=1,k=8 --seed 3 --seeds 1"
+    assert lines[2] == "  siliform rtl test array --shape batch=1,m=2,n=1,k=8 --seed 3 --seeds 1 --free"
 
 
 def test_the_command_names_what_differs_from_the_first_elaboration() -> None:

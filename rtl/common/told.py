@@ -1,0 +1,83 @@
+"""Regressions as data: what ``siliform rtl test --json`` and ``siliform rtl list --json`` print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from siliform.rtl.common.campaign import Outcome
+from siliform.rtl.common.unit import HardwareUnit, parameters_of
+from siliform.rtl.common.verilator import find_compiler, find_verilator, run
+
+
+def tools() -> dict[str, str]:
+    """The tools that build models, with their versions; UserError with what to install."""
+    compiler = find_compiler()
+    told = run([compiler, "--version"], Path.cwd()).stdout.splitlines()
+    return {"verilator": find_verilator().version, "compiler": told[0] if told else compiler}
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    """One elaboration on one bench."""
+    unit = outcome.job.unit
+    return {
+        "unit": unit.kind,
+        "bench": outcome.job.bench,
+        "name": unit.name,
+        "parameters": parameters_of(unit),
+        "holds": outcome.holds,
+        "trials": outcome.trials,
+        "stalled_trials": outcome.stalled_trials,
+        "cycles": outcome.cycles,
+        "held_cycles": outcome.held_cycles,
+        "deviation_cycles": outcome.deviation_cycles,
+        "slack_cycles": unit.slack_cycles,
+        "slack_reason": unit.slack_reason or None,
+        "coverage": {"covered": dict(outcome.covered), "missed": list(outcome.missed)},
+        "failures": [asdict(failure) for failure in outcome.failures],
+        "refusal": outcome.refusal or None,
+        "seconds": outcome.seconds,
+    }
+
+
+def regression_json(outcomes: Sequence[Outcome], seconds: float) -> dict[str, Any]:
+    """A whole regression."""
+    return {
+        "format": "siliform-rtl-test",
+        "version": 1,
+        "tools": tools(),
+        "holds": all(outcome.holds for outcome in outcomes),
+        "elaborations": [outcome_json(outcome) for outcome in outcomes],
+        "seconds": seconds,
+    }
+
+
+def unit_json(kind: type[HardwareUnit]) -> dict[str, Any]:
+    """What a unit is built of, and which elaborations there are."""
+    elaborations = kind.elaborations()
+    first = elaborations[0]
+    return {
+        "unit": kind.kind,
+        "about": first_sentence(kind),
+        "parameters": parameters_of(first),
+        "elaborations": [unit.name for unit in elaborations],
+        "streams": [{"name": s.name, "direction": s.direction} for s in first.design().streams],
+        "bins": sorted({name for unit in elaborations for name in unit.bins()}),
+        "mutants": [mutant.mistake for mutant in kind.mutants()],
+    }
+
+
+def first_sentence(kind: type[HardwareUnit]) -> str:
+    """What the unit is, from its own documentation."""
+    text = " ".join((kind.__doc__ or "").split("\n\n")[0].split())
+    return text.split(". ")[0].rstrip(".")
+
+
+def by_unit(outcomes: Sequence[Outcome]) -> Mapping[tuple[str, str], list[Outcome]]:
+    """Outcomes by unit and bench, in the order of their first."""
+    groups: dict[tuple[str, str], list[Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault((outcome.job.unit.kind, outcome.job.bench), []).append(outcome)
+    return groups

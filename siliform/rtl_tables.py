@@ -1,0 +1,122 @@
+"""Units in hardware and their regressions in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from siliform.rtl.common.campaign import Failure, Outcome
+
+#: Failed trials of an elaboration that are told in full.
+_SHOWN = 3
+#: Lines of a tool's complaint that are told.
+_LINES = 12
+
+
+def print_units(rows: Sequence[Mapping[str, Any]]) -> None:
+    """A row for each unit."""
+    table = _table("unit", "what it is", "parameters", "elaborations", "bins", "mutants")
+    for row in rows:
+        table.add_row(
+            row["unit"],
+            row["about"],
+            ", ".join(row["parameters"]),
+            str(len(row["elaborations"])),
+            str(len(row["bins"])),
+            str(len(row["mutants"])),
+        )
+    _console().print(table)
+
+
+def print_regression(outcomes: Sequence[Outcome], seconds: float) -> None:
+    """A row for each unit and bench, then what went wrong, then the sum of it."""
+    from siliform.rtl.common.told import by_unit
+
+    console = _console()
+    table = _table(
+        "unit", "bench", "elaborations", "trials", "cycles", "law = measured", "coverage", "stalls", ""
+    )
+    for (kind, bench), group in by_unit(outcomes).items():
+        table.add_row(kind, bench, *_cells(group))
+    console.print(table)
+    for outcome in outcomes:
+        for line in _complaints(outcome):
+            console.print(line, soft_wrap=True, highlight=False, markup=False)
+    trials, cycles = sum(o.trials for o in outcomes), sum(o.cycles for o in outcomes)
+    wrong = sum(not o.holds for o in outcomes)
+    console.print(
+        f"{len(outcomes)} elaborations, {trials:,} trials, {cycles:,} cycles in {seconds:.0f} s: "
+        + (f"{wrong} elaborations fail" if wrong else "all hold"),
+        highlight=False,
+    )
+
+
+def _cells(group: Sequence[Outcome]) -> list[str]:
+    """The cells of a unit's row, behind its name and bench."""
+    missed = {name for o in group for name in o.missed}
+    bins = missed | {name for o in group for name in o.covered}
+    cycles, held = sum(o.cycles for o in group), sum(o.held_cycles for o in group)
+    stalled = sum(o.stalled_trials for o in group)
+    return [
+        str(len(group)),
+        f"{sum(o.trials for o in group):,}",
+        f"{cycles:,}",
+        _law(group),
+        f"{len(bins) - len(missed)} of {len(bins)}",
+        f"{stalled:,} trials, {100 * held / max(cycles, 1):.0f} % held" if stalled else "none",
+        "holds" if all(o.holds for o in group) else "FAILS",
+    ]
+
+
+def _law(group: Sequence[Outcome]) -> str:
+    """How far trials without stalls were from the law."""
+    if all(o.trials == o.stalled_trials for o in group):
+        return "not asked"
+    worst = max((o.deviation_cycles for o in group), key=abs)
+    if worst == 0:
+        return "exact"
+    slack = max(o.job.unit.slack_cycles for o in group)
+    return f"{worst:+d} cycles" + (f" (slack {slack})" if slack else "")
+
+
+def _complaints(outcome: Outcome) -> list[str]:
+    """What is to be told of one elaboration."""
+    name = f"{outcome.job.unit.kind} {outcome.job.unit.name}"
+    lines = []
+    if outcome.refusal:
+        lines += [f"{name} was not built:", *outcome.refusal.splitlines()[:_LINES]]
+    if outcome.failures:
+        lines.append(f"{name}: {len(outcome.failures)} of {outcome.trials} trials fail")
+    for failure in outcome.failures[:_SHOWN]:
+        lines += _told(failure)
+    if outcome.job.whole and outcome.missed and not outcome.refusal:
+        lines.append(f"{name}: no trial covers {', '.join(outcome.missed)}")
+    return lines
+
+
+def _told(failure: Failure) -> list[str]:
+    shape = ", ".join(f"{name} {size}" for name, size in failure.shape.items())
+    lines = [f"  seed {failure.seed}{', stalled' if failure.stalled else ''}: {shape}"]
+    lines += [f"    {complaint}" for complaint in failure.complaints]
+    lines.append(f"    repeat it: {failure.replay}")
+    if failure.waveform:
+        lines.append(f"    waveform:  {failure.waveform}")
+    return lines
+
+
+def _table(*heads: str) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for head in heads:
+        right = head in ("elaborations", "trials", "cycles", "bins", "mutants")
+        table.add_column(head, justify="right" if right else "left", overflow="fold")
+    return table
+
+
+def _console() -> Any:
+    from siliform.simulator.tables import wide_console
+
+    return wide_console()
