@@ -13,9 +13,8 @@ from siliform.rtl.synthesis.circuit import Circuit
 from siliform.rtl.synthesis.equivalence import UndecidedError, prove_equivalent
 from siliform.rtl.synthesis.yosys import YosysError, find_yosys
 
-TRIPLE = (
-    "module by_product (input logic [3:0] a_i, output logic [3:0] y_o); assign y_o = a_i * 4'd3; endmodule"
-)
+PORTS = "input logic [3:0] a_i, output logic [3:0] y_o"
+TRIPLE = f"module by_product ({PORTS}); assign y_o = a_i * 4'd3; endmodule"
 SHIFTED = f"module by_shift ({PORTS}); assign y_o = a_i + (a_i << 1); endmodule"
 SUM = """
 module sums (input logic clk_i, input logic rst_ni, input logic [7:0] a_i, b_i, output logic [8:0] y_o);
