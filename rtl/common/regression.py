@@ -190,6 +190,7 @@ def _wrong_values(design: Design, case: Case, traffic: Traffic) -> list[str]:
 
 def _wrong_cycles(unit: HardwareUnit, case: Case, traffic: Traffic) -> list[str]:
     law, slack = case.law_cycles, unit.slack_cycles
+    slack += case.stalled_slack_cycles if traffic.held_cycles else 0
     if law - slack <= traffic.cycles <= law + slack + traffic.held_cycles:
         return []
     held = f" (+ up to {traffic.held_cycles} in which a stream was held)" if traffic.held_cycles else ""

@@ -33,6 +33,8 @@ class Case:
     care : where a field of `expected` counts; all of it where a stream or a field is not named.
     statistics : what the law of a data-dependent unit takes from the data, by name.
     bins : what the case covers, of `HardwareUnit.bins`.
+    stalled_slack_cycles : by how many cycles more a run with stalls may miss the law, either way: where
+        streams compete, a stall changes who meets whom, and what that can cost or save is known.
     """
 
     shape: Shape
@@ -42,6 +44,7 @@ class Case:
     care: Values = field(default_factory=lambda: MappingProxyType({}))
     statistics: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     bins: frozenset[str] = frozenset()
+    stalled_slack_cycles: int = 0
 
 
 @dataclass(frozen=True)
