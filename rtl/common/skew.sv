@@ -23,7 +23,8 @@ module skew #(
 
   always_comb begin : outputs
     for (int unsigned lane = 0; lane < Lanes; lane++) begin
-      automatic int unsigned delay = Reverse ? Lanes - 1 - lane : lane;
+      automatic int unsigned delay;
+      delay = Reverse ? Lanes - 1 - lane : lane;
       lanes_o[lane] = delay == 0 ? lanes_i[lane] : past_q[delay-1][lane];
     end
   end
