@@ -12,6 +12,7 @@ from siliform.arch.units.dma import Dma
 from siliform.arch.units.gather import GatherEngine
 from siliform.arch.units.launch import Launch
 from siliform.arch.units.scan import ScanUnit
+from siliform.arch.units.softmax import SoftmaxUnit
 from siliform.arch.units.special import SpecialUnit
 from siliform.arch.units.tensor import TensorCores
 from siliform.arch.units.topk import TopKSelector
@@ -39,6 +40,7 @@ UNITS = _catalogue(
     TopKSelector,
     ScanUnit,
     Transposer,
+    SoftmaxUnit,
     Dma,
     TensorCores,
     CudaCores,
