@@ -6,11 +6,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from siliform.arch.unit import Unit
+from siliform.arch.units.activation import ActivationUnit
 from siliform.arch.units.array import SystolicArray
+from siliform.arch.units.binary import BinaryUnit
 from siliform.arch.units.cuda import CudaCores
 from siliform.arch.units.dma import Dma
+from siliform.arch.units.eltwise import ElementwiseAdder
 from siliform.arch.units.gather import GatherEngine
+from siliform.arch.units.hash import HashEngine
 from siliform.arch.units.launch import Launch
+from siliform.arch.units.lookup import LookupEngine
+from siliform.arch.units.requantise import Requantiser
 from siliform.arch.units.scan import ScanUnit
 from siliform.arch.units.softmax import SoftmaxUnit
 from siliform.arch.units.special import SpecialUnit
@@ -34,13 +40,19 @@ def _catalogue(*units: type[Unit]) -> Mapping[str, type[Unit]]:
 #: Every unit by kind, the word a design uses for it.
 UNITS = _catalogue(
     SystolicArray,
+    BinaryUnit,
     VectorUnit,
     SpecialUnit,
     GatherEngine,
     TopKSelector,
     ScanUnit,
+    HashEngine,
+    LookupEngine,
     Transposer,
     SoftmaxUnit,
+    ActivationUnit,
+    ElementwiseAdder,
+    Requantiser,
     Dma,
     TensorCores,
     CudaCores,
