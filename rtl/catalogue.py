@@ -10,7 +10,12 @@ from siliform.graph_ir.errors import UserError, nearest
 from siliform.rtl.common.unit import HardwareUnit
 
 #: Where each unit's class is, imported when it is asked for.
-UNITS: Mapping[str, str] = MappingProxyType({"array": "siliform.rtl.array.unit:ArrayUnit"})
+UNITS: Mapping[str, str] = MappingProxyType(
+    {
+        "array": "siliform.rtl.array.unit:ArrayUnit",
+        "requantise": "siliform.rtl.requantise.unit:RequantiseUnit",
+    }
+)
 
 
 def unit_named(kind: str) -> type[HardwareUnit]:

@@ -1,0 +1,1 @@
+"""The requantiser: int32 sums to narrow integers."""
