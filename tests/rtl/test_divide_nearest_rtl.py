@@ -21,10 +21,15 @@ SOURCES = tuple(
 )
 
 
-def divider(lanes: int, numerator: int, denominator: int, quotient: int, bits_a_stage: int) -> Design:
+Widths = tuple[int, int, int, int, int, int]
+
+
+def divider(widths: Widths) -> Design:
     """The divider with these widths, as streams of unsigned beats; the tag is 8 bits."""
+    lanes, denominators, numerator, denominator, quotient, bits_a_stage = widths
     parameters = {
         "Lanes": lanes,
+        "Denominators": denominators,
         "NumeratorWidth": numerator,
         "DenominatorWidth": denominator,
         "QuotientWidth": quotient,
@@ -36,7 +41,7 @@ def divider(lanes: int, numerator: int, denominator: int, quotient: int, bits_a_
 module divider (
   input  logic clk_i, rst_ni, x_valid_i, y_ready_i, output logic x_ready_o, y_valid_o,
   input  logic [{lanes}-1:0][{numerator}-1:0] numerator_i, input logic [{lanes}-1:0] halves_down_i,
-  input  logic [{denominator}-1:0] denominator_i, input logic [7:0] tag_i,
+  input  logic [{denominators}-1:0][{denominator}-1:0] denominator_i, input logic [7:0] tag_i,
   output logic [{lanes}-1:0][{quotient}-1:0] quotient_o, output logic [7:0] tag_o
 );
   divide_nearest #({ports}) u_divide (
@@ -52,7 +57,7 @@ endmodule
             (
                 Field("numerator", lanes, numerator, signed=False),
                 Field("halves_down", lanes, 1, signed=False),
-                Field("denominator", 1, denominator, signed=False),
+                Field("denominator", denominators, denominator, signed=False),
                 Field("tag", 1, 8, signed=False),
             ),
         ),
@@ -62,12 +67,13 @@ endmodule
 
 
 WIDTHS = {
-    "every quotient of small numbers": (1, 7, 4, 7, 1),
-    "three bits a stage, rest of one": (1, 7, 4, 7, 3),
-    "all bits in one stage": (2, 9, 5, 9, 9),
-    "one bit over one bit": (1, 1, 1, 1, 1),
-    "a wide numerator, a narrow quotient": (4, 49, 34, 16, 4),
-    "a wide quotient": (1, 52, 20, 52, 5),
+    "every quotient of small numbers": (1, 1, 7, 4, 7, 1),
+    "three bits a stage, rest of one": (1, 1, 7, 4, 7, 3),
+    "all bits in one stage": (2, 1, 9, 5, 9, 9),
+    "one bit over one bit": (1, 1, 1, 1, 1, 1),
+    "a wide numerator, a narrow quotient": (4, 1, 49, 34, 16, 4),
+    "a denominator for each lane": (3, 3, 40, 25, 16, 2),
+    "a wide quotient": (1, 1, 52, 20, 52, 5),
 }
 
 
@@ -80,15 +86,16 @@ def tools() -> None:
         pytest.skip(f"{missing.found}: {missing.next_step}")
 
 
-def drawn(widths: tuple[int, int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Signed numerators [beats, lanes] and denominators [beats, 1] whose quotients fit."""
-    lanes, numerator, denominator, quotient, _ = widths
+def drawn(widths: Widths) -> tuple[np.ndarray, np.ndarray]:
+    """Signed numerators [beats, lanes] and denominators [beats, denominators] whose quotients fit."""
+    lanes, denominators, numerator, denominator, quotient, _ = widths
     generator = np.random.default_rng(sum(widths))
     if numerator + denominator <= 14:
         n, d = np.meshgrid(np.arange(-(2**numerator) + 1, 2**numerator), np.arange(1, 2**denominator))
         return np.repeat(n.reshape(-1, 1), lanes, axis=1), d.reshape(-1, 1)
     # All magnitudes of numbers alike often, exact halves and the greatest quotient among them.
-    d = np.maximum(generator.integers(0, 2**denominator, (400, 1)) >> generator.integers(0, denominator), 1)
+    d = generator.integers(0, 2**denominator, (400, denominators))
+    d = np.maximum(d >> generator.integers(0, denominator, d.shape), 1)
     most = np.minimum(2**numerator - 1, (2**quotient - 1) * d.astype(object)).astype(np.int64)
     n = generator.integers(0, most + 1, (400, lanes)) >> generator.integers(0, numerator, (400, lanes))
     half = np.minimum(generator.integers(0, most // d + 1, (400, lanes)) * d + (d + 1) // 2, most)
@@ -97,9 +104,9 @@ def drawn(widths: tuple[int, int, int, int, int]) -> tuple[np.ndarray, np.ndarra
     return np.where(generator.random(n.shape) < 0.5, -n, n), d
 
 
-def run(widths: tuple[int, int, int, int, int], stalls: dict[str, np.ndarray]) -> tuple[int, Traffic]:
+def run(widths: Widths, stalls: dict[str, np.ndarray]) -> tuple[int, Traffic]:
     """Every quotient right, of magnitudes put back under their signs; the beats and what they took."""
-    design = divider(*widths)
+    design = divider(widths)
     numerator, denominator = drawn(widths)
     fields = {
         "numerator": np.abs(numerator),
@@ -121,7 +128,7 @@ def run(widths: tuple[int, int, int, int, int], stalls: dict[str, np.ndarray]) -
 def test_quotients_are_the_nearest_one_beat_a_cycle(case: str) -> None:
     widths = WIDTHS[case]
     count, traffic = run(widths, {})
-    stages = -(-widths[3] // widths[4]) + 1
+    stages = -(-widths[-2] // widths[-1]) + 1
     assert traffic.cycles == count - 1 + stages
 
 
@@ -130,10 +137,10 @@ def test_stalls_change_no_quotient_and_cost_no_more_than_themselves(case: str) -
     widths = WIDTHS[case]
     generator = np.random.default_rng(5)
     count, traffic = run(widths, {"x": generator.random(1009) < 0.3, "y": generator.random(1009) < 0.5})
-    law = count - 1 + -(-widths[3] // widths[4]) + 1
+    law = count - 1 + -(-widths[-2] // widths[-1]) + 1
     assert law < traffic.cycles <= law + traffic.held_cycles
 
 
 @pytest.mark.parametrize("case", WIDTHS)
 def test_sources_are_clean_under_every_warning(case: str) -> None:
-    assert divider(*WIDTHS[case]).lint(find_verilator()) == ""
+    assert divider(WIDTHS[case]).lint(find_verilator()) == ""
