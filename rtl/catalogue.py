@@ -13,6 +13,7 @@ from siliform.rtl.common.unit import HardwareUnit
 UNITS: Mapping[str, str] = MappingProxyType(
     {
         "array": "siliform.rtl.array.unit:ArrayUnit",
+        "eltwise": "siliform.rtl.eltwise.unit:EltwiseUnit",
         "requantise": "siliform.rtl.requantise.unit:RequantiseUnit",
     }
 )

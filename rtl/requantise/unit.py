@@ -182,7 +182,7 @@ class RequantiseUnit(HardwareUnit):
         limit = 2 ** (self.sum_bits - 1)
         low, high = -limit - np.minimum(total.min(axis=0), 0), limit - 1 - np.maximum(total.max(axis=0), 0)
         small = np.clip(generator.integers(-300, 301, total.shape[1]), low, high)
-        return small if generator.random() < 0.7 else generator.integers(low, high + 1)
+        return np.asarray(small if generator.random() < 0.7 else generator.integers(low, high + 1))
 
     def _case_of(self, work: Work, unread: np.ndarray) -> Case:
         """Beats of a piece of work: column tiles one after another; `unread` fills what no channel uses."""

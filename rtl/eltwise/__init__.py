@@ -1,0 +1,1 @@
+"""The elementwise adder: sums of two narrow integers at a scale each."""
