@@ -15,6 +15,7 @@ UNITS: Mapping[str, str] = MappingProxyType(
         "array": "siliform.rtl.array.unit:ArrayUnit",
         "eltwise": "siliform.rtl.eltwise.unit:EltwiseUnit",
         "requantise": "siliform.rtl.requantise.unit:RequantiseUnit",
+        "scratchpad": "siliform.rtl.scratchpad.unit:ScratchpadUnit",
     }
 )
 
