@@ -177,6 +177,10 @@ def regress(
     for shape in asked:
         _check_shape(kinds[0].elaborations()[0], shape)
     tools()
+    if bench != "ctypes":
+        from siliform.rtl.common.cocotb_runner import require_cocotb
+
+        require_cocotb()
     planned = _planned(kinds, sizes, bench, chosen, seeds, seed, stalled, asked, waveforms)
     began = time.perf_counter()
     with counted("building and running", "elaborations") as told, messages_to_stderr(), quiet_logs():
