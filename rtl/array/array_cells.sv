@@ -1,10 +1,13 @@
 // The marching operands: activations step right, sums step down, both skewed at the edges.
 module array_cells #(
-  parameter int unsigned Rows        = 4,
-  parameter int unsigned Columns     = 4,
-  parameter int unsigned ActWidth    = 8,
-  parameter int unsigned WeightWidth = 8,
-  parameter int unsigned SumWidth    = 32
+  parameter int unsigned Rows           = 4,
+  parameter int unsigned Columns        = 4,
+  parameter int unsigned ActWidth       = 8,
+  parameter int unsigned ActExponent    = 0,
+  parameter int unsigned WeightWidth    = 8,
+  parameter int unsigned WeightExponent = 0,
+  parameter bit          LogWeight      = 1'b0,
+  parameter int unsigned SumWidth       = 32
 ) (
   input  logic                                          clk_i,
   input  logic                                          advance_i,
@@ -25,10 +28,11 @@ module array_cells #(
   always_comb begin : neighbours
     for (int unsigned r = 0; r < Rows; r++) act[r] = (Columns * ActWidth)'({act_q[r], entering[r]});
   end
-  assign sum_above = (Rows * Columns * SumWidth)'({sum_q, {Columns * SumWidth{1'b0}}});
+  assign sum_above = sum_q << (Columns * SumWidth);
 
   mac_plane #(
-    .Rows(Rows), .Columns(Columns), .ActWidth(ActWidth), .WeightWidth(WeightWidth), .SumWidth(SumWidth)
+    .Rows(Rows), .Columns(Columns), .ActWidth(ActWidth), .ActExponent(ActExponent), .WeightWidth(WeightWidth),
+    .WeightExponent(WeightExponent), .LogWeight(LogWeight), .SumWidth(SumWidth)
   ) u_macs (
     .act_i(act), .weight_i, .sum_i(sum_above), .sum_o(sum)
   );

@@ -3,9 +3,14 @@ module matrix_unit #(
   parameter int unsigned Rows           = 4,
   parameter int unsigned Columns        = 4,
   parameter int unsigned ActWidth       = 8,
+  parameter int unsigned ActExponent    = 0,
   parameter int unsigned WeightWidth    = 8,
+  parameter int unsigned WeightExponent = 0,
+  parameter bit          LogWeight      = 1'b0,
   parameter int unsigned SumWidth       = 32,
   parameter int unsigned Depth          = 64,
+  parameter bit          FloatTotals    = 1'b0,  // totals in fp32
+  parameter int          SumStep        = 0,     // of a sum's lowest bit, as a power of two: for FloatTotals
   parameter bit          DoubleBuffered = 1'b1
 ) (
   input  logic                                clk_i,
@@ -24,15 +29,16 @@ module matrix_unit #(
   // One row of the product a beat.
   output logic                                total_valid_o,
   input  logic                                total_ready_i,
-  output logic [Columns-1:0][SumWidth-1:0]    total_o
+  output logic [Columns-1:0][(FloatTotals ? 32 : SumWidth)-1:0] total_o
 );
 
   logic sum_valid, sum_ready, sum_last, sum_accumulate, sum_emit;
   logic [Columns-1:0][SumWidth-1:0] sum;
 
   systolic_array #(
-    .Rows(Rows), .Columns(Columns), .ActWidth(ActWidth), .WeightWidth(WeightWidth), .SumWidth(SumWidth),
-    .TagWidth(2), .DoubleBuffered(DoubleBuffered)
+    .Rows(Rows), .Columns(Columns), .ActWidth(ActWidth), .ActExponent(ActExponent), .WeightWidth(WeightWidth),
+    .WeightExponent(WeightExponent), .LogWeight(LogWeight), .SumWidth(SumWidth), .TagWidth(2),
+    .DoubleBuffered(DoubleBuffered)
   ) u_array (
     .clk_i, .rst_ni,
     .weight_valid_i, .weight_ready_o, .weight_i,
@@ -41,7 +47,9 @@ module matrix_unit #(
     .sum_tag_o({sum_accumulate, sum_emit}), .sum_o(sum)
   );
 
-  accumulator #(.Columns(Columns), .SumWidth(SumWidth), .Depth(Depth)) u_accumulator (
+  totals #(
+    .Columns(Columns), .SumWidth(SumWidth), .Depth(Depth), .FloatTotals(FloatTotals), .SumStep(SumStep)
+  ) u_totals (
     .clk_i, .rst_ni,
     .sum_valid_i(sum_valid), .sum_ready_o(sum_ready), .sum_last_i(sum_last),
     .sum_accumulate_i(sum_accumulate), .sum_emit_i(sum_emit), .sum_i(sum),

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-#: Values for lanes that no fold uses, which must not show: draws an array of a shape.
-Noise = Callable[[tuple[int, ...]], np.ndarray]
+from siliform.rtl.array.operands import Operand
 
 
 class Sizes(Protocol):
-    """What a cut into folds depends on."""
+    """What a cut into folds and beats depends on."""
 
     @property
     def rows(self) -> int: ...
@@ -21,6 +20,8 @@ class Sizes(Protocol):
     def columns(self) -> int: ...
     @property
     def depth_rows(self) -> int: ...
+    @property
+    def operands(self) -> tuple[Operand, Operand]: ...
 
 
 @dataclass(frozen=True)
@@ -56,22 +57,30 @@ def folds(unit: Sizes, batch: int, m: int, n: int, k: int) -> Iterator[Fold]:
                     )
 
 
-def weight_lanes(unit: Sizes, fold: Fold, b: np.ndarray, noise: Noise) -> np.ndarray:
+def weight_lanes(unit: Sizes, fold: Fold, b: np.ndarray, noise: np.random.Generator) -> np.ndarray:
     """A fold's set of weights from b [B, K, N]: [rows, columns], the last row first.
 
-    Unused columns hold noise; unused rows hold zeros, as the array asks.
+    Unused columns hold noise. Unused rows hold zeros, or noise where weights have no zero.
     """
     block = b[fold.product, fold.k, fold.n]
-    lanes = noise((unit.rows, unit.columns))
-    lanes[len(block) :] = 0
+    weight = unit.operands[1]
+    lanes = weight.noise(noise, (unit.rows, unit.columns))
+    if not weight.is_shift:
+        lanes[len(block) :] = 0
     lanes[: len(block), : block.shape[1]] = block
     return lanes[::-1]
 
 
-def activation_lanes(unit: Sizes, fold: Fold, a: np.ndarray, noise: Noise) -> np.ndarray:
-    """A fold's activations from a [B, M, K]: [beats, rows]; unused rows hold noise."""
+def activation_lanes(unit: Sizes, fold: Fold, a: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+    """A fold's activations from a [B, M, K]: [beats, rows].
+
+    Unused rows hold noise, or zeros where weights have no zero.
+    """
     block = a[fold.product, fold.m, fold.k]
-    lanes = noise((fold.beats, unit.rows))
+    activation, weight = unit.operands
+    lanes = activation.noise(noise, (fold.beats, unit.rows))
+    if weight.is_shift:
+        lanes[:] = 0
     lanes[:, : block.shape[1]] = block
     return lanes
 

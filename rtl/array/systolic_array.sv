@@ -8,7 +8,10 @@ module systolic_array #(
   parameter int unsigned Rows           = 4,
   parameter int unsigned Columns        = 4,
   parameter int unsigned ActWidth       = 8,
+  parameter int unsigned ActExponent    = 0,
   parameter int unsigned WeightWidth    = 8,
+  parameter int unsigned WeightExponent = 0,
+  parameter bit          LogWeight      = 1'b0,
   parameter int unsigned SumWidth       = 32,
   parameter int unsigned TagWidth       = 2,
   parameter bit          DoubleBuffered = 1'b1
@@ -69,7 +72,8 @@ module systolic_array #(
   end
 
   array_cells #(
-    .Rows(Rows), .Columns(Columns), .ActWidth(ActWidth), .WeightWidth(WeightWidth), .SumWidth(SumWidth)
+    .Rows(Rows), .Columns(Columns), .ActWidth(ActWidth), .ActExponent(ActExponent), .WeightWidth(WeightWidth),
+    .WeightExponent(WeightExponent), .LogWeight(LogWeight), .SumWidth(SumWidth)
   ) u_cells (
     .clk_i, .advance_i(advance), .act_i, .weight_i(weight), .sum_o
   );
