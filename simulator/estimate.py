@@ -57,11 +57,16 @@ def chosen_bits(accelerator: Accelerator, bits: str | None, graph: Graph) -> str
     ``gemm:64,64,64,int8``, keeps its formats whatever is asked, and says so.
     """
     used = (accelerator.native_bits or "traced") if bits is None else bits
-    return "traced" if graph.derived(_is_deaf, used) else used
+    return "traced" if used == "traced" or graph.derived(_is_deaf, used) else used
 
 
 def _is_deaf(graph: Graph, bits: str) -> bool:
-    """Whether a policy leaves a graph as it is, whose products have other formats than those it names."""
+    """Whether a policy leaves a graph as it is, whose products have other formats than those it names.
+
+    Bodies of fused nodes have the formats that they were fused with.
+    """
+    if any("body" in node.attributes for node in graph.nodes):
+        return True
     policy = parse_bits(bits)
     operands = [v for node in graph.nodes if node.macs_dense for v in node.operands]
     if not operands or any(is_wide(v.type.format) for v in operands):

@@ -23,39 +23,59 @@ _SOURCE = (
 
 
 def _requantise(
-    x: np.ndarray, multiplier: np.ndarray, shift: np.ndarray, *, format: str = "int8"
+    x: np.ndarray,
+    multiplier: np.ndarray,
+    shift: np.ndarray,
+    bias: np.ndarray | None = None,
+    *,
+    format: str = "int8",
 ) -> np.ndarray:
-    """``x * multiplier / 2**shift`` rounded half to even, saturated to `format`.
+    """``(x + bias) * multiplier / 2**shift`` rounded half to even, saturated to `format`.
 
-    x [..., N] of integers that fit int32; multiplier and shift [N] or [], one for each channel or one for
-    all; shifts from 1 to 62.
+    x [..., N] of integers that fit int32, as their sums with the bias [N] do; multiplier and shift [N] or [],
+    one for each channel or one for all; shifts from 1 to 62.
     """
     levels = np.asarray(x).astype(np.int64)
+    if bias is not None:
+        levels = levels + np.asarray(bias, np.int64)
     return rescaled(levels, np.asarray(multiplier, np.int64), np.asarray(shift, np.int64), format)
 
 
 def _requantise_shape(
-    x: TensorType, multiplier: TensorType, shift: TensorType, *, format: str = "int8"
+    x: TensorType,
+    multiplier: TensorType,
+    shift: TensorType,
+    bias: TensorType | None = None,
+    *,
+    format: str = "int8",
 ) -> TensorType:
-    for name, operand in (("x", x), ("multiplier", multiplier), ("shift", shift)):
-        if not isinstance(operand.format, Integer):
+    for name, operand in (("x", x), ("multiplier", multiplier), ("shift", shift), ("bias", bias)):
+        if operand is not None and not isinstance(operand.format, Integer):
             raise ValueError(f"{name} is {operand.format.name}; requantise takes integers")
     if multiplier.shape != shift.shape or multiplier.shape not in ((), x.shape[-1:]):
         raise ValueError(
             f"multiplier {list(multiplier.shape)} and shift {list(shift.shape)} for x {list(x.shape)}; "
             "they are scalars, or have one element for each channel of the last axis"
         )
+    if bias is not None and bias.shape != x.shape[-1:]:
+        raise ValueError(f"bias {list(bias.shape)} for x {list(x.shape)}; it has an element for each channel")
     return TensorType(x.shape, _integer(format))
 
 
 def _requantise_spaces(
-    x: TensorType, multiplier: TensorType, shift: TensorType, *, format: str = "int8"
+    x: TensorType,
+    multiplier: TensorType,
+    shift: TensorType,
+    bias: TensorType | None = None,
+    *,
+    format: str = "int8",
 ) -> list[Space]:
-    body = {"mul": 1, "round": 1}
-    if not multiplier.shape:
-        return [Space.over("i, , -> i", body, i=x.elements)]
-    channels = x.shape[-1]
-    return [Space.over("i c, c, c -> i c", body, i=x.elements // max(channels, 1), c=channels)]
+    body = {"mul": 1, "round": 1} if bias is None else {"add": 1, "mul": 1, "round": 1}
+    factors = "c, c" if multiplier.shape else ", "
+    biases = "" if bias is None else ", c"
+    channels = x.shape[-1] if x.shape else 1
+    rows = x.elements // max(channels, 1)
+    return [Space.over(f"i c, {factors}{biases} -> i c", body, i=rows, c=channels)]
 
 
 def _requantised_add(

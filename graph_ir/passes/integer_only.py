@@ -8,10 +8,10 @@ run by the interpreter it gives, bit for bit, what a circuit that computes the s
 ==============  ===================================================================================
 float node      fused node: body
 ==============  ===================================================================================
-linear          linear int8 x int8 + int32 bias, requantised by channel
+linear          linear int8 x int8, requantised by channel with an int32 bias
 matmul          matmul int8 x int8, requantised
 add             requantised_add
-softmax         int20 Q.12, softmax (`integer_base2`), Q.15, requantised
+softmax         int20 Q.12, softmax (`integer_base2_reciprocal`), Q.15, requantised
 layer_norm,     int20 Q.14 (up to 32), the norm (`integer`), Q.12, requantised
 rms_norm
 gelu            int16 Q.11, gelu (`piecewise_linear`), Q.11, requantised
@@ -42,10 +42,9 @@ from siliform.graph_ir.types import tensor
 from siliform.graph_ir.variants import gelu as gelu_forms
 from siliform.graph_ir.variants import norms as norm_forms
 from siliform.graph_ir.variants import softmax as softmax_forms
-from siliform.graph_ir.variants.requantise import fixed_multiplier
+from siliform.graph_ir.variants.requantise import common_multipliers, fixed_multiplier
 
 LARGEST = 127  # of an int8 level; -128 is left out, so that scales are symmetric
-ADD_SHIFT = 24  # of a requantised sum: its multipliers then have 24 bits and more
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,11 @@ class Fixed:
 FIXED: Mapping[str, Fixed] = MappingProxyType(
     {
         "softmax": Fixed(
-            "integer_base2", "int20", softmax_forms.SCORE_BITS, "int32", softmax_forms.PROBABILITY_BITS
+            "integer_base2_reciprocal",
+            "int20",
+            softmax_forms.SCORE_BITS,
+            "int32",
+            softmax_forms.PROBABILITY_BITS,
         ),
         "layer_norm": Fixed("integer", "int20", norm_forms.VALUE_BITS, "int32", norm_forms.WEIGHT_BITS),
         "rms_norm": Fixed("integer", "int20", norm_forms.VALUE_BITS, "int32", norm_forms.WEIGHT_BITS),
@@ -245,12 +248,12 @@ class _Lowering:
         multiplier, shift = self._factor(node.name, sums / self._scale(node.output))
         self._fuse(
             node,
-            lambda b, x, w, c, m, s: b(requantise, b(op_named("linear"), x, w, c), m, s),
+            lambda b, x, w, m, s, c: b(requantise, b(op_named("linear"), x, w), m, s, c),
             x,
             self.b.parameter(f"{node.name}.weight", tensor("int8", *levels.shape), levels),
-            self.b.parameter(f"{node.name}.bias", tensor("int32", len(sums)), bias.astype(np.int32)),
             multiplier,
             shift,
+            self.b.parameter(f"{node.name}.bias", tensor("int32", len(sums)), bias.astype(np.int32)),
         )
 
     def _matmul(self, node: Node) -> None:
@@ -268,14 +271,9 @@ class _Lowering:
     def _add(self, node: Node) -> None:
         (first, one), (second, other) = self._operand(node, 0), self._operand(node, 1)
         target = self._scale(node.output)
+        to_a, to_b, shift = common_multipliers(one / target, other / target)
         made = self.b(
-            requantised_add,
-            first,
-            second,
-            name=node.name,
-            multiplier_a=round(one / target * 2**ADD_SHIFT),
-            multiplier_b=round(other / target * 2**ADD_SHIFT),
-            shift=ADD_SHIFT,
+            requantised_add, first, second, name=node.name, multiplier_a=to_a, multiplier_b=to_b, shift=shift
         )
         self._stands_for(node.output, made)
 

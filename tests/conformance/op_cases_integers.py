@@ -16,7 +16,10 @@ def _rounded(value: Fraction, bits: int) -> int:
     return max(-(2 ** (bits - 1)), min(2 ** (bits - 1) - 1, round(value)))
 
 
-def _requantised(x: np.ndarray, multiplier: np.ndarray, shift: np.ndarray) -> np.ndarray:
+def _requantised(
+    x: np.ndarray, multiplier: np.ndarray, shift: np.ndarray, bias: np.ndarray | None = None
+) -> np.ndarray:
+    x = x if bias is None else x + bias
     m, s = (np.broadcast_to(o, x.shape).reshape(-1) for o in (multiplier, shift))
     found = [
         _rounded(Fraction(int(v) * int(a), 2 ** int(b)), 8)
@@ -53,6 +56,7 @@ def cases() -> dict[str, list[Case]]:
     sums = integers(3, 5, low=-900, high=900).astype(np.int32)
     sums[0] = [20, 28, -20, 10**9, -(10**9)]
     channels = (np.array([3, 1, 7, 2, 5], np.int32), np.array([3, 3, 4, 1, 62], np.int32))
+    bias = np.array([-20, 7, 0, 100, -1], np.int32)
     one = (np.array(1, np.int32), np.array(3, np.int32))
     a, b = (integers(3, 5, low=-128, high=128, seed=s).astype(np.int8) for s in (1, 2))
     a[0], b[0] = [1, -1, 4, 127, -128], [1, -1, 0, 127, -128]
@@ -69,6 +73,7 @@ def cases() -> dict[str, list[Case]]:
         "requantise": [
             Case((sums, *channels), {}, work, _requantised),
             Case((sums, *one), {}, work, _requantised),
+            Case((sums, *channels, bias), {}, {"add": 15, **work}, _requantised),
         ],
         "requantised_add": [
             Case(
