@@ -12,7 +12,9 @@ from siliform.rtl.common.unit import HardwareUnit
 #: Where each unit's class is, imported when it is asked for.
 UNITS: Mapping[str, str] = MappingProxyType(
     {
+        "activation": "siliform.rtl.activation.unit:ActivationUnit",
         "array": "siliform.rtl.array.unit:ArrayUnit",
+        "binary": "siliform.rtl.binary.unit:BinaryMatrixUnit",
         "eltwise": "siliform.rtl.eltwise.unit:EltwiseUnit",
         "requantise": "siliform.rtl.requantise.unit:RequantiseUnit",
         "scratchpad": "siliform.rtl.scratchpad.unit:ScratchpadUnit",

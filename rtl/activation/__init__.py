@@ -1,0 +1,1 @@
+"""The activation unit: GELU, SiLU and ReLU in fixed point."""
