@@ -15,6 +15,7 @@ UNITS: Mapping[str, str] = MappingProxyType(
         "activation": "siliform.rtl.activation.unit:ActivationUnit",
         "array": "siliform.rtl.array.unit:ArrayUnit",
         "binary": "siliform.rtl.binary.unit:BinaryMatrixUnit",
+        "dma": "siliform.rtl.dma.unit:DmaUnit",
         "eltwise": "siliform.rtl.eltwise.unit:EltwiseUnit",
         "requantise": "siliform.rtl.requantise.unit:RequantiseUnit",
         "scratchpad": "siliform.rtl.scratchpad.unit:ScratchpadUnit",

@@ -1,0 +1,1 @@
+"""The banked scratchpad in SystemVerilog."""

@@ -1,0 +1,1 @@
+"""The DMA in SystemVerilog: copies of rows between a memory of bursts and a scratchpad of words."""
