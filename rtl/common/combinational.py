@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pyrtl
 
+#: Names that PyRTL counts up through a whole process, so that a text would depend on what was made before.
+_COUNTED = re.compile(r"\b(tmp|const_)\d+(?=\b|_)")
 _CLOCK = ("clk, ", "    input clk;\n")  # PyRTL 1.0 gives every module a clock
 
 
 def combinational_verilog(block: pyrtl.Block, name: str) -> str:
     """The text of a module of that name, its ports the block's inputs and outputs, and nothing else.
+
+    The same block gives the same text in every process, so that what is built of it can be found again.
 
     Raises
     ------
@@ -30,4 +35,10 @@ def combinational_verilog(block: pyrtl.Block, name: str) -> str:
         if text.count(part) != 1:
             raise ValueError(f"PyRTL wrote {part!r} {text.count(part)} times into {name}, not once")
         text = text.replace(part, "")
-    return text.partition("\n\n")[0].splitlines()[0] + "\n" + text[text.index("module ") :]
+    return text.partition("\n\n")[0].splitlines()[0] + "\n" + _counted_anew(text[text.index("module ") :])
+
+
+def _counted_anew(text: str) -> str:
+    """The text with counted names numbered in the order in which they stand in it."""
+    numbers: dict[str, int] = {}
+    return _COUNTED.sub(lambda found: f"{found[1]}{numbers.setdefault(found[0], len(numbers))}", text)
