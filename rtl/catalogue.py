@@ -20,6 +20,7 @@ UNITS: Mapping[str, str] = MappingProxyType(
         "output_stationary": "siliform.rtl.output_stationary.unit:OutputStationaryUnit",
         "requantise": "siliform.rtl.requantise.unit:RequantiseUnit",
         "scratchpad": "siliform.rtl.scratchpad.unit:ScratchpadUnit",
+        "transpose": "siliform.rtl.transpose.unit:TransposeUnit",
     }
 )
 

@@ -1,0 +1,1 @@
+"""The transposer in SystemVerilog: tiles in by rows, out by columns."""
