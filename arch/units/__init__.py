@@ -16,7 +16,9 @@ from siliform.arch.units.gather import GatherEngine
 from siliform.arch.units.hash import HashEngine
 from siliform.arch.units.launch import Launch
 from siliform.arch.units.lookup import LookupEngine
+from siliform.arch.units.norm import NormUnit
 from siliform.arch.units.requantise import Requantiser
+from siliform.arch.units.rows import RowEngine
 from siliform.arch.units.scan import ScanUnit
 from siliform.arch.units.softmax import SoftmaxUnit
 from siliform.arch.units.special import SpecialUnit
@@ -53,6 +55,8 @@ UNITS = _catalogue(
     ActivationUnit,
     ElementwiseAdder,
     Requantiser,
+    NormUnit,
+    RowEngine,
     Dma,
     TensorCores,
     CudaCores,

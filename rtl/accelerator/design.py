@@ -1,0 +1,125 @@
+"""The accelerator as a design: its parameters, its sources, and what Verilator builds of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from siliform.graph_ir.errors import UserError
+from siliform.rtl.accelerator.package import commands_package
+from siliform.rtl.activation.unit import ActivationUnit
+from siliform.rtl.array.unit import ArrayUnit
+from siliform.rtl.common.design import Design
+from siliform.rtl.common.unit import HardwareUnit
+from siliform.rtl.eltwise.unit import EltwiseUnit
+from siliform.rtl.requantise.unit import RequantiseUnit
+from siliform.rtl.scratchpad.unit import SOURCES as SCRATCHPAD_SOURCES
+from siliform.rtl.softmax.unit import SoftmaxUnit
+from siliform.rtl.transpose.unit import TransposeUnit
+
+HERE = Path(__file__).parent
+COMMON = HERE.parent / "common"
+OWN = (
+    "address_generator",
+    "scratchpad_reader",
+    "command_queue",
+    "fork_fifo",
+    "word_collector",
+    "word_serializer",
+    "dram_reads",
+    "sequencer",
+    "load_engine",
+    "store_engine",
+    "matrix_activations",
+    "matrix_weights",
+    "matrix_results",
+    "matrix_engine",
+    "row_reader",
+    "row_units",
+    "row_function",
+    "vector_engine",
+    "accelerator",
+)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Parameters of a generated accelerator.
+
+    size : rows and columns of the array, and bytes of a word of the scratchpad and of DRAM.
+    lanes : elements that the vector engine takes a cycle; divides `size`.
+    banks, bank_words : of the scratchpad, powers of two.
+    depth_rows : rows of a product that the accumulators hold.
+    max_length : of a row of the vector engine.
+    """
+
+    size: int = 16
+    lanes: int = 4
+    banks: int = 8
+    bank_words: int = 512
+    depth_rows: int = 64
+    max_length: int = 256
+
+    def __post_init__(self) -> None:
+        for name in ("size", "lanes", "banks", "bank_words"):
+            value = getattr(self, name)
+            if value < 1 or value & (value - 1):
+                raise UserError(
+                    asked=f"an accelerator with {name} = {value}",
+                    found="a circuit whose addresses are cut at powers of two",
+                    where=name,
+                    next_step=f"choose a power of two such as {1 << max(value, 1).bit_length()}",
+                )
+        if self.size < 4 or self.size > 64 or self.lanes > self.size:
+            raise UserError(
+                asked=f"an accelerator of size {self.size} with {self.lanes} lanes",
+                found="circuits of size 4 to 64 with as many lanes as bytes of a word at most",
+                where="size",
+                next_step="choose a size of 4, 8, 16, 32 or 64, and no more lanes than that",
+            )
+
+    @property
+    def words(self) -> int:
+        """Words of the scratchpad."""
+        return self.banks * self.bank_words
+
+    def design(self) -> Design:
+        """What Verilator builds: no streams, its ports are those of `accelerator`."""
+        parameters = {
+            "Size": self.size,
+            "Lanes": self.lanes,
+            "Banks": self.banks,
+            "BankWords": self.bank_words,
+            "Depth": self.depth_rows,
+            "MaxLength": self.max_length,
+        }
+        package = (("commands_pkg.sv", commands_package()),)
+        generated, sources = _units(self)
+        own = tuple(HERE / f"{name}.sv" for name in OWN)
+        return Design(
+            "accelerator", (*sources, *own), tuple(parameters.items()), (), generated=(*package, *generated)
+        )
+
+
+def _units(machine: Machine) -> tuple[tuple[tuple[str, str], ...], tuple[Path, ...]]:
+    """Sources of the units inside, each file once, in the order in which their own designs compile them."""
+    generated: dict[str, str] = {}
+    sources: dict[Path, None] = dict.fromkeys((COMMON / "fifo.sv", *SCRATCHPAD_SOURCES))
+    for unit in _inside(machine):
+        design = unit.design()
+        generated |= dict(design.generated)
+        sources |= dict.fromkeys(design.sources)
+    return tuple(generated.items()), tuple(sources)
+
+
+def _inside(machine: Machine) -> tuple[HardwareUnit, ...]:
+    """The units that the accelerator is made of, with its parameters."""
+    size, lanes = machine.size, machine.lanes
+    return (
+        ArrayUnit(rows=size, columns=size, depth_rows=machine.depth_rows),
+        RequantiseUnit(lanes=size),
+        TransposeUnit(side=size),
+        EltwiseUnit(lanes=lanes),
+        ActivationUnit(lanes=lanes, function="gelu_chords"),
+        SoftmaxUnit(lanes=lanes, max_length=machine.max_length, numerics="integer_base2_reciprocal"),
+    )

@@ -1,0 +1,106 @@
+"""Where everything of a program lies: values and packed weights in DRAM, regions of the scratchpad."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+
+import numpy as np
+
+from siliform.graph_ir.graph import Value
+from siliform.rtl.accelerator.drafts import Draft
+from siliform.rtl.accelerator.layout import loops_of
+
+
+@dataclass(frozen=True)
+class BufferWish:
+    """A buffer that a block wants for one of its operands: words of the largest tile, and how many of them."""
+
+    operand: str
+    words: int
+    slots: int
+
+
+@dataclass(eq=False)
+class Memory:
+    """Addresses, decided once; and which slot of each buffer holds the tile at hand, as groups are made.
+
+    Attributes
+    ----------
+    size : bytes of a word.
+    resident : first word in the scratchpad of each value that stays there, by name.
+    values : first word in DRAM of each value that has a place there, by name.
+    packed : first word in DRAM of each block's packed operand, by block.
+    buffers : first word of each buffer in the scratchpad, by block and operand; `slots` and `slot_words` are its
+        slots and their words.
+    """
+
+    size: int
+    resident: Mapping[str, int]
+    values: Mapping[str, int]
+    packed: Mapping[str, int]
+    buffers: Mapping[tuple[str, str], int]
+    wishes: Mapping[tuple[str, str], BufferWish]
+    _turn: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def is_resident(self, home: Value) -> bool:
+        """Whether a value stays in the scratchpad."""
+        return home.name in self.resident
+
+    def place(self, home: Value, words: np.ndarray) -> np.ndarray:
+        """Words of a resident value's storage as words of the scratchpad."""
+        return words + self.resident[home.name]
+
+    def held(self, block: str, operand: str, shape: tuple[int, ...]) -> np.ndarray:
+        """The words of the slot that holds a block's operand now, as a tile of that shape, row by row."""
+        wish = self.wishes[block, operand]
+        slot = self._turn[block, operand] % wish.slots
+        return (self.buffers[block, operand] + slot * wish.words + np.arange(prod(shape))).reshape(shape)
+
+    def next_tile(self, block: str, operand: str) -> None:
+        """Another tile of the operand follows: in the next slot."""
+        self._turn[block, operand] = self._turn.get((block, operand), -1) + 1
+
+    def load(self, block: str, operand: str, dram: np.ndarray, where: str) -> Draft:
+        """A command that brings rows of words of DRAM [rows, words] to the next slot of a buffer."""
+        self.next_tile(block, operand)
+        return self._move("load", block, dram, self.held(block, operand, dram.shape), where)
+
+    def load_value(self, block: str, operand: str, home: Value, words: np.ndarray, where: str) -> Draft:
+        """The same of rows of words of a value's storage."""
+        return self.load(block, operand, words + self.values[home.name], where)
+
+    def load_packed(self, block: str, first: int, count: int) -> Draft:
+        """The same of words of the block's packed operand, all in a row."""
+        words = np.arange(first, first + count).reshape(1, -1) + self.packed[block]
+        return self.load(block, "packed", words, block)
+
+    def store_value(self, block: str, home: Value, words: np.ndarray, where: str) -> Draft:
+        """A command that brings the tile in the result's slot to rows of words of a value's storage."""
+        dram = words + self.values[home.name]
+        return self._move("store", block, dram, self.held(block, "out", words.shape), where)
+
+    def _move(self, engine: str, block: str, dram: np.ndarray, here: np.ndarray, where: str) -> Draft:
+        there = _merged(dram, where)
+        rows, words = there.shape
+        here = here.reshape(rows, words)
+        base, (row_stride, _) = loops_of(there, where)
+        to, (to_stride, _) = loops_of(here, where)
+        fields = {
+            "dram": base,
+            "dram_stride": row_stride % (1 << 24),
+            "rows": rows,
+            "words": words,
+            "to": to,
+            "to_stride": to_stride % (1 << 16),
+        }
+        if engine == "load":
+            return Draft("load", fields, block, writes=here.reshape(-1), dram_reads=there.reshape(-1))
+        return Draft("store", fields, block, reads=here.reshape(-1), dram_writes=there.reshape(-1))
+
+
+def _merged(dram: np.ndarray, where: str) -> np.ndarray:
+    """Rows that follow each other in DRAM as one row."""
+    flat = dram.reshape(-1)
+    return flat.reshape(1, -1) if (np.diff(flat) == 1).all() else dram
