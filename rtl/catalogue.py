@@ -18,6 +18,7 @@ UNITS: Mapping[str, str] = MappingProxyType(
         "dma": "siliform.rtl.dma.unit:DmaUnit",
         "eltwise": "siliform.rtl.eltwise.unit:EltwiseUnit",
         "output_stationary": "siliform.rtl.output_stationary.unit:OutputStationaryUnit",
+        "norm": "siliform.rtl.norm.unit:NormUnit",
         "requantise": "siliform.rtl.requantise.unit:RequantiseUnit",
         "scratchpad": "siliform.rtl.scratchpad.unit:ScratchpadUnit",
         "transpose": "siliform.rtl.transpose.unit:TransposeUnit",

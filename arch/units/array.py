@@ -106,7 +106,9 @@ def tiled_array_cycles(
     Each (fold, streaming tile) pair is a pass. ``none`` pays the overhead once a pass;
     ``double-buffered`` keeps loading across tiles, so that every pass takes max(stream, R) and
     only the last one, which is ragged, is followed by its own stream and the emptying. The order
-    of the tiles does not matter. A single tile is the whole product.
+    of the tiles does not matter, but for where the ragged streaming tile of a product stands: last
+    where loading hides behind streaming, first in an output-stationary array, where draining does.
+    A single tile is the whole product.
     """
     along_rows, along_columns, stream = roles(dataflow, m, n, k)
     # An empty product is costed as if of extent one and masked at the end: tiles of zero divide.
