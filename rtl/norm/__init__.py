@@ -1,0 +1,1 @@
+"""The norm unit: layer and RMS norms of rows in fixed point."""
