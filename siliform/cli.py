@@ -291,8 +291,8 @@ def schema(
         str,
         typer.Argument(
             help="report, graph, designs, shown-design, models, demo, serving, long-context, cluster, "
-            "cluster-sweep, sweep, rtl-list or rtl-test: what the command prints with --json; design, study: "
-            "such a file.",
+            "cluster-sweep, sweep, rtl-list, rtl-test or rtl-calibrate: what the command prints with --json; "
+            "design, study: such a file.",
             autocompletion=complete_schema,
         ),
     ],

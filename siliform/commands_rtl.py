@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from siliform.console import counted, messages_to_stderr, print_json, quiet_logs
+from siliform.console import counted, make_folder, messages_to_stderr, print_json, quiet_logs, writing
 from siliform.graph_ir.errors import UserError
 from siliform.options import Json, override
 
 if TYPE_CHECKING:
-    from siliform.rtl.common.campaign import Job
+    from siliform.arch.calibration import Calibration
+    from siliform.rtl.common.campaign import Job, Outcome
     from siliform.rtl.common.unit import HardwareUnit, Shape
 
 app = typer.Typer(
@@ -46,6 +47,12 @@ Examples:
   siliform rtl test --sizes full --json
 """
 
+_CALIBRATE_EPILOG = """\b
+Examples:
+  siliform rtl calibrate array
+  siliform rtl calibrate --out out/calibration --json
+"""
+
 #: Exit status of a regression that found something wrong: a fault of ours, told without a traceback.
 FAILED = 1
 
@@ -72,7 +79,7 @@ Units = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[UNIT]...",
-        help="Units to test (see `siliform rtl list`). Default: all.",
+        help="Units (see `siliform rtl list`). Default: all.",
         autocompletion=complete_unit,
     ),
 ]
@@ -196,6 +203,64 @@ def regress(
         raise typer.Exit(FAILED)
 
 
+@app.command(
+    "calibrate", short_help="Measure circuits against the laws of estimates.", epilog=_CALIBRATE_EPILOG
+)
+def calibrate(
+    units: Units = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the files. Default: that which estimates read."),
+    ] = None,
+    jobs: Jobs = None,
+    as_json: Json = False,
+) -> None:
+    """Measure every elaboration over 40 shapes without stalls, and write what agreed to arch/calibration.
+
+    An estimate says RTL-calibrated of nodes whose unit is a circuit in these files, as long as neither the
+    circuit's sources nor the law's have changed since. Nothing is written of a unit of which a trial fails.
+    """
+    from siliform.arch.calibration import HERE
+    from siliform.rtl.common.calibrate import calibration_jobs
+    from siliform.rtl.common.campaign import run_jobs
+    from siliform.rtl.common.told import calibration_json, tools
+
+    kinds, versions, folder = _kinds(units), tools(), out or HERE
+    make_folder("--out", folder)
+    with counted("building and running", "elaborations") as told, messages_to_stderr(), quiet_logs():
+        planned = calibration_jobs(unit for kind in kinds for unit in kind.elaborations())
+        outcomes = run_jobs(planned, jobs or os.cpu_count() or 1, told)
+    with writing("--out", folder):
+        rows = _written(kinds, outcomes, versions, folder)
+    if as_json:
+        print_json(calibration_json(rows, versions, outcomes))
+    else:
+        from siliform.rtl_tables import print_calibrations
+
+        print_calibrations(rows, outcomes)
+    if not all(outcome.holds for outcome in outcomes):
+        raise typer.Exit(FAILED)
+
+
+def _written(
+    kinds: Sequence[type[HardwareUnit]], outcomes: Sequence[Outcome], versions: dict[str, str], folder: Path
+) -> list[tuple[Calibration, Path]]:
+    """A file for each unit of which every trial holds."""
+    from datetime import date
+
+    from siliform.rtl.common.calibrate import calibrated, calibration_toml
+
+    found = []
+    for kind in kinds:
+        own = [outcome for outcome in outcomes if outcome.job.unit.kind == kind.kind]
+        if all(outcome.holds for outcome in own):
+            calibration = calibrated(kind, own, versions, date.today())
+            path = folder / f"{kind.kind}.toml"
+            path.write_text(calibration_toml(calibration), encoding="utf-8")
+            found.append((calibration, path))
+    return found
+
+
 def _planned(
     kinds: Sequence[type[HardwareUnit]],
     sizes: str,
@@ -284,6 +349,6 @@ def register(parent: Any) -> None:
         app,
         name="rtl",
         help="Units in hardware: bit for bit the reference, cycle for cycle the law.",
-        short_help="Units in hardware: list and test them.",
+        short_help="Units in hardware: list, test, calibrate.",
         epilog=_EPILOG,
     )

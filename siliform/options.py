@@ -44,6 +44,7 @@ SCHEMAS = {
     "sweep": "siliform sweep --json",
     "rtl-list": "siliform rtl list --json",
     "rtl-test": "siliform rtl test --json",
+    "rtl-calibrate": "siliform rtl calibrate --json",
     "design": "a design file (TOML)",
     "study": "a study file (TOML)",
 }

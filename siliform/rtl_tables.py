@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from siliform.arch.calibration import Calibration
     from siliform.rtl.common.campaign import Failure, Outcome
 
 #: Failed trials of an elaboration that are told in full.
@@ -50,6 +53,27 @@ def print_regression(outcomes: Sequence[Outcome], seconds: float) -> None:
         + (f"{wrong} elaborations fail" if wrong else "all hold"),
         highlight=False,
     )
+
+
+def print_calibrations(rows: Sequence[tuple[Calibration, Path]], outcomes: Sequence[Outcome]) -> None:
+    """A row for each file, then what went wrong."""
+    console = _console()
+    table = _table("unit", "circuits", "shapes", "cycles", "law = measured", "law", "file")
+    for told, path in rows:
+        own = [o for o in outcomes if o.job.unit.kind == told.circuit]
+        table.add_row(
+            told.circuit,
+            str(len(told.circuits)),
+            f"{sum(c.shapes for c in told.circuits):,}",
+            f"{sum(c.cycles for c in told.circuits):,}",
+            _law(own),
+            "\n".join(told.laws),
+            str(path),
+        )
+    console.print(table)
+    for outcome in outcomes:
+        for line in _complaints(outcome):
+            console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _cells(group: Sequence[Outcome]) -> list[str]:
@@ -111,7 +135,7 @@ def _table(*heads: str) -> Any:
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for head in heads:
-        right = head in ("elaborations", "trials", "cycles", "bins", "mutants")
+        right = head in ("elaborations", "trials", "cycles", "bins", "mutants", "circuits", "shapes")
         table.add_column(head, justify="right" if right else "left", overflow="fold")
     return table
 

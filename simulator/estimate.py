@@ -14,6 +14,7 @@ from siliform.graph_ir.passes.assign_formats import assign_formats
 from siliform.graph_ir.passes.fusion import fuse
 from siliform.graph_ir.passes.policy import is_wide, parse_bits
 from siliform.simulator.bound import bound_report
+from siliform.simulator.calibrated import calibrations_of
 from siliform.simulator.costs import EnergyLaw
 from siliform.simulator.fallback import format_origin
 from siliform.simulator.legalise import legalise
@@ -221,4 +222,5 @@ def _part(item: Item, plan: Plan, accelerator: Accelerator) -> Part:
         bottleneck=cost.bottleneck,
         macs_per_dram_byte=macs / cost.dram_bytes if cost.dram_bytes else None,
         mapping=cost.mapping,
+        calibration=calibrations_of(plan.stages, accelerator),
     )

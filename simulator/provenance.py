@@ -9,6 +9,7 @@ from siliform.arch.accelerator import Accelerator
 from siliform.arch.program import Product, Scalars
 from siliform.arch.sourced import Sourced
 from siliform.arch.technology import ENERGY_UNCERTAINTY
+from siliform.simulator.calibrated import calibrated_text
 from siliform.simulator.planner import Plan
 from siliform.simulator.report import Origin, Part
 
@@ -29,7 +30,8 @@ def origins(accelerator: Accelerator, law: str, parts: Sequence[Part], energy: O
         if law == "bound"
         else Origin(
             "law",
-            "arch/units and simulator/mapping: each unit's closed form under the best mapping of each node",
+            "arch/units and simulator/mapping: each unit's closed form under the best mapping of each node"
+            + calibrated_text(parts),
             GPU_UNCERTAINTY if on_gpu else None,
         )
     )

@@ -44,7 +44,8 @@ class Part:
     unit and its memory alone would take. `energy_j` is None where the design has no source for it.
     `stalls_cycles`, of a simulation only, are those of `cycles` that went by waiting, by cause.
     `energy_by_cause_j` splits it into compute, scratchpad, accumulator (partial sums, wherever they
-    are kept), dram and static.
+    are kept), dram and static. `calibration` names, for each of its units that is measured in RTL to keep
+    its law, the file that says so.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Part:
     macs_per_dram_byte: float | None
     mapping: Mapping[str, Any] = field(default_factory=dict)
     stalls_cycles: Mapping[str, int] | None = None
+    calibration: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,10 @@ def _plain(part: Part) -> dict[str, Any]:
     plain["mapping"] = dict(part.mapping)
     causes = part.energy_by_cause_j
     plain["energy_by_cause_j"] = dict(causes) if causes is not None else None
+    if part.calibration:
+        plain["calibration"] = dict(part.calibration)
+    else:
+        del plain["calibration"]
     stalls = plain.pop("stalls_cycles")
     if stalls is not None:
         plain["stalls_cycles"] = dict(stalls)

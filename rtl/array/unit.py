@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from siliform.arch.units.array import tiled_array_cycles
 from siliform.rtl.array import mutants
 from siliform.rtl.array.grid import COMMON, HERE, Grid
+from siliform.rtl.array.operands import OPERANDS
 from siliform.rtl.array.product import activation_flags, activation_lanes, folds, total_lanes, weight_lanes
 from siliform.rtl.common.unit import Case, Mutant, Shape
 
@@ -78,6 +79,10 @@ class ArrayUnit(Grid):
     def of_parameters(cls, parameters: Mapping[str, int]) -> Self:
         """The unit that `matrix_unit` is with these parameters."""
         return cls(**cls.fields_of(parameters), depth_rows=parameters["Depth"])
+
+    def selects(self) -> Mapping[str, Any]:
+        """This dataflow and overlap; whatever its cells multiply, they take a step a cycle."""
+        return {"dataflow": "weight-stationary", "overlap": self.overlap, "formats": OPERANDS}
 
     def law_cycles(self, m: int, n: int, k: int, batch: int = 1) -> int:
         """The simulator's law for `batch` products of M x N x K, tiled along M by the accumulator."""

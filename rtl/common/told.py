@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from siliform.arch.calibration import Calibration
 from siliform.rtl.common.campaign import Outcome
 from siliform.rtl.common.unit import HardwareUnit, parameters_of
 from siliform.rtl.common.verilator import find_compiler, find_verilator, run
@@ -51,6 +52,30 @@ def regression_json(outcomes: Sequence[Outcome], seconds: float) -> dict[str, An
         "holds": all(outcome.holds for outcome in outcomes),
         "elaborations": [outcome_json(outcome) for outcome in outcomes],
         "seconds": seconds,
+    }
+
+
+def calibration_json(
+    rows: Sequence[tuple[Calibration, Path]], versions: Mapping[str, str], outcomes: Sequence[Outcome]
+) -> dict[str, Any]:
+    """What was measured and written."""
+    return {
+        "format": "siliform-rtl-calibrate",
+        "version": 1,
+        "tools": dict(versions),
+        "holds": all(outcome.holds for outcome in outcomes),
+        "calibrations": [
+            {
+                "unit": told.circuit,
+                "law_unit": told.unit,
+                "laws": list(told.laws),
+                "measured": told.measured.isoformat(),
+                "file": str(path),
+                "circuits": [asdict(circuit) for circuit in told.circuits],
+            }
+            for told, path in rows
+        ],
+        "failed": [outcome_json(outcome) for outcome in outcomes if not outcome.holds],
     }
 
 

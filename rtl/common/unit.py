@@ -68,9 +68,11 @@ class HardwareUnit(ABC):
     ----------------
     kind : the unit's word in commands and the name of its folder in `rtl/`.
     slack_cycles : by how many cycles a stall-free run may miss the law, 0 unless `slack_reason` says why.
+    law_unit : the kind of unit in `arch/` whose law it keeps, where that has another word.
     """
 
     kind: ClassVar[str]
+    law_unit: ClassVar[str] = ""
     slack_cycles: ClassVar[int] = 0
     slack_reason: ClassVar[str] = ""
 
@@ -109,6 +111,15 @@ class HardwareUnit(ABC):
     def bins(self) -> frozenset[str]:
         """What the cases of one elaboration must cover between them: formats, corners, shapes."""
         return frozenset()
+
+    def selects(self) -> Mapping[str, Any]:
+        """Parameters of the unit in `arch/`, with their values, that choose this circuit among others.
+
+        Sizes are left out: the law is a formula in them. ``formats`` lists the element formats that it
+        takes, where these are not the same for all units of the kind. Nothing where every unit of the kind
+        is built so.
+        """
+        return {}
 
 
 def parameters_of(unit: HardwareUnit) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from siliform.arch.units.array import tiled_array_cycles
 from siliform.rtl.array import mutants as array_mutants
 from siliform.rtl.array.grid import COMMON, Grid
 from siliform.rtl.array.grid import HERE as ARRAY
+from siliform.rtl.array.operands import OPERANDS
 from siliform.rtl.common.unit import Case, Mutant, Shape
 from siliform.rtl.output_stationary.product import flags, folds, lanes, total_lanes
 
@@ -59,6 +60,7 @@ class OutputStationaryUnit(Grid):
     """
 
     kind: ClassVar[str] = "output_stationary"
+    law_unit: ClassVar[str] = "array"
     top: ClassVar[str] = "output_unit"
     # In the order of use: what a module instantiates comes before it.
     sources = (
@@ -93,6 +95,10 @@ class OutputStationaryUnit(Grid):
     def of_parameters(cls, parameters: Mapping[str, int]) -> Self:
         """The unit that `output_unit` is with these parameters."""
         return cls(**cls.fields_of(parameters))
+
+    def selects(self) -> Mapping[str, Any]:
+        """This dataflow and overlap; whatever its cells multiply, they take a step a cycle."""
+        return {"dataflow": "output-stationary", "overlap": self.overlap, "formats": OPERANDS}
 
     def law_cycles(self, m: int, n: int, k: int, tile_k: int, batch: int = 1) -> int:
         """The simulator's law for `batch` products of M x N x K, K in tiles."""

@@ -11,6 +11,7 @@ from siliform.arch.accelerator import Accelerator
 from siliform.arch.program import Program
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.graph import Graph
+from siliform.simulator.calibrated import calibrated_text
 from siliform.simulator.dram.bulk import BankedDram, DramModel, PlainDram
 from siliform.simulator.estimate import check_choices, planned_report
 from siliform.simulator.events.clock import Clock
@@ -140,7 +141,8 @@ def _report(estimated: Report, program: Program, engine: Engine, dram_model: str
         parts.append(_overlap(overlapped, static))
     timing = Origin(
         "law",
-        f"simulator/events: tiles and transfers as events, units by their laws, DRAM by {dram_model}",
+        f"simulator/events: tiles and transfers as events, units by their laws, DRAM by {dram_model}"
+        + calibrated_text(estimated.parts),
         SPREAD_ERROR if dram_model.endswith("spread") else None,
     )
     return replace(

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from siliform import listing
+from siliform.arch.calibration import read_calibration
 from siliform.cli import main
 from siliform.commands_rtl import complete_unit
 from siliform.graph_ir.errors import UserError
@@ -243,6 +244,21 @@ def test_without_a_compiler_it_says_what_to_install(
     assert "next:  install one (Debian and Ubuntu: apt install g++)" in err
 
 
+def test_calibrates_what_holds_and_nothing_else(
+    verilator: Verilator, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    found = told(capsys, "calibrate", "--out", "kept", "--jobs", "1", status=1)
+    assert [c["unit"] for c in found["calibrations"]] == ["running_sum"]
+    assert {e["unit"] for e in found["failed"]} == {"wrong_sum"}
+    assert [p.name for p in (tmp_path / "kept").iterdir()] == ["running_sum.toml"]
+    read = read_calibration(tmp_path / "kept" / "running_sum.toml")
+    assert [c.name for c in read.circuits] == [unit.name for unit in RunningSum.elaborations()]
+    assert {c.shapes for c in read.circuits} == {40}
+    assert {c.deviation_cycles for c in read.circuits} == {0}
+    out, _ = rtl(capsys, "calibrate", "running_sum", "--out", "kept", "--jobs", "1")
+    assert "running_sum 5 200 " in " ".join(out.split())
+
+
 def test_lists_the_units(capsys: pytest.CaptureFixture[str]) -> None:
     first, _ = told(capsys, "list")["units"]
     assert first["unit"] == "running_sum"
@@ -260,12 +276,14 @@ def test_the_shell_completes_units() -> None:
 
 
 def test_every_example_of_the_help_is_understood(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """With units that the examples name, and nothing run."""
     monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(campaign, "run_jobs", lambda jobs, workers, told: [Outcome(job) for job in jobs])
-    for command in ("list", "test"):
+    monkeypatch.setattr("siliform.arch.calibration.HERE", tmp_path)
+    for command in ("list", "test", "calibrate"):
         out, _ = rtl(capsys, command, "--help")
         lines = [line.strip() for line in out.partition("Examples:\n")[2].strip().splitlines()]
         assert lines
