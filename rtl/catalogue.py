@@ -17,10 +17,11 @@ UNITS: Mapping[str, str] = MappingProxyType(
         "binary": "siliform.rtl.binary.unit:BinaryMatrixUnit",
         "dma": "siliform.rtl.dma.unit:DmaUnit",
         "eltwise": "siliform.rtl.eltwise.unit:EltwiseUnit",
-        "output_stationary": "siliform.rtl.output_stationary.unit:OutputStationaryUnit",
         "norm": "siliform.rtl.norm.unit:NormUnit",
+        "output_stationary": "siliform.rtl.output_stationary.unit:OutputStationaryUnit",
         "requantise": "siliform.rtl.requantise.unit:RequantiseUnit",
         "scratchpad": "siliform.rtl.scratchpad.unit:ScratchpadUnit",
+        "topk": "siliform.rtl.topk.unit:TopKUnit",
         "transpose": "siliform.rtl.transpose.unit:TransposeUnit",
     }
 )

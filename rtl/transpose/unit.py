@@ -82,7 +82,9 @@ class TransposeUnit(HardwareUnit):
         def extent() -> int:
             whole = self.side * int(generator.integers(1, 4))
             ragged = whole + int(generator.integers(1, self.side))
-            return int(generator.choice([1, generator.integers(1, self.side + 1), whole, ragged, ragged]))
+            return int(
+                generator.choice([1, int(generator.integers(1, self.side + 1)), whole, ragged, ragged])
+            )
 
         return {"batch": int(generator.choice([1, 1, 2, 3])), "rows": extent(), "columns": extent()}
 
