@@ -34,7 +34,7 @@ RESULT_BITS = 8  # fraction bits of a mixed or looked-up value, in steps of the 
 MAGNITUDES = 128  # of an int8 level: -128 counts as 127
 MOST_CHUNKS = 255  # whose sum of weights times rows fits int32: 255 * 2**16 * 128 < 2**31
 
-_SEGMENT_BITS = 7  # a chord spans 2**7 steps of an exponent, a 32nd
+SEGMENT_BITS = 7  # a chord spans 2**7 steps of an exponent, a 32nd
 #: 2**-f at f = 0, 1/32, ..., 1 in Q.16.
 HALF_POWERS = tuple(constant(2.0 ** (-i / 32), KERNEL_BITS) for i in range(33))
 
@@ -45,9 +45,9 @@ def half_power(exponent: np.ndarray) -> np.ndarray:
     The chord's product and the shift round down.
     """
     whole, fraction = exponent >> EXPONENT_BITS, exponent & (2**EXPONENT_BITS - 1)
-    segment, rest = fraction >> _SEGMENT_BITS, fraction & (2**_SEGMENT_BITS - 1)
+    segment, rest = fraction >> SEGMENT_BITS, fraction & (2**SEGMENT_BITS - 1)
     powers = np.array(HALF_POWERS, np.int64)
-    grown = powers[segment] - ((powers[segment] - powers[segment + 1]) * rest >> _SEGMENT_BITS)
+    grown = powers[segment] - ((powers[segment] - powers[segment + 1]) * rest >> SEGMENT_BITS)
     return grown >> np.minimum(whole, KERNEL_BITS + 1)
 
 
