@@ -22,6 +22,7 @@ UNITS: Mapping[str, str] = MappingProxyType(
         "output_stationary": "siliform.rtl.output_stationary.unit:OutputStationaryUnit",
         "requantise": "siliform.rtl.requantise.unit:RequantiseUnit",
         "scratchpad": "siliform.rtl.scratchpad.unit:ScratchpadUnit",
+        "softmax": "siliform.rtl.softmax.unit:SoftmaxUnit",
         "topk": "siliform.rtl.topk.unit:TopKUnit",
         "transpose": "siliform.rtl.transpose.unit:TransposeUnit",
     }

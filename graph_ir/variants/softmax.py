@@ -35,6 +35,11 @@ RECIPROCAL_BITS = 42
 
 _DOMAIN = "rows of up to 512 scores from -32 to 32, or minus infinity where masked (not all of a row)"
 
+LN2 = constant(log(2), SCORE_BITS)
+TURN = constant(1.353, SCORE_BITS)  # Kim et al., equation 13
+OFFSET = constant(0.344 / 0.3585, 2 * SCORE_BITS)  # the same equation
+LOG2_E = constant(1 / log(2), LOG2_E_BITS)
+
 #: 2**-f at f = 0, 1/32, ..., 1 in Q.24.
 POWERS = tuple(constant(2.0 ** (-i / 2**SEGMENT_BITS), POWER_BITS) for i in range(2**SEGMENT_BITS + 1))
 
@@ -47,12 +52,9 @@ def polynomial_exponentials(below: np.ndarray) -> np.ndarray:
 
     Q.12 distances below zero to Q.24 in steps of 0.3585, which numerator and denominator have in common.
     """
-    ln2 = constant(log(2), SCORE_BITS)
-    halvings = below // ln2
-    rest = halvings * ln2 - below  # (-ln 2, 0] in Q.12
-    shifted = rest + constant(1.353, SCORE_BITS)  # Kim et al., equation 13
-    grown = shifted * shifted + constant(0.344 / 0.3585, 2 * SCORE_BITS)  # the same equation
-    return grown >> np.minimum(halvings, 62)
+    halvings = below // LN2
+    rest = halvings * LN2 - below  # (-ln 2, 0] in Q.12
+    return (rest + TURN) ** 2 + OFFSET >> np.minimum(halvings, 62)
 
 
 def base2_exponentials(below: np.ndarray) -> np.ndarray:
@@ -66,7 +68,7 @@ def base2_exponentials(below: np.ndarray) -> np.ndarray:
 
 def _power_of_two(below: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """``exp(-below)`` as a power in (1/2, 1], Q.24, to be halved `whole` times."""
-    exponent = shift_right_even(below * constant(1 / log(2), LOG2_E_BITS), LOG2_E_BITS)  # Q.12
+    exponent = shift_right_even(below * LOG2_E, LOG2_E_BITS)  # Q.12
     whole, fraction = exponent >> SCORE_BITS, exponent & (2**SCORE_BITS - 1)
     rest_bits = SCORE_BITS - SEGMENT_BITS
     segment, rest = fraction >> rest_bits, fraction & (2**rest_bits - 1)
