@@ -2,8 +2,8 @@
 
 A `Program` says which tiles are moved and computed, in which order; its commands say with which addresses.
 An accelerator has four engines (`load`, `store`, `matrix`, `vector`), each of which takes its commands in
-order. A command waits until each engine has finished as many commands as it *needs*; nothing else
-synchronises. The sequencer hands commands out in the order of the binary, so that a binary whose commands
+order. A command waits until as many commands as it *needs* are finished, or have read their operands, on each
+engine; nothing else synchronises. The sequencer hands commands out in the order of the binary, so that a binary whose commands
 need only earlier ones cannot deadlock.
 
 Binary form. A command is `COMMAND_BYTES` bytes, little-endian: the fields of `HEADER` and then those of its
@@ -28,6 +28,9 @@ from siliform.graph_ir.errors import UserError, nearest
 
 COMMAND_BYTES = 64
 ENGINES = ("load", "store", "matrix", "vector")
+#: What can be waited for: an engine's finished commands, or those whose operands it has read out of the
+#: scratchpad, whose places may then be written.
+EVENTS = (*ENGINES, "matrix_reads", "vector_reads")
 OPCODES: Mapping[str, int] = MappingProxyType({"end": 0, **{name: i + 1 for i, name in enumerate(ENGINES)}})
 
 #: What each engine can be told to do besides its first function.
@@ -44,7 +47,7 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 Layout = tuple[tuple[str, int], ...]
 
 #: Fields of every command, name and bits, from bit 0.
-HEADER: Layout = (("opcode", 4), ("function", 4), *((f"needs_{name}", 16) for name in ENGINES))
+HEADER: Layout = (("opcode", 4), ("function", 4), *((f"needs_{name}", 16) for name in EVENTS))
 
 _MOVE: Layout = (
     ("dram", 32),  # word of the first row
@@ -92,7 +95,8 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
             ("b_stride", 16),
             ("out", 16),
             ("out_stride", 16),
-            ("weights", 16),
+            ("weights", 16),  # of a norm
+            ("eps", 32),  # of a norm, Q.28
             ("first_multiplier", 32),
             ("first_shift", 8),
             ("second_multiplier", 32),
@@ -106,7 +110,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
 class Command:
     """One command: its engine (or "end"), its function, its fields, and what it needs.
 
-    needs : commands that each engine must have finished, by engine; 0 where it is not named.
+    needs : how often each event must have happened, by event; 0 where it is not named.
     """
 
     engine: str
@@ -121,7 +125,7 @@ class Command:
             bits = layout[_known(f"field of {self.engine}", name, layout)]
             _in_range(f"{self.engine}.{name}", value, bits)
         for name, count in self.needs.items():
-            _known("engine that is needed", name, ENGINES)
+            _known("event that is needed", name, EVENTS)
             _in_range(f"needs of {name}", count, 16)
         object.__setattr__(self, "fields", MappingProxyType({k: v for k, v in self.fields.items() if v}))
         object.__setattr__(self, "needs", MappingProxyType({k: v for k, v in self.needs.items() if v}))
@@ -173,7 +177,7 @@ def decoded(data: bytes) -> Command:
         engine,
         FUNCTIONS[engine][function],
         {name: values[name] for name, _ in LAYOUTS[engine]},
-        {name: values[f"needs_{name}"] for name in ENGINES},
+        {name: values[f"needs_{name}"] for name in EVENTS},
     )
 
 

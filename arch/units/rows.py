@@ -17,6 +17,7 @@ from siliform.arch.sourced import Sourced, total
 from siliform.arch.units.activation import ActivationUnit
 from siliform.arch.units.eltwise import ElementwiseAdder
 from siliform.arch.units.engine import Engine
+from siliform.arch.units.norm import NormUnit
 from siliform.arch.units.requantise import Requantiser
 from siliform.arch.units.softmax import SoftmaxUnit
 from siliform.graph_ir.graph import Graph, Node
@@ -82,6 +83,10 @@ class RowEngine(Engine):
                     max_length=self.max_length,
                     numerics=FIXED["softmax"].form,
                 ),
+                **{
+                    norm: NormUnit(name=norm, lanes=self.lanes, max_length=self.max_length)
+                    for norm in ("layer_norm", "rms_norm")
+                },
                 "gelu": ActivationUnit(name="gelu", lanes=self.lanes, function="gelu_chords"),
                 ADD: ElementwiseAdder(name="add", lanes=self.lanes),
             }

@@ -46,7 +46,8 @@ module accelerator
   logic [Engines-1:0] given_valid, given_ready, command_valid, command_ready, finished;
   logic [CommandWidth-1:0] given;
   logic [Engines-1:0][CommandWidth-1:0] command;
-  logic [Engines-1:0][CountWidth-1:0] finished_q;
+  logic [Events-1:0] event_now;
+  logic [Events-1:0][CountWidth-1:0] happened_d, happened_q;
   logic [1:0] read_valid, read_ready, data_valid, data_ready;
   logic [1:0][RequestWidth-1:0] read;
   logic [DramAddress-1:0] fetch_address, load_address;
@@ -56,7 +57,8 @@ module accelerator
     .clk_i, .rst_ni, .start_i, .program_i, .done_o,
     .request_valid_o(read_valid[0]), .request_ready_i(read_ready[0]), .request_o(fetch_address),
     .data_valid_i(data_valid[0]), .data_i,
-    .command_valid_o(given_valid), .command_ready_i(given_ready), .command_o(given), .finished_i(finished_q)
+    .command_valid_o(given_valid), .command_ready_i(given_ready), .command_o(given),
+    .finished_i(happened_q[Engines-1:0])
   );
   assign data_ready[0] = 1'b1;
   assign read[0]       = {CountWidth'(CommandWidth / WordWidth), fetch_address};
@@ -69,37 +71,43 @@ module accelerator
   );
 
   for (genvar e = 0; e < int'(Engines); e++) begin : gen_queues
-    command_queue #(.Width(CommandWidth), .Engines(Engines), .CountWidth(CountWidth), .NeedsAt(NeedsAt)) u_queue (
+    command_queue #(.Width(CommandWidth), .Events(Events), .CountWidth(CountWidth), .NeedsAt(NeedsAt)) u_queue (
       .clk_i, .rst_ni, .command_valid_i(given_valid[e]), .command_ready_o(given_ready[e]), .command_i(given),
-      .finished_i(finished_q), .command_valid_o(command_valid[e]), .command_ready_i(command_ready[e]),
+      .happened_i(happened_q), .command_valid_o(command_valid[e]), .command_ready_i(command_ready[e]),
       .command_o(command[e])
     );
   end
 
-  logic [Engines-1:0][CountWidth-1:0] finished_d;
+  assign event_now[Engines-1:0] = finished;
   always_comb begin : count
-    for (int unsigned e = 0; e < Engines; e++) finished_d[e] = finished_q[e] + CountWidth'(finished[e]);
-    if (start_i) finished_d = '0;
+    for (int unsigned e = 0; e < Events; e++) happened_d[e] = happened_q[e] + CountWidth'(event_now[e]);
+    if (start_i) happened_d = '0;
   end
   always_ff @(posedge clk_i or negedge rst_ni) begin : counts
-    if (!rst_ni) finished_q <= '0;
-    else finished_q <= finished_d;
+    if (!rst_ni) happened_q <= '0;
+    else happened_q <= happened_d;
   end
   assign finished_o = finished;
 
-  // The scratchpad and who uses it: loads, stores, three reads and a write of products, three and one of rows.
-  logic [Ports-1:0] port_valid, port_ready, answer_valid;
+  // The scratchpad and who uses it. The lower port is served first: streams that lose a cycle whenever they wait
+  // come first, those that run ahead come last.
+  localparam int unsigned Act = 0, A = 1, B = 2, Result = 3, Row = 4, Weight = 5, Setting = 6, Norm = 7, Load = 8,
+                          Store = 9;
+  logic [Ports-1:0] port_valid, port_ready, port_write, answer_valid;
   logic [Ports-1:0][AddressWidth-1:0] port_address;
   logic [Ports-1:0][SpadAddress-1:0] address;
   logic [Ports-1:0][WordWidth-1:0] port_data, answer;
-  localparam logic [Ports-1:0] Writes = Ports'(10'b1000100001);
 
   always_comb begin : cut
+    port_write = '0;
+    {port_write[Result], port_write[Row], port_write[Load]} = '1;
     for (int unsigned p = 0; p < Ports; p++) address[p] = port_address[p][SpadAddress-1:0];
   end
 
-  scratchpad #(.Ports(Ports), .Banks(Banks), .Words(BankWords), .WordBytes(Size)) u_scratchpad (
-    .clk_i, .rst_ni, .req_valid_i(port_valid), .req_ready_o(port_ready), .req_write_i(Writes),
+  scratchpad #(
+    .Ports(Ports), .Banks(Banks), .Words(BankWords), .WordBytes(Size), .RoundRobin(1'b0)
+  ) u_scratchpad (
+    .clk_i, .rst_ni, .req_valid_i(port_valid), .req_ready_o(port_ready), .req_write_i(port_write),
     .req_address_i(address), .req_strobe_i('1), .req_data_i(port_data),
     .rsp_valid_o(answer_valid), .rsp_ready_i('1), .rsp_data_o(answer)
   );
@@ -109,40 +117,52 @@ module accelerator
     .command_i(load_t'(command[0][$bits(load_t)-1:0])), .finished_o(finished[0]),
     .request_valid_o(read_valid[1]), .request_ready_i(read_ready[1]), .request_o(load_address),
     .request_words_o(load_words), .data_valid_i(data_valid[1]), .data_ready_o(data_ready[1]), .data_i,
-    .write_valid_o(port_valid[0]), .write_ready_i(port_ready[0]), .write_address_o(port_address[0]),
-    .write_o(port_data[0])
+    .write_valid_o(port_valid[Load]), .write_ready_i(port_ready[Load]),
+    .write_address_o(port_address[Load]), .write_o(port_data[Load])
   );
 
   store_engine #(.WordWidth(WordWidth), .AddressWidth(AddressWidth), .DramAddress(DramAddress)) u_store (
     .clk_i, .rst_ni, .command_valid_i(command_valid[1]), .command_ready_o(command_ready[1]),
     .command_i(store_t'(command[1][$bits(store_t)-1:0])), .finished_o(finished[1]),
-    .read_valid_o(port_valid[1]), .read_ready_i(port_ready[1]), .read_address_o(port_address[1]),
-    .answer_valid_i(answer_valid[1]), .answer_i(answer[1]),
+    .read_valid_o(port_valid[Store]), .read_ready_i(port_ready[Store]),
+    .read_address_o(port_address[Store]), .answer_valid_i(answer_valid[Store]), .answer_i(answer[Store]),
     .data_valid_o(write_valid_o), .data_ready_i(write_ready_i), .data_address_o(write_address_o),
     .data_o(write_o)
   );
 
+  logic [2:0] matrix_valid, vector_valid;
+  logic [2:0][AddressWidth-1:0] matrix_address, vector_address;
   matrix_engine #(.Size(Size), .AddressWidth(AddressWidth), .Depth(Depth)) u_matrix (
     .clk_i, .rst_ni, .command_valid_i(command_valid[2]), .command_ready_o(command_ready[2]),
     .command_i(matrix_t'(command[2][$bits(matrix_t)-1:0])), .finished_o(finished[2]),
-    .read_valid_o(port_valid[4:2]), .read_ready_i(port_ready[4:2]), .read_address_o(port_address[4:2]),
-    .answer_valid_i(answer_valid[4:2]), .answer_i(answer[4:2]),
-    .write_valid_o(port_valid[5]), .write_ready_i(port_ready[5]), .write_address_o(port_address[5]),
-    .write_o(port_data[5])
+    .reads_done_o(event_now[4]), .read_valid_o(matrix_valid),
+    .read_ready_i({port_ready[Setting], port_ready[Weight], port_ready[Act]}),
+    .read_address_o(matrix_address),
+    .answer_valid_i({answer_valid[Setting], answer_valid[Weight], answer_valid[Act]}),
+    .answer_i({answer[Setting], answer[Weight], answer[Act]}),
+    .write_valid_o(port_valid[Result]), .write_ready_i(port_ready[Result]),
+    .write_address_o(port_address[Result]), .write_o(port_data[Result])
   );
+  assign {port_valid[Setting], port_valid[Weight], port_valid[Act]}       = matrix_valid;
+  assign {port_address[Setting], port_address[Weight], port_address[Act]} = matrix_address;
 
   vector_engine #(.Size(Size), .Lanes(Lanes), .AddressWidth(AddressWidth), .MaxLength(MaxLength)) u_vector (
     .clk_i, .rst_ni, .command_valid_i(command_valid[3]), .command_ready_o(command_ready[3]),
     .command_i(vector_t'(command[3][$bits(vector_t)-1:0])), .finished_o(finished[3]),
-    .read_valid_o(port_valid[8:6]), .read_ready_i(port_ready[8:6]), .read_address_o(port_address[8:6]),
-    .answer_valid_i(answer_valid[8:6]), .answer_i(answer[8:6]),
-    .write_valid_o(port_valid[9]), .write_ready_i(port_ready[9]), .write_address_o(port_address[9]),
-    .write_o(port_data[9])
+    .reads_done_o(event_now[5]), .read_valid_o(vector_valid),
+    .read_ready_i({port_ready[Norm], port_ready[B], port_ready[A]}), .read_address_o(vector_address),
+    .answer_valid_i({answer_valid[Norm], answer_valid[B], answer_valid[A]}),
+    .answer_i({answer[Norm], answer[B], answer[A]}),
+    .write_valid_o(port_valid[Row]), .write_ready_i(port_ready[Row]),
+    .write_address_o(port_address[Row]), .write_o(port_data[Row])
   );
+  assign {port_valid[Norm], port_valid[B], port_valid[A]}       = vector_valid;
+  assign {port_address[Norm], port_address[B], port_address[A]} = vector_address;
 
-  assign {port_data[8:6], port_data[4:1]} = '0;
+  assign {port_data[Store], port_data[Norm], port_data[Setting], port_data[Weight]} = '0;
+  assign {port_data[B], port_data[A], port_data[Act]}                               = '0;
 
   logic unused;
-  assign unused = ^{port_address, command, answer_valid, answer[0], answer[5], answer[9]};
+  assign unused = ^{port_address, command, answer_valid, answer[Result], answer[Row], answer[Load]};
 
 endmodule

@@ -14,7 +14,7 @@ from siliform.graph_ir.graph import Graph, Value
 from siliform.rtl.accelerator.design import Machine
 from siliform.rtl.accelerator.drafts import Group, Issued, issued
 from siliform.rtl.accelerator.layout import Layouts
-from siliform.rtl.accelerator.memory import BufferWish, Memory
+from siliform.rtl.accelerator.memory import BufferWish, Memory, Rows
 from siliform.rtl.accelerator.products import ProductCommands, product_of
 from siliform.rtl.accelerator.room import Wish, placed
 from siliform.rtl.accelerator.rows import RowCommands
@@ -121,7 +121,10 @@ def _placed(
         for wish in block.wishes(resident)
     }
     used = _uses(blocks)
-    stay = [Wish(name, _words(layouts, name, machine), *used[name]) for name in sorted(resident)]
+    stay = [
+        Wish(name, _rows(layouts, name, machine, 0).room(_words(layouts, name, machine)), *used[name])
+        for name in sorted(resident)
+    ]
     places = _in_scratchpad(stay, wishes, names, machine.words)
     dram: list[np.ndarray] = []
     packed, values, word = {}, {}, 0
@@ -148,7 +151,7 @@ def _placed(
     word = -(-word // command_words) * command_words
     memory = Memory(
         machine.size,
-        {name: places[name] for name in resident},
+        {name: _rows(layouts, name, machine, places[name]) for name in resident},
         values,
         packed,
         {key: places["/".join(key)] for key in wishes},
@@ -182,6 +185,12 @@ def _uses(blocks: Sequence[BlockCommands]) -> dict[str, tuple[int, int]]:
         for home in block.homes:
             found[home.name] = (found.get(home.name, (i, i))[0], i)
     return found
+
+
+def _rows(layouts: Layouts, name: str, machine: Machine, first: int) -> Rows:
+    """A resident value's rows: its last axis."""
+    shape = layouts.graph.values[name].type.shape
+    return Rows(first, max(-(-(shape[-1] if shape else 1) // machine.size), 1))
 
 
 def _words(layouts: Layouts, name: str, machine: Machine) -> int:

@@ -12,6 +12,7 @@ from siliform.rtl.array.unit import ArrayUnit
 from siliform.rtl.common.design import Design
 from siliform.rtl.common.unit import HardwareUnit
 from siliform.rtl.eltwise.unit import EltwiseUnit
+from siliform.rtl.norm.unit import NormUnit
 from siliform.rtl.requantise.unit import RequantiseUnit
 from siliform.rtl.scratchpad.unit import SOURCES as SCRATCHPAD_SOURCES
 from siliform.rtl.softmax.unit import SoftmaxUnit
@@ -23,6 +24,7 @@ OWN = (
     "address_generator",
     "scratchpad_reader",
     "command_queue",
+    "event_join",
     "fork_fifo",
     "word_collector",
     "word_serializer",
@@ -35,6 +37,7 @@ OWN = (
     "matrix_results",
     "matrix_engine",
     "row_reader",
+    "row_norm",
     "row_units",
     "row_function",
     "vector_engine",
@@ -70,12 +73,12 @@ class Machine:
                     where=name,
                     next_step=f"choose a power of two such as {1 << max(value, 1).bit_length()}",
                 )
-        if self.size < 4 or self.size > 64 or self.lanes > self.size:
+        if self.size not in (4, 8, 16, 32, 64) or not self.size <= 8 * self.lanes <= 8 * self.size:
             raise UserError(
                 asked=f"an accelerator of size {self.size} with {self.lanes} lanes",
-                found="circuits of size 4 to 64 with as many lanes as bytes of a word at most",
+                found="circuits of size 4 to 64, with lanes from an eighth of that to all of it",
                 where="size",
-                next_step="choose a size of 4, 8, 16, 32 or 64, and no more lanes than that",
+                next_step="choose a size of 4, 8, 16, 32 or 64, and lanes such as a quarter of it",
             )
 
     @property
@@ -121,5 +124,6 @@ def _inside(machine: Machine) -> tuple[HardwareUnit, ...]:
         TransposeUnit(side=size),
         EltwiseUnit(lanes=lanes),
         ActivationUnit(lanes=lanes, function="gelu_chords"),
+        NormUnit(lanes=lanes, max_length=machine.max_length),
         SoftmaxUnit(lanes=lanes, max_length=machine.max_length, numerics="integer_base2_reciprocal"),
     )

@@ -8,9 +8,11 @@ from types import MappingProxyType
 
 import numpy as np
 
-from siliform.arch.commands import ENGINES, Command
+from siliform.arch.commands import ENGINES, EVENTS, Command
 
 NOTHING = np.zeros(0, np.int64)
+#: What says that an engine has read its operands, where that comes before it has finished.
+READ_EVENT = MappingProxyType({"matrix": "matrix_reads", "vector": "vector_reads"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +88,7 @@ def _with_needs(order: Sequence[Draft]) -> list[Issued]:
     given = dict.fromkeys(ENGINES, 0)
     found: list[Issued] = []
     for draft in order:
-        engine = ENGINES.index(draft.engine)
-        needs = np.zeros(len(ENGINES), np.int64)
+        needs = np.zeros(len(EVENTS), np.int64)
         for memory, reads, writes in (
             (memories["spad"], draft.reads, draft.writes),
             (memories["dram"], draft.dram_reads, draft.dram_writes),
@@ -98,8 +99,8 @@ def _with_needs(order: Sequence[Draft]) -> list[Issued]:
             (memories["spad"], draft.reads, draft.writes),
             (memories["dram"], draft.dram_reads, draft.dram_writes),
         ):
-            memory.touch(engine, given[draft.engine], reads, writes)
-        named = {name: int(count) for name, count in zip(ENGINES, needs, strict=True)}
+            memory.touch(draft.engine, given[draft.engine], reads, writes)
+        named = {name: int(count) for name, count in zip(EVENTS, needs, strict=True)}
         command = Command(draft.engine, draft.function, draft.fields, MappingProxyType(named))
         found.append(Issued(command, draft.node))
     return [*found, Issued(Command("end"), "")]
@@ -111,18 +112,18 @@ def _top(order: Sequence[Draft], *names: str) -> int:
 
 
 class _Touched:
-    """For every word the number of the last command of each engine that wrote it, and that read it."""
+    """For every word how often each event had happened once it was written, and once it was read."""
 
     def __init__(self, words: int) -> None:
-        self.written = np.zeros((len(ENGINES), words), np.int64)
-        self.read = np.zeros((len(ENGINES), words), np.int64)
+        self.written = np.zeros((len(EVENTS), words), np.int64)
+        self.read = np.zeros((len(EVENTS), words), np.int64)
 
     def needed(self, reads: np.ndarray, writes: np.ndarray) -> np.ndarray:
-        """Commands of each engine that must be finished before these words are touched."""
+        """How often each event must have happened before these words are touched."""
         needs = [self.written[:, words].max(axis=1, initial=0) for words in (reads, writes)]
         return np.maximum.reduce([*needs, self.read[:, writes].max(axis=1, initial=0)])
 
-    def touch(self, engine: int, number: int, reads: np.ndarray, writes: np.ndarray) -> None:
+    def touch(self, engine: str, number: int, reads: np.ndarray, writes: np.ndarray) -> None:
         """Command `number` of an engine touches them."""
-        self.read[engine, reads] = number
-        self.written[engine, writes] = number
+        self.read[EVENTS.index(READ_EVENT.get(engine, engine)), reads] = number
+        self.written[EVENTS.index(engine), writes] = number

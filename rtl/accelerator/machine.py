@@ -140,7 +140,9 @@ def _in_order(image: Image, log: Sequence[_Finish]) -> list[int | None]:
 
 def _told(image: Image, finished: Sequence[int | None], cycles: int, outside: int) -> str:
     waiting = [
-        (i, item) for i, (item, cycle) in enumerate(zip(image.commands, finished, strict=False)) if cycle is None
+        (i, item)
+        for i, (item, cycle) in enumerate(zip(image.commands, finished, strict=False))
+        if cycle is None
     ]
     if outside:
         return f"{outside} words were written outside of DRAM; the last command finished at cycle {max(c or 0 for c in finished)}"

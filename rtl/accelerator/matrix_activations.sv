@@ -10,6 +10,7 @@ module matrix_activations
   input  logic                    command_valid_i,
   output logic                    command_ready_o,
   input  matrix_t                 command_i,
+  output logic                    done_o,  // its last word has been asked for
   output logic                    read_valid_o,
   input  logic                    read_ready_i,
   output logic [AddressWidth-1:0] read_address_o,
@@ -35,6 +36,7 @@ module matrix_activations
     .stride_i({command_i.act_batch, AddressWidth'(0), command_i.act_sum, command_i.act_row}),
     .address_valid_o(address_valid), .address_ready_i(address_ready), .address_o(address), .last_o(last)
   );
+  assign done_o = address_valid && address_ready && (&last);
 
   scratchpad_reader #(.AddressWidth(AddressWidth), .WordWidth(WordWidth), .LabelWidth(2)) u_reader (
     .clk_i, .rst_ni, .address_valid_i(address_valid), .address_ready_o(address_ready), .address_i(address),

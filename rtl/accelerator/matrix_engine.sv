@@ -17,6 +17,7 @@ module matrix_engine
   output logic                         command_ready_o,
   input  matrix_t                      command_i,
   output logic                         finished_o,
+  output logic                         reads_done_o,
   // Reads of the scratchpad: activations, weights, settings.
   output logic [2:0]                   read_valid_o,
   input  logic [2:0]                   read_ready_i,
@@ -38,10 +39,14 @@ module matrix_engine
     .out_valid_o(valid), .out_ready_i(ready), .out_o(command)
   );
 
+  logic [2:0] read;
+  event_join #(.Streams(3)) u_reads (.clk_i, .rst_ni, .done_i(read), .all_done_o(reads_done_o));
+
   logic act_valid, act_ready, act_last, act_accumulate, act_emit;
   logic [WordWidth-1:0] act;
   matrix_activations #(.AddressWidth(AddressWidth), .WordWidth(WordWidth)) u_activations (
     .clk_i, .rst_ni, .command_valid_i(valid[0]), .command_ready_o(ready[0]), .command_i(command[0]),
+    .done_o(read[0]),
     .read_valid_o(read_valid_o[0]), .read_ready_i(read_ready_i[0]), .read_address_o(read_address_o[0]),
     .answer_valid_i(answer_valid_i[0]), .answer_i(answer_i[0]),
     .act_valid_o(act_valid), .act_ready_i(act_ready), .act_o(act), .act_last_o(act_last),
@@ -52,6 +57,7 @@ module matrix_engine
   logic [WordWidth-1:0] weight;
   matrix_weights #(.Size(Size), .AddressWidth(AddressWidth)) u_weights (
     .clk_i, .rst_ni, .command_valid_i(valid[1]), .command_ready_o(ready[1]), .command_i(command[1]),
+    .done_o(read[1]),
     .read_valid_o(read_valid_o[1]), .read_ready_i(read_ready_i[1]), .read_address_o(read_address_o[1]),
     .answer_valid_i(answer_valid_i[1]), .answer_i(answer_i[1]),
     .weight_valid_o(weight_valid), .weight_ready_i(weight_ready), .weight_o(weight)
@@ -68,7 +74,7 @@ module matrix_engine
 
   matrix_results #(.Size(Size), .AddressWidth(AddressWidth)) u_results (
     .clk_i, .rst_ni, .command_valid_i(valid[4:2]), .command_ready_o(ready[4:2]), .command_i(command[4:2]),
-    .finished_o, .read_valid_o(read_valid_o[2]), .read_ready_i(read_ready_i[2]),
+    .finished_o, .read_done_o(read[2]), .read_valid_o(read_valid_o[2]), .read_ready_i(read_ready_i[2]),
     .read_address_o(read_address_o[2]), .answer_valid_i(answer_valid_i[2]), .answer_i(answer_i[2]),
     .total_valid_i(total_valid), .total_ready_o(total_ready), .total_i(total),
     .write_valid_o, .write_ready_i, .write_address_o, .write_o

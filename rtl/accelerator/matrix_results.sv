@@ -13,6 +13,7 @@ module matrix_results
   output logic [2:0]              command_ready_o,
   input  matrix_t [2:0]           command_i,
   output logic                    finished_o,
+  output logic                    read_done_o,  // the last word of settings has been asked for
   output logic                    read_valid_o,
   input  logic                    read_ready_i,
   output logic [AddressWidth-1:0] read_address_o,
@@ -42,6 +43,7 @@ module matrix_results
     .stride_i({AddressWidth'(0), command_i[0].settings_column, AddressWidth'(1)}),
     .address_valid_o(address_valid), .address_ready_i(address_ready), .address_o(address), .last_o(last_settings)
   );
+  assign read_done_o = address_valid && address_ready && (&last_settings);
   scratchpad_reader #(.AddressWidth(AddressWidth), .WordWidth(WordWidth)) u_settings_reader (
     .clk_i, .rst_ni, .address_valid_i(address_valid), .address_ready_o(address_ready), .address_i(address),
     .label_i(1'b0), .request_valid_o(read_valid_o), .request_ready_i(read_ready_i),
@@ -74,13 +76,19 @@ module matrix_results
   );
   assign total_ready_o = place_valid && sum_ready;
 
-  logic y_valid, there_valid;
+  logic y_valid, y_ready, out_valid, there_valid;
   logic [2:0] last_there;
+  logic [WordWidth-1:0] y;
   requantise #(.Lanes(Size)) u_requantise (
     .clk_i, .rst_ni, .settings_valid_i(settings_valid), .settings_ready_o(settings_ready),
     .bias_i(settings[WordWidth+:4*WordWidth]), .multiplier_i(multiplier), .shift_i(shift), .relu_i(1'b0),
     .sum_valid_i(total_valid_i && place_valid), .sum_ready_o(sum_ready), .sum_last_i(last_place[0]),
-    .sum_i(total_i), .y_valid_o(y_valid), .y_ready_i(there_valid && write_ready_i), .y_o(write_o)
+    .sum_i(total_i), .y_valid_o(y_valid), .y_ready_i(y_ready), .y_o(y)
+  );
+  // A bank that is busy now and then does not stop the array.
+  fifo #(.Width(WordWidth), .Depth(4)) u_out (
+    .clk_i, .rst_ni, .in_valid_i(y_valid), .in_ready_o(y_ready), .in_i(y),
+    .out_valid_o(out_valid), .out_ready_i(there_valid && write_ready_i), .out_o(write_o)
   );
 
   address_generator #(.Levels(3), .AddressWidth(AddressWidth), .CountWidth(CountWidth)) u_results (
@@ -88,10 +96,10 @@ module matrix_results
     .base_i(command_i[2].out),
     .count_i({command_i[2].batches, command_i[2].column_blocks, command_i[2].rows}),
     .stride_i({command_i[2].out_batch, command_i[2].out_column, command_i[2].out_row}),
-    .address_valid_o(there_valid), .address_ready_i(y_valid && write_ready_i), .address_o(write_address_o),
+    .address_valid_o(there_valid), .address_ready_i(out_valid && write_ready_i), .address_o(write_address_o),
     .last_o(last_there)
   );
-  assign write_valid_o = there_valid && y_valid;
+  assign write_valid_o = there_valid && out_valid;
   assign finished_o    = write_valid_o && write_ready_i && (&last_there);
 
   logic unused;

@@ -12,6 +12,7 @@ module matrix_weights
   input  logic                    command_valid_i,
   output logic                    command_ready_o,
   input  matrix_t                 command_i,
+  output logic                    done_o,  // its last word has been asked for
   output logic                    read_valid_o,
   input  logic                    read_ready_i,
   output logic [AddressWidth-1:0] read_address_o,
@@ -35,6 +36,7 @@ module matrix_weights
     .stride_i({command_i.weight_batch, command_i.weight_column, command_i.weight_sum, command_i.weight_row}),
     .address_valid_o(address_valid), .address_ready_i(address_ready), .address_o(address), .last_o(last)
   );
+  assign done_o = address_valid && address_ready && (&last);
 
   always_ff @(posedge clk_i) begin : kind
     if (command_valid_i && command_ready_o) transposed_q <= command_i.fn == MatrixTransposed;

@@ -22,6 +22,30 @@ class BufferWish:
     slots: int
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Rows of words in the scratchpad: `pitch` words from one to the next, of which `words` are used.
+
+    Rows of a multiple of four words are a word further apart than they are long: engines that walk down a
+    column of words would else meet in a few banks.
+    """
+
+    first: int
+    words: int
+
+    @property
+    def pitch(self) -> int:
+        return self.words + (self.words % 4 == 0)
+
+    def at(self, words: np.ndarray) -> np.ndarray:
+        """Words of the scratchpad, of words counted as if rows lay side by side."""
+        return self.first + words // self.words * self.pitch + words % self.words
+
+    def room(self, total_words: int) -> int:
+        """Words of the scratchpad that so many words of rows take."""
+        return -(-total_words // self.words) * self.pitch
+
+
 @dataclass(eq=False)
 class Memory:
     """Addresses, decided once; and which slot of each buffer holds the tile at hand, as groups are made.
@@ -29,7 +53,7 @@ class Memory:
     Attributes
     ----------
     size : bytes of a word.
-    resident : first word in the scratchpad of each value that stays there, by name.
+    resident : where each value that stays in the scratchpad lies, by name.
     values : first word in DRAM of each value that has a place there, by name.
     packed : first word in DRAM of each block's packed operand, by block.
     buffers : first word of each buffer in the scratchpad, by block and operand; `slots` and `slot_words` are its
@@ -37,7 +61,7 @@ class Memory:
     """
 
     size: int
-    resident: Mapping[str, int]
+    resident: Mapping[str, Rows]
     values: Mapping[str, int]
     packed: Mapping[str, int]
     buffers: Mapping[tuple[str, str], int]
@@ -50,7 +74,7 @@ class Memory:
 
     def place(self, home: Value, words: np.ndarray) -> np.ndarray:
         """Words of a resident value's storage as words of the scratchpad."""
-        return words + self.resident[home.name]
+        return self.resident[home.name].at(words)
 
     def held(self, block: str, operand: str, shape: tuple[int, ...]) -> np.ndarray:
         """The words of the slot that holds a block's operand now, as a tile of that shape, row by row."""

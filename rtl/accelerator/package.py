@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from siliform.arch.commands import COMMAND_BYTES, ENGINES, FUNCTIONS, HEADER, LAYOUTS, OPCODES, Layout
+from siliform.arch.commands import COMMAND_BYTES, ENGINES, EVENTS, FUNCTIONS, HEADER, LAYOUTS, OPCODES, Layout
 
 NEEDS_BITS = dict(HEADER)[f"needs_{ENGINES[0]}"]
 RENAMED = {"function": "fn"}  # a keyword of SystemVerilog
@@ -25,6 +25,7 @@ package commands_pkg;
   localparam int unsigned CountWidth   = {NEEDS_BITS};
   localparam int unsigned NeedsAt      = {needs_at};
   localparam int unsigned Engines      = {len(ENGINES)};
+  localparam int unsigned Events       = {len(EVENTS)};  // the engines' own, then those of their reads
   localparam logic [3:0] OpcodeEnd     = 4'd{OPCODES["end"]};
 {functions}
 {structs}

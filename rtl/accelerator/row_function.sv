@@ -18,6 +18,7 @@ module row_function
   output logic [AddressWidth-1:0] read_address_o,
   input  logic                    answer_valid_i,
   input  logic [WordWidth-1:0]    answer_i,
+  output logic                    done_o,  // the last word of weights has been asked for
   input  logic                    x_valid_i,
   output logic                    x_ready_o,
   input  logic [Lanes-1:0][7:0]   x_i,
@@ -59,7 +60,7 @@ module row_function
   logic [Lanes-1:0][31:0] value;
   row_units #(.Size(Size), .Lanes(Lanes), .AddressWidth(AddressWidth), .MaxLength(MaxLength)) u_units (
     .clk_i, .rst_ni, .start_i, .command_i, .read_valid_o, .read_ready_i, .read_address_o, .answer_valid_i,
-    .answer_i, .function_i(command_q.fn), .x_valid_i(wide_valid && label_valid), .x_ready_o(wide_ready),
+    .answer_i, .done_o, .function_i(command_q.fn), .x_valid_i(wide_valid && label_valid), .x_ready_o(wide_ready),
     .x_last_i(label), .x_i(wide), .y_valid_o(value_valid), .y_ready_i(value_ready), .y_o(value)
   );
 

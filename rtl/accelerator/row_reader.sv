@@ -20,6 +20,7 @@ module row_reader
   output logic [AddressWidth-1:0] read_address_o,
   input  logic                    answer_valid_i,
   input  logic [WordWidth-1:0]    answer_i,
+  output logic                    done_o,  // the last word has been asked for
   output logic                    beat_valid_o,
   input  logic                    beat_ready_i,
   output logic [8*Lanes-1:0]      beat_o,
@@ -37,6 +38,7 @@ module row_reader
     .count_i({rows_i, words_i}), .stride_i({stride_i, AddressWidth'(1)}),
     .address_valid_o(address_valid), .address_ready_i(address_ready), .address_o(address), .last_o(last)
   );
+  assign done_o = address_valid && address_ready && (&last);
 
   scratchpad_reader #(.AddressWidth(AddressWidth), .WordWidth(WordWidth), .LabelWidth(2)) u_reader (
     .clk_i, .rst_ni, .address_valid_i(address_valid), .address_ready_o(address_ready), .address_i(address),

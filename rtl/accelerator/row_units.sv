@@ -17,6 +17,7 @@ module row_units
   output logic [AddressWidth-1:0] read_address_o,
   input  logic                    answer_valid_i,
   input  logic [WordWidth-1:0]    answer_i,
+  output logic                    done_o,  // the last word of weights has been asked for
   input  logic [3:0]              function_i,
   input  logic                    x_valid_i,
   output logic                    x_ready_o,
@@ -27,9 +28,10 @@ module row_units
   output logic [Lanes-1:0][31:0]  y_o
 );
 
-  logic is_softmax, is_gelu;
+  logic is_softmax, is_gelu, is_norm;
   assign is_softmax = function_i == VectorSoftmax;
   assign is_gelu    = function_i == VectorGelu;
+  assign is_norm    = function_i == VectorLayerNorm || function_i == VectorRmsNorm;
 
   // Softmax: scores in Q.12, probabilities in Q.15.
   logic softmax_ready, softmax_valid, softmax_last, unused_clip;
@@ -51,19 +53,29 @@ module row_units
     .y_valid_o(gelu_valid), .y_ready_i(y_ready_i && is_gelu), .y_o(gelu)
   );
 
+  // Norms: Q.14 in, Q.12 out.
+  logic norm_ready, norm_valid;
+  logic [Lanes-1:0][31:0] normal;
+  row_norm #(.Size(Size), .Lanes(Lanes), .AddressWidth(AddressWidth), .MaxLength(MaxLength)) u_norm (
+    .clk_i, .rst_ni,
+    .start_i(start_i && (command_i.fn == VectorLayerNorm || command_i.fn == VectorRmsNorm)), .command_i,
+    .read_valid_o, .read_ready_i, .read_address_o, .answer_valid_i, .answer_i, .done_o,
+    .x_valid_i(x_valid_i && is_norm), .x_ready_o(norm_ready), .x_last_i, .x_i,
+    .y_valid_o(norm_valid), .y_ready_i(y_ready_i && is_norm), .y_o(normal)
+  );
+
   always_comb begin : widths
     for (int unsigned l = 0; l < Lanes; l++) begin
       score[l] = 32'($signed(x_i[l]));
       cut[l]   = x_i[l][19:15] == {5{x_i[l][19]}} ? x_i[l][15:0] : {x_i[l][19], {15{!x_i[l][19]}}};
-      y_o[l]   = is_softmax ? 32'(probability[l]) : 32'($signed(gelu[l]));
+      y_o[l]   = is_norm ? normal[l] : is_softmax ? 32'(probability[l]) : 32'($signed(gelu[l]));
     end
   end
 
-  assign x_ready_o = is_softmax ? softmax_ready : gelu_ready;
-  assign y_valid_o = is_softmax ? softmax_valid : gelu_valid;
+  assign x_ready_o = is_norm ? norm_ready : is_softmax ? softmax_ready : gelu_ready;
+  assign y_valid_o = is_norm ? norm_valid : is_softmax ? softmax_valid : gelu_valid;
 
-  assign {read_valid_o, read_address_o} = '0;
   logic unused;
-  assign unused = ^{unused_clip, softmax_last, softmax_keep, start_i, command_i, read_ready_i, answer_valid_i, answer_i};
+  assign unused = ^{unused_clip, softmax_last, softmax_keep};
 
 endmodule

@@ -142,6 +142,7 @@ class RowCommands:
         if self.is_norm:
             weights = memory.held(self.block.name, "packed", (len(self.packed()),))
             fields["weights"] = int(weights[0])
+            fields["eps"] = norms.eps_level(self.inner.attributes["eps"])
             reads.append(weights)
         function = FUNCTIONS[self.inner.op.name]
         return Draft("vector", fields, self.block.name, function, np.concatenate(reads), out.reshape(-1))

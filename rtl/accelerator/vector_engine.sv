@@ -15,6 +15,7 @@ module vector_engine
   output logic                         command_ready_o,
   input  vector_t                      command_i,
   output logic                         finished_o,
+  output logic                         reads_done_o,
   // Reads of the scratchpad: operands a and b, weights of norms.
   output logic [2:0]                   read_valid_o,
   input  logic [2:0]                   read_ready_i,
@@ -43,6 +44,14 @@ module vector_engine
     if (start) command_q <= command_i;
   end
 
+  // A stream that a command does not use is done with it at once.
+  logic [2:0] read, streams_done;
+  logic has_b, has_weights;
+  assign has_b        = command_i.fn == VectorAdd;
+  assign has_weights  = command_i.fn == VectorLayerNorm || command_i.fn == VectorRmsNorm;
+  assign streams_done = read | {start && !has_weights, start && !has_b, 1'b0};
+  event_join #(.Streams(3)) u_reads (.clk_i, .rst_ni, .done_i(streams_done), .all_done_o(reads_done_o));
+
   // Operands, a beat of lanes at a time, with the last beat of a row and of all rows.
   logic [1:0] x_valid, x_ready, x_row_last, x_last;
   logic [1:0][8*Lanes-1:0] x;
@@ -50,14 +59,14 @@ module vector_engine
     .clk_i, .rst_ni, .start_i(start), .rows_i(command_i.rows), .words_i(command_i.words), .base_i(command_i.a),
     .stride_i(command_i.a_stride), .read_valid_o(read_valid_o[0]), .read_ready_i(read_ready_i[0]),
     .read_address_o(read_address_o[0]), .answer_valid_i(answer_valid_i[0]), .answer_i(answer_i[0]),
-    .beat_valid_o(x_valid[0]), .beat_ready_i(x_ready[0]), .beat_o(x[0]), .row_last_o(x_row_last[0]),
+    .done_o(read[0]), .beat_valid_o(x_valid[0]), .beat_ready_i(x_ready[0]), .beat_o(x[0]), .row_last_o(x_row_last[0]),
     .last_o(x_last[0])
   );
   row_reader #(.Size(Size), .Lanes(Lanes), .AddressWidth(AddressWidth)) u_b (
-    .clk_i, .rst_ni, .start_i(start && command_i.fn == VectorAdd), .rows_i(command_i.rows),
+    .clk_i, .rst_ni, .start_i(start && has_b), .rows_i(command_i.rows),
     .words_i(command_i.words), .base_i(command_i.b), .stride_i(command_i.b_stride),
     .read_valid_o(read_valid_o[1]), .read_ready_i(read_ready_i[1]), .read_address_o(read_address_o[1]),
-    .answer_valid_i(answer_valid_i[1]), .answer_i(answer_i[1]), .beat_valid_o(x_valid[1]),
+    .answer_valid_i(answer_valid_i[1]), .answer_i(answer_i[1]), .done_o(read[1]), .beat_valid_o(x_valid[1]),
     .beat_ready_i(x_ready[1]), .beat_o(x[1]), .row_last_o(x_row_last[1]), .last_o(x_last[1])
   );
 
@@ -79,9 +88,9 @@ module vector_engine
   row_function #(
     .Size(Size), .Lanes(Lanes), .AddressWidth(AddressWidth), .MaxLength(MaxLength)
   ) u_function (
-    .clk_i, .rst_ni, .start_i(start && command_i.fn != VectorAdd), .command_i,
+    .clk_i, .rst_ni, .start_i(start && !has_b), .command_i,
     .read_valid_o(read_valid_o[2]), .read_ready_i(read_ready_i[2]), .read_address_o(read_address_o[2]),
-    .answer_valid_i(answer_valid_i[2]), .answer_i(answer_i[2]),
+    .answer_valid_i(answer_valid_i[2]), .answer_i(answer_i[2]), .done_o(read[2]),
     .x_valid_i(x_valid[0] && !is_add), .x_ready_o(x_value_ready), .x_i(x[0]), .x_row_last_i(x_row_last[0]),
     .x_last_i(x_last[0]), .y_valid_o(value_valid), .y_ready_i(value_ready), .y_o(value)
   );

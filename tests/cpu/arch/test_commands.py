@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from siliform.arch.commands import (
     COMMAND_BYTES,
-    ENGINES,
+    EVENTS,
     FUNCTIONS,
     HEADER,
     LAYOUTS,
@@ -27,7 +27,7 @@ def any_command(draw: st.DrawFn) -> Command:
     engine = draw(st.sampled_from(sorted(LAYOUTS)))
     function = draw(st.sampled_from(FUNCTIONS[engine]))
     fields = {name: draw(st.integers(0, 2**bits - 1)) for name, bits in LAYOUTS[engine]}
-    needs = {name: draw(st.integers(0, 2**16 - 1)) for name in ENGINES}
+    needs = {name: draw(st.integers(0, 2**16 - 1)) for name in EVENTS}
     return Command(engine, function, fields, needs)
 
 
@@ -49,8 +49,8 @@ def test_the_first_bits_are_where_they_are_said_to_be() -> None:
     word = int.from_bytes(command.encoded(), "little")
     assert word & 15 == 1
     assert word >> 8 + 16 & 0xFFFF == 7
-    assert word >> 72 & 0xFFFFFFFF == 0xABCD
-    assert word >> 72 + 32 + 24 & 0xFFFF == 3
+    assert word >> 104 & 0xFFFFFFFF == 0xABCD
+    assert word >> 104 + 32 + 24 & 0xFFFF == 3
 
 
 def test_comments_and_empty_lines_are_skipped() -> None:
@@ -65,7 +65,7 @@ def test_comments_and_empty_lines_are_skipped() -> None:
         ("load rows=70000", "a field of 16 bits"),
         ("load rows", "the word 'rows'"),
         ("vector/softmex rows=1", "softmax"),
-        ("load | needs dma=1", "'load', 'store', 'matrix', 'vector'"),
+        ("load | needs dma=1", "'load', 'store', 'matrix', 'vector', 'matrix_reads'"),
     ],
 )
 def test_a_line_that_is_no_command_is_told(text: str, says: str) -> None:
