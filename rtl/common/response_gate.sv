@@ -17,7 +17,10 @@ module response_gate #(
   input  logic                  out_ready_i
 );
 
+  localparam int unsigned Stage = Latency > 1 ? Latency - 2 : 0;
+
   logic [BeatsWidth-1:0] asked, due;
+  logic [Latency-1:0][BeatsWidth-1:0] due_q;
   logic [31:0] owed_q;
   logic owing;
 
@@ -26,18 +29,12 @@ module response_gate #(
   assign out_valid_o = in_valid_i && owing;
   assign in_ready_o  = out_ready_i && owing;
 
-  if (Latency > 1) begin : gen_delay
-    logic [Latency-2:0][BeatsWidth-1:0] due_q;
-
-    always_ff @(posedge clk_i or negedge rst_ni) begin : delay
-      if (!rst_ni) due_q <= '0;
-      else due_q <= ((Latency - 1) * BeatsWidth)'({due_q, asked});
-    end
-
-    assign due = due_q[Latency-2];
-  end else begin : gen_direct
-    assign due = asked;
+  // What was asked for one cycle ago and more; one stage more than is needed, so that one cycle is no case.
+  always_ff @(posedge clk_i or negedge rst_ni) begin : delay
+    if (!rst_ni) due_q <= '0;
+    else due_q <= (Latency * BeatsWidth)'({due_q, asked});
   end
+  assign due = Latency > 1 ? due_q[Stage] : asked;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin : account
     if (!rst_ni) owed_q <= '0;

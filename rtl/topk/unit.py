@@ -145,9 +145,8 @@ class TopKUnit(HardwareUnit):
     def shape(self, generator: np.random.Generator) -> Shape:
         """A few rows, of one element, of fewer than are kept, of more, of as many as there can be."""
         most = 2**self.index_bits
-        length = int(
-            generator.choice([1, generator.integers(1, self.kept + 1), generator.integers(1, 41), 41])
-        )
+        short, middling = (int(generator.integers(1, 1 + high)) for high in (self.kept, 40))
+        length = int(generator.choice([1, short, middling, 41]))
         length = most if generator.random() < 0.1 and most <= 256 else min(length, most)
         return {"rows": int(generator.choice([1, 2, 5])), "length": length}
 
