@@ -38,7 +38,7 @@ class Yosys:
     version: str
 
     def run(self, commands: Iterable[str], folder: Path, limit_seconds: float | None = None) -> str:
-        """Run commands in `folder`, which keeps them as script.ys; what Yosys printed.
+        """Run commands in `folder`, which keeps them as script.ys; what Yosys logged.
 
         Raises
         ------
@@ -55,14 +55,16 @@ class Yosys:
             check=False,
             timeout=limit_seconds,
         )
+        # The wheel prints nothing more once it has run ABC, but goes on to log.
+        log = (folder / LOG).read_text(encoding="utf-8") if (folder / LOG).is_file() else done.stdout
         if done.returncode:
-            raise YosysError(f"Yosys exited with {done.returncode}\n{_complaint(done.stdout)}")
-        return done.stdout
+            raise YosysError(f"Yosys exited with {done.returncode}\n{_complaint(log)}")
+        return log
 
 
-def _complaint(printed: str, lines: int = 12) -> str:
-    """The errors among what was printed; its last lines where nothing says ERROR."""
-    told = printed.splitlines()
+def _complaint(log: str, lines: int = 12) -> str:
+    """The errors among what was logged; its last lines where nothing says ERROR."""
+    told = log.splitlines()
     return "\n".join([line for line in told if "ERROR" in line] or told[-lines:])
 
 
