@@ -83,6 +83,26 @@ def test_what_cannot_be_generated_is_refused() -> None:
         combinational_verilog(block, "toggle")
 
 
+def test_a_complement_inside_a_sum_keeps_its_width() -> None:
+    """PyRTL 1.0.3 alone writes ``~x + 1`` of 4 bits as one expression of 5, whose highest bit is wrong."""
+    try:
+        find_yosys()
+    except UserError as missing:
+        pytest.skip(f"{missing.found}: {missing.next_step}")
+    block = pyrtl.Block()
+    with pyrtl.set_working_block(block):
+        x, y = pyrtl.Input(4, "x"), pyrtl.Output(5, "y")
+        y <<= ~x + 1
+    by_hand = """
+module by_hand (input logic [3:0] x, output logic [4:0] y);
+  logic [3:0] complement;
+  assign complement = ~x;
+  assign y = {1'b0, complement} + 5'd1;
+endmodule
+"""
+    assert prove_equivalent(by_hand, combinational_verilog(block, "generated")).equal
+
+
 @pytest.mark.parametrize("width", [2, 64])
 def test_the_text_is_clean_under_every_warning(width: int) -> None:
     try:
