@@ -17,6 +17,7 @@ UNITS: Mapping[str, str] = MappingProxyType(
         "binary": "siliform.rtl.binary.unit:BinaryMatrixUnit",
         "dma": "siliform.rtl.dma.unit:DmaUnit",
         "eltwise": "siliform.rtl.eltwise.unit:EltwiseUnit",
+        "gather": "siliform.rtl.gather.unit:GatherUnit",
         "hash": "siliform.rtl.hash.unit:HashUnit",
         "norm": "siliform.rtl.norm.unit:NormUnit",
         "output_stationary": "siliform.rtl.output_stationary.unit:OutputStationaryUnit",

@@ -1,0 +1,1 @@
+"""The gather engine in SystemVerilog: rows that indices choose."""
