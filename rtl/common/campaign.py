@@ -7,7 +7,6 @@ trials and hands back an `Outcome`, which holds counts and texts and no data.
 from __future__ import annotations
 
 import signal
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from siliform.rtl.common.build import PLAIN, BuildError, build, build_runtime
-from siliform.rtl.common.regression import Trial, Verdict, record, replay, run_trial
+from siliform.rtl.common.regression import Tally, Trial, Verdict, record, replay, run_trial
 from siliform.rtl.common.unit import HardwareUnit, Shape
 
 BenchName = Literal["ctypes", "cocotb"]
@@ -137,8 +136,7 @@ def _verdicts(job: Job) -> list[Verdict]:
 
 def outcome_of(job: Job, verdicts: Sequence[Verdict]) -> Outcome:
     """The verdicts of a job, counted."""
-    covered = Counter(name for v in verdicts for name in v.case.bins)
-    covered.update(f"stalls on {name}" for v in verdicts for name in v.stalled_streams)
+    tally = Tally(job.unit, tuple(verdicts), _wanted(job))
     free = [v.cycles - v.case.law_cycles for v in verdicts if not v.trial.stalled and v.cycles]
     wrong = sorted((v for v in verdicts if v.complaints), key=lambda v: v.case.law_cycles)
     return Outcome(
@@ -148,8 +146,8 @@ def outcome_of(job: Job, verdicts: Sequence[Verdict]) -> Outcome:
         cycles=sum(v.cycles for v in verdicts),
         held_cycles=sum(v.held_cycles for v in verdicts),
         deviation_cycles=max(free, key=abs, default=0),
-        covered=dict(sorted(covered.items())),
-        missed=tuple(sorted(_wanted(job) - set(covered))),
+        covered=dict(sorted(tally.covered.items())),
+        missed=tally.missed,
         failures=tuple(_failure(job, v, first=v is wrong[0]) for v in wrong),
         seconds=sum(v.seconds for v in verdicts),
     )
