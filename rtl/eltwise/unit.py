@@ -116,6 +116,8 @@ class EltwiseUnit(HardwareUnit):
         beats = -(-elements // lanes)
         settings = np.array([self._settings(generator) for _ in range(jobs)])
         a, b = (integers(generator, self.operand_bits, jobs, elements) for _ in range(2))
+        if generator.random() < 0.3:
+            a[0, 0] = b[0, 0] = -(2 ** (self.operand_bits - 1))
         wanted = np.stack([self._sum(x, y, s) for x, y, s in zip(a, b, settings, strict=True)])
         unread = noise(generator, self.operand_bits, 2, jobs, beats * lanes)
         names = ("multiplier_a", "multiplier_b", "shift")
@@ -145,7 +147,8 @@ class EltwiseUnit(HardwareUnit):
         if kind == 0:
             return common_multipliers(*(float(v) for v in generator.uniform(0.05, 2.0, 2) * grown))
         if kind == 1:
-            return common_multipliers(0.5 * grown, float(generator.choice([0.25, 0.5, 1.0])) * grown)
+            half = 0.5 * float(generator.choice([1.0, grown]))
+            return common_multipliers(half, half * float(generator.choice([0.5, 1.0, 2.0])))
         one, other = (int(v) for v in generator.choice([0, 1, 2**31 - 1], 2))
         return one, other, int(generator.integers(1, 63))
 

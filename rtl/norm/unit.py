@@ -185,7 +185,7 @@ class NormUnit(HardwareUnit):
 
     def shape(self, generator: np.random.Generator) -> Shape:
         """One row or several, of one beat, the longest, or anything between."""
-        longest = int(generator.choice([min(self.lanes, self.max_length), self.max_length]))
+        longest = int(generator.choice([min(2 * self.lanes, self.max_length), self.max_length]))
         length = self.max_length if generator.random() < 0.2 else int(generator.integers(1, longest + 1))
         rows = int(generator.integers(1, 1 + generator.choice([1, 3, 12])))
         return {"jobs": int(generator.choice([1, 1, 1, 2, 3])), "rows": rows, "length": length}
@@ -225,8 +225,9 @@ class NormUnit(HardwareUnit):
         )
 
     def _job(self, rows: int, length: int, generator: np.random.Generator) -> Job:
+        share = generator.choice([0.0, 0.3, 0.9])  # of weights and biases as networks have them
         weight, bias = (
-            np.where(generator.random(length) < 0.8, near, integers(generator, AFFINE_BITS, length))
+            np.where(generator.random(length) < share, near, integers(generator, AFFINE_BITS, length))
             for near in generator.integers(-(8 << WEIGHT_BITS), 8 << WEIGHT_BITS, (2, length))
         )
         eps = int(generator.choice([0, eps_level(1e-5), eps_level(1e-5), 2**EPS_BITS - 1]))
@@ -244,7 +245,11 @@ class NormUnit(HardwareUnit):
         row = place + generator.integers(-reach, reach + 1, length)
         if kind == 1:  # one element far from the others
             row[generator.integers(0, length)] += int(generator.choice([1, 7, 2**14, limit]))
-        return np.clip(row, -limit, limit - 1)
+        row = np.clip(row, -limit, limit - 1)
+        if length % 2 == 0 and generator.random() < 0.5:  # a mean that ends in a half
+            missing = (length // 2 - row.sum()) % length
+            row[0] += missing if row[0] < 0 else missing - length
+        return row
 
     def bins(self) -> frozenset[str]:
         """All there are, less what short rows or a single lane cannot meet."""

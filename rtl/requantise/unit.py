@@ -154,6 +154,7 @@ class RequantiseUnit(HardwareUnit):
         )
         total = self._sums(rows, shift, generator)
         bias = self._bias(total, generator)
+        total[0] = self._half(total[0], bias, multiplier, shift)
         work = Work(total, bias, multiplier, shift, bool(generator.random() < 0.3), single)
         return self._case_of(
             work, noise(generator, self.sum_bits, rows, -(-channels // self.lanes) * self.lanes)
@@ -163,7 +164,7 @@ class RequantiseUnit(HardwareUnit):
         """Multipliers and shifts: as the reference makes them, powers of two for halves, and corners."""
         kind = generator.integers(0, 4, count)
         multiplier = np.where(kind == 0, 2**30, generator.integers(2**30, 2**31, count))
-        shift = generator.integers(30, 31 + self.sum_bits, count)
+        shift = generator.integers(28, 31 + self.sum_bits, count)
         corner = generator.choice([0, 1, 2**31 - 1], count)
         return (
             np.where(kind == 1, corner, multiplier),
@@ -183,6 +184,16 @@ class RequantiseUnit(HardwareUnit):
         low, high = -limit - np.minimum(total.min(axis=0), 0), limit - 1 - np.maximum(total.max(axis=0), 0)
         small = np.clip(generator.integers(-300, 301, total.shape[1]), low, high)
         return np.asarray(small if generator.random() < 0.7 else generator.integers(low, high + 1))
+
+    def _half(
+        self, total: np.ndarray, bias: np.ndarray, multiplier: np.ndarray, shift: np.ndarray
+    ) -> np.ndarray:
+        """Sums of a row [channels], those of a multiplier of 2**30 such that their product ends in a half."""
+        places = np.clip(shift - 30, 1, 62)
+        half = ((total >> places) << places) + (np.int64(1) << (places - 1)) - bias
+        limit = 2 ** (self.sum_bits - 1)
+        fits = (multiplier == 2**30) & (shift > 30) & (half >= -limit) & (half < limit)
+        return np.where(fits & (half + bias < limit) & (half + bias >= -limit), half, total)
 
     def _case_of(self, work: Work, unread: np.ndarray) -> Case:
         """Beats of a piece of work: column tiles one after another; `unread` fills what no channel uses."""

@@ -16,6 +16,7 @@ from siliform.graph_ir.interpret import interpret
 from siliform.graph_ir.ops import OPS
 from siliform.graph_ir.types import tensor
 from siliform.graph_ir.variants import ADD, GELU, LAYER_NORM, LINEAR, MATMUL, RELU, RMS_NORM, SILU, SOFTMAX
+from siliform.graph_ir.variants.chords import Chords
 from siliform.graph_ir.variants.fixed_point import (
     divide_nearest,
     from_fixed,
@@ -145,6 +146,11 @@ def test_silu_is_zero_or_the_operand_far_out_and_symmetric_but_for_rounding():
     made = SILU["piecewise_linear"].reference(np.concatenate([x, -x])).reshape(2, -1)
     # silu(x) - silu(-x) = x; two chords and the values at their ends are rounded.
     assert np.abs(made[0] - made[1] - x).max() <= 2 * 2**-11
+
+
+def test_a_table_of_chords_has_a_knot_at_each_end():
+    with pytest.raises(ValueError, match="16 knots for 16 chords"):
+        Chords(1, (0,) * 16)
 
 
 def test_relu_in_steps_of_two_to_the_minus_11():
