@@ -10,6 +10,7 @@ from siliform.graph_ir.formats import Quantised, Scaled, format_named, quantise
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Space
 from siliform.graph_ir.types import TensorType
+from siliform.graph_ir.variants import QUANTIZE
 
 
 def _reference(x: np.ndarray, scale: np.ndarray | None = None, *, format: str) -> Quantised:
@@ -62,6 +63,7 @@ quantize = OpSpec(
     _reference,
     _shape,
     _spaces,
+    variants=QUANTIZE,
     tolerance=0.0,
     source="Jacob et al., Quantization and Training of Neural Networks, CVPR 2018; OCP MX 1.0, section 6.3",
 )

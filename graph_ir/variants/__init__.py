@@ -18,6 +18,7 @@ from siliform.graph_ir.variants.hashing import (
     HASH_CODES_VARIANTS,
     HASH_LOOKUP_VARIANTS,
 )
+from siliform.graph_ir.variants.log_codes import LOG_CODES_VARIANTS, QUANTIZE_VARIANTS
 from siliform.graph_ir.variants.norms import LAYER_NORM_VARIANTS, RMS_NORM_VARIANTS
 from siliform.graph_ir.variants.products import LINEAR_VARIANTS, MATMUL_VARIANTS
 from siliform.graph_ir.variants.recurrence import LINEAR_RECURRENCE_VARIANTS
@@ -43,6 +44,8 @@ ADD = _by_name(ADD_VARIANTS)
 HASH_CODES = _by_name(HASH_CODES_VARIANTS)
 HASH_ATTENTION = _by_name(HASH_ATTENTION_VARIANTS)
 HASH_LOOKUP = _by_name(HASH_LOOKUP_VARIANTS)
+LOG_CODES = _by_name(LOG_CODES_VARIANTS)
+QUANTIZE = _by_name(QUANTIZE_VARIANTS)
 LINEAR = _by_name(LINEAR_VARIANTS)
 LINEAR_RECURRENCE = _by_name(LINEAR_RECURRENCE_VARIANTS)
 MATMUL = _by_name(MATMUL_VARIANTS)
@@ -57,7 +60,9 @@ __all__ = [
     "LAYER_NORM",
     "LINEAR",
     "LINEAR_RECURRENCE",
+    "LOG_CODES",
     "MATMUL",
+    "QUANTIZE",
     "RELU",
     "RMS_NORM",
     "SIGMOID",

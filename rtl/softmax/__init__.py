@@ -1,0 +1,1 @@
+"""Softmax in silicon: three passes or online, clipped, and sigmoid."""

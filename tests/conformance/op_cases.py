@@ -8,6 +8,7 @@ from types import MappingProxyType
 from tests.conformance import (
     op_cases_hashing,
     op_cases_integers,
+    op_cases_logarithms,
     op_cases_movement,
     op_cases_pointwise,
     op_cases_products,
@@ -24,6 +25,7 @@ CASES: Mapping[str, list[Case]] = MappingProxyType(
         **op_cases_movement.cases(),
         **op_cases_hashing.cases(),
         **op_cases_integers.cases(),
+        **op_cases_logarithms.cases(),
     }
 )
 
