@@ -49,7 +49,11 @@ module transposer #(
   always_comb begin : next
     {full_d, rows_d, columns_d} = {full_q, rows_q, columns_q};
     if (given && column_last_o) full_d[drain] = 1'b0;
-    if (taken && row_last_i) {full_d[fill], rows_d[fill], columns_d[fill]} = {1'b1, row, row_columns_i};
+    if (taken && row_last_i) begin
+      full_d[fill]    = 1'b1;
+      rows_d[fill]    = row;
+      columns_d[fill] = row_columns_i;
+    end
   end
 
   always_ff @(posedge clk_i or negedge rst_ni) begin : full
