@@ -176,7 +176,7 @@ def scalar_stages(item: Item, work: Work, units: Sequence[Unit]) -> tuple[tuple[
             for name, counts in share.items()
         )
         stages += [Scalars(name, counts, scalar.format) for name, counts in share.items()]
-    if work.moved_bytes:
+    if work.moved_bytes and not (stages and engine_for(item.node, units)):  # an engine fetches for itself
         mover, moved = _mover(units, work.moved_bytes)
         stages.append(Movement(mover.name, work.moved_bytes))
         cycles += moved
