@@ -19,6 +19,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from siliform.graph_ir.ops.log_codes import log_codes
+
 #: Denominator of the exponents: a prime, so that no base is met twice (the paper's section 3.2).
 DENOMINATOR = 37
 
@@ -67,9 +69,8 @@ class AdaLog:
 
     def codes(self, x: np.ndarray) -> np.ndarray:
         """int64 codes of values >= 0: ``clamp(round(-log2(x / scale) * r / q0), 0, 2**bits - 1)``."""
-        with np.errstate(divide="ignore"):
-            exact = -np.log2(np.asarray(x, np.float64) / self.scale) * (DENOMINATOR / self.numerator)
-        return np.clip(np.rint(exact), 0, 2**self.bits - 1).astype(np.int64)
+        base = {"numerator": self.numerator, "denominator": DENOMINATOR, "scale": self.scale}
+        return np.asarray(log_codes.reference(x, bits=self.bits, **base)).astype(np.int64)
 
     def quantise(self, x: torch.Tensor) -> torch.Tensor:
         """The values of the codes of `x` >= 0, float32, shape kept."""
