@@ -12,6 +12,7 @@ from siliform.graph_ir.errors import UserError
 if TYPE_CHECKING:
     from siliform.arch.accelerator import Accelerator
     from siliform.arch.program import Program
+    from siliform.circuits import Circuit
     from siliform.dse.outcome import Listener, Outcome
     from siliform.dse.studyfile import StudyFile
     from siliform.graph_ir.graph import Graph
@@ -342,6 +343,13 @@ def cluster(
     from siliform.clusters import cluster as run
 
     return run(model, accelerator, parallel, **choices)
+
+
+def generate(accelerator: Accelerator, out: str | Path) -> Circuit:
+    """Write a design's circuit as SystemVerilog into the folder `out`; see `siliform.circuits.generate`."""
+    from siliform.circuits import generate as write
+
+    return write(accelerator, out)
 
 
 def _check_pair(graph: Any, chip: Any, verb: str) -> None:

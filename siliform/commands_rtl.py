@@ -44,6 +44,7 @@ Examples:
   siliform rtl test array --set rows=3 --set overlap=none --seeds 100 --free
   siliform rtl test array --shape batch=1,m=1,n=8,k=5 --seed 3
   siliform rtl test array --bench cocotb
+  siliform rtl test array --coverage
   siliform rtl test --sizes full --json
 """
 
@@ -110,7 +111,7 @@ def regress(
         str,
         typer.Option(
             "--sizes",
-            help="quick: two elaborations of each unit, 40 seeds; full: all of them; nightly: 400 seeds.",
+            help="quick: two elaborations of each unit, 40 seeds; full: all, 120 seeds; nightly: 1200 seeds.",
             autocompletion=lambda: ["quick", "full", "nightly"],
         ),
     ] = "quick",
@@ -152,6 +153,9 @@ def regress(
     waveforms: Annotated[
         Path, typer.Option("--waveforms", help="Folder for the waveforms of trials that fail (VCD).")
     ] = Path("out/rtl"),
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="Print how often each bin was hit, unit by unit.")
+    ] = False,
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
@@ -161,8 +165,8 @@ def regress(
 
     With stalls a trial may take as many cycles more as there were in which a stream was held back, and
     outputs must not change. The shortest trial that fails is repeated with a waveform; every failure prints
-    the command that repeats it. Exit status 1 where anything fails or a whole run leaves a bin uncovered.
-    docs/rtl.md says more.
+    the command that repeats it. Exit status 1 where anything fails, or full or nightly sizes leave a bin
+    uncovered. docs/rtl.md says more.
     """
     from siliform.rtl.common.campaign import run_jobs
     from siliform.rtl.common.told import regression_json, tools
@@ -196,8 +200,10 @@ def regress(
     if as_json:
         print_json(regression_json(outcomes, seconds))
     else:
-        from siliform.rtl_tables import print_regression
+        from siliform.rtl_tables import print_coverage, print_regression
 
+        if coverage:
+            print_coverage(outcomes)
         print_regression(outcomes, seconds)
     if not all(outcome.holds for outcome in outcomes):
         raise typer.Exit(FAILED)
@@ -288,7 +294,7 @@ def _planned(
                 stalled=stalled,
                 shapes=shapes or (None,),
                 waveforms=waveforms,
-                whole=name == "ctypes" and count >= size.seeds and not shapes and stalled is None,
+                whole=size.whole and count >= size.seeds and not shapes and stalled is None,
             )
     return found
 
@@ -345,6 +351,9 @@ def _check_choice(option: str, given: str, known: tuple[str, ...]) -> None:
 
 def register(parent: Any) -> None:
     """Add the group."""
+    from siliform.commands_circuit import register as register_circuits
+
+    register_circuits(app)
     parent.add_typer(
         app,
         name="rtl",

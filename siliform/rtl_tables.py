@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from siliform.arch.calibration import Calibration
+    from siliform.circuits import CircuitRun
     from siliform.rtl.common.campaign import Failure, Outcome
 
 #: Failed trials of an elaboration that are told in full.
@@ -53,6 +54,48 @@ def print_regression(outcomes: Sequence[Outcome], seconds: float) -> None:
         + (f"{wrong} elaborations fail" if wrong else "all hold"),
         highlight=False,
     )
+
+
+def print_circuit_run(found: CircuitRun) -> None:
+    """A row for each node, then the whole and what became of the bits."""
+    console = _console()
+    table = _table("node", "module", "unit", "circuit cycles", "events", "circuit - events")
+    for node in found.nodes:
+        table.add_row(
+            node.name,
+            node.module,
+            node.unit,
+            f"{node.circuit_cycles:,}",
+            f"{node.event_cycles:,}",
+            f"{node.error:+.1%}",
+        )
+    console.print(table)
+    whole = (found.run.cycles - found.events.cycles) / found.run.cycles
+    told = "every bit as the integer graph has it"
+    if found.differing:
+        told = f"{found.differing} of {found.elements} elements are not the integer graph's"
+    console.print(
+        f"{found.compiled.form.graph.name} on {found.compiled.accelerator.name}: "
+        f"{len(found.compiled.image.commands)} commands, {found.run.cycles:,} cycles in the circuit, "
+        f"{found.events.cycles:,} by events ({whole:+.1%}), {found.law.cycles:,} by the law; {told}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def print_coverage(outcomes: Sequence[Outcome]) -> None:
+    """A row for each bin of each unit: by how many trials it was hit, and in how many elaborations not."""
+    from siliform.rtl.common.told import by_unit
+
+    table = _table("unit", "bench", "bin", "trials", "not hit in")
+    for (kind, bench), group in by_unit(outcomes).items():
+        for name in sorted({name for o in group for name in (*o.covered, *o.missed)}):
+            hits = sum(o.covered.get(name, 0) for o in group)
+            missed = [o.job.unit.name for o in group if name in o.missed]
+            table.add_row(kind, bench, name, f"{hits:,}", ", ".join(missed))
+    console = _console()
+    console.print(table)
+    console.print()
 
 
 def print_calibrations(rows: Sequence[tuple[Calibration, Path]], outcomes: Sequence[Outcome]) -> None:

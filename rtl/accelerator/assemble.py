@@ -1,4 +1,4 @@
-"""From a compiled `Program` to what a generated accelerator runs: DRAM's contents and a binary of commands."""
+"""From a compiled `Program` to what a generated accelerator runs: what is in DRAM, commands among it."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _commands_of(graph: Graph, layouts: Layouts, machine: Machine, block: Block)
 def _resident(program: Program, layouts: Layouts) -> set[str]:
     """Values that the mapper keeps in the scratchpad."""
     known = layouts.graph.values
-    found = {"scratchpad": set(), "dram": set()}
+    found: dict[str, set[str]] = {"scratchpad": set(), "dram": set()}
     for block in program.blocks:
         for access in block.accesses:
             found[access.memory].add(layouts.home(known[access.value]).name)
@@ -163,7 +163,7 @@ def _placed(
 def _in_scratchpad(
     stay: Sequence[Wish], wishes: Mapping[tuple[str, str], BufferWish], names: Sequence[str], words: int
 ) -> dict[str, int]:
-    """Regions of what stays and of buffers; buffers also while the block before them runs, if there is room."""
+    """Regions of what stays and of buffers; of buffers a block early, if there is room."""
     at = {name: i for i, name in enumerate(names)}
     for early in (1, 0):
         buffers = [

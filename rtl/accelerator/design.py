@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
+from siliform.arch.accelerator import Accelerator
 from siliform.graph_ir.errors import UserError
 from siliform.rtl.accelerator.package import commands_package
 from siliform.rtl.activation.unit import ActivationUnit
@@ -19,6 +21,8 @@ from siliform.rtl.softmax.unit import SoftmaxUnit
 from siliform.rtl.transpose.unit import TransposeUnit
 
 HERE = Path(__file__).parent
+#: Units of a design that a circuit is generated of, by kind.
+PARTS = ("array", "requantise", "rows", "dma")
 COMMON = HERE.parent / "common"
 OWN = (
     "address_generator",
@@ -86,6 +90,40 @@ class Machine:
         """Words of the scratchpad."""
         return self.banks * self.bank_words
 
+    @classmethod
+    def of(cls, accelerator: Accelerator) -> Self:
+        """The circuit of a design.
+
+        Raises
+        ------
+        UserError : a part that is missing, or a size that this circuit has not.
+        """
+        array, requantiser, rows, dma = (_only(accelerator, kind) for kind in PARTS)
+        spad, sums = accelerator.scratchpad, accelerator.accumulator
+        size = array.rows
+        wanted = {
+            "array.columns": (array.columns, size),
+            "array.dataflow": (array.dataflow, "weight-stationary"),
+            "array.overlap": (array.overlap, "double-buffered"),
+            "array.formats": (array.formats, ("int8",)),
+            "requantise.lanes": (requantiser.lanes, size),
+            "rows.word_bytes": (rows.word_bytes, size),
+            "dma.bytes_per_cycle": (dma.bytes_per_cycle, size),
+            "scratchpad.word_bytes": (spad.word_bytes, size),
+            "accumulator": (sums is not None, True),
+        }
+        for name, (found, needed) in wanted.items():
+            if found != needed:
+                raise UserError(
+                    asked=f"the circuit of {accelerator.name}",
+                    found=f"{name} = {found}",
+                    where=f"design {accelerator.name}",
+                    next_step=f"set {name} to {needed}; rtl/accelerator/README.md says what is generated",
+                )
+        depth = 0 if sums is None else sums.bytes // (4 * size)
+        words = spad.bytes // (spad.banks * size)
+        return cls(size, rows.lanes, spad.banks, words, depth, rows.max_length)
+
     def design(self) -> Design:
         """What Verilator builds: no streams, its ports are those of `accelerator`."""
         parameters = {
@@ -102,6 +140,18 @@ class Machine:
         return Design(
             "accelerator", (*sources, *own), tuple(parameters.items()), (), generated=(*package, *generated)
         )
+
+
+def _only(accelerator: Accelerator, kind: str) -> Any:
+    found = accelerator.of_kind(kind)
+    if len(found) != 1 or len(accelerator.units) != len(PARTS):
+        raise UserError(
+            asked=f"the circuit of {accelerator.name}",
+            found=f"units {', '.join(u.kind for u in accelerator.units)}",
+            where=f"design {accelerator.name}",
+            next_step=f"give it one unit of each of {', '.join(PARTS)}, and no other, as tile-16x16 has",
+        )
+    return found[0]
 
 
 def _units(machine: Machine) -> tuple[tuple[tuple[str, str], ...], tuple[Path, ...]]:

@@ -1,4 +1,4 @@
-"""Commands before they are issued: what each reads and writes, so that order can be changed and needs found."""
+"""Commands before they are issued: what each touches, so that they can be reordered and their needs found."""
 
 from __future__ import annotations
 

@@ -145,6 +145,7 @@ def _told(image: Image, finished: Sequence[int | None], cycles: int, outside: in
         if cycle is None
     ]
     if outside:
-        return f"{outside} words were written outside of DRAM; the last command finished at cycle {max(c or 0 for c in finished)}"
+        last = max((cycle for cycle in finished if cycle is not None), default=0)
+        return f"{outside} words were written outside of DRAM; the last command finished at cycle {last}"
     first = ", ".join(f"{i} ({item.node}): {item.command}" for i, item in waiting[:4])
-    return f"not done after {cycles} cycles; {len(waiting)} commands have not finished, the first of them {first}"
+    return f"not done after {cycles} cycles; {len(waiting)} commands have not finished: {first}, ..."

@@ -15,7 +15,7 @@ from siliform.rtl.accelerator.layout import loops_of
 
 @dataclass(frozen=True)
 class BufferWish:
-    """A buffer that a block wants for one of its operands: words of the largest tile, and how many of them."""
+    """A buffer that a block wants for an operand: words of its largest tile, and so many slots of them."""
 
     operand: str
     words: int
@@ -56,8 +56,8 @@ class Memory:
     resident : where each value that stays in the scratchpad lies, by name.
     values : first word in DRAM of each value that has a place there, by name.
     packed : first word in DRAM of each block's packed operand, by block.
-    buffers : first word of each buffer in the scratchpad, by block and operand; `slots` and `slot_words` are its
-        slots and their words.
+    buffers : first word of each buffer in the scratchpad, by block and operand.
+    wishes : what was wanted of each buffer, by block and operand.
     """
 
     size: int

@@ -266,7 +266,7 @@ class ProductCommands:
         return memory.held(self.block.name, "a", words.shape)
 
     def _weights_at(self, memory: Memory, tile: Tile, packed: np.ndarray) -> tuple[np.ndarray, bool]:
-        """Words of weights [batch, blocks of columns, blocks of the sum, rows as they go in]; if transposed."""
+        """Words of weights [batch, blocks of columns, of the sum, rows as they go in], and if transposed."""
         size, sums = self.size, self.k // self.size
         if self.is_weight:
             rows = packed[:, SETTINGS_WORDS:].reshape(1, -1, sums, size)

@@ -41,7 +41,7 @@ def placed(wishes: Sequence[Wish], words: int) -> dict[str, int]:
         if base + wish.words > words:
             raise UserError(
                 asked=f"{wish.words} words of the scratchpad for {wish.name}",
-                found=f"{words - base if words > base else 0} of {words} words left beside what is needed then",
+                found=f"{max(words - base, 0)} of {words} words left beside what is needed at the same time",
                 where=f"block {wish.first}",
                 next_step="give the design a larger scratchpad, or a smaller resident_percent",
             )

@@ -102,7 +102,7 @@ class RowCommands:
 
     def groups(self, memory: Memory) -> list[Group]:
         """The block's tiles in order."""
-        found = []
+        found: list[Group] = []
         for first, end in self._tiles():
             loads = []
             if self.is_norm and not found:
