@@ -3,8 +3,8 @@
 A `Program` says which tiles are moved and computed, in which order; its commands say with which addresses.
 An accelerator has four engines (`load`, `store`, `matrix`, `vector`), each of which takes its commands in
 order. A command waits until as many commands as it *needs* are finished, or have read their operands, on each
-engine; nothing else synchronises. The sequencer hands commands out in the order of the binary, so that a binary whose commands
-need only earlier ones cannot deadlock.
+engine; nothing else synchronises. The sequencer hands commands out in the order of the binary, so that a
+binary whose commands need only earlier ones cannot deadlock.
 
 Binary form. A command is `COMMAND_BYTES` bytes, little-endian: the fields of `HEADER` and then those of its
 engine, each at the bit where the one before ends, from bit 0; the rest is zero. Counts are stored as they
