@@ -41,6 +41,8 @@ SOURCES = (
             "norm_mean",
             "norm_statistics",
             "norm_lanes",
+            "norm_rows",
+            "norm_weights",
             "norm_affine",
             "norm",
         )
@@ -71,19 +73,22 @@ MUTANTS = (
         "below[l] ? -{1'b0, quotient[l]}",
         "1'b0 ? -{1'b0, quotient[l]}",
     ),
-    Mutant("another beat's bias", "norm_affine.sv", "<= {product_d, bias};", "<= {product_d, bias_q[0]};"),
     Mutant(
-        "weights never restarted", "norm_affine.sv", "normal_last_i ? '0 : beat_q + 1'b1", "beat_q + 1'b1"
+        "the bias of the beat behind",
+        "norm_affine.sv",
+        "+ (GrownWidth'($signed(bias_q[l]))",
+        "+ (GrownWidth'($signed(bias_i[l]))",
     ),
+    Mutant("weights never restarted", "norm_weights.sv", "last_i ? '0 : read_q + 1'b1", "read_q + 1'b1"),
     Mutant(
         "weights not waited for",
         "norm_affine.sv",
-        ".valid_i(normal_valid_i && whole_q)",
+        ".valid_i(normal_valid_i && whole_i)",
         ".valid_i(normal_valid_i)",
     ),
-    Mutant("statistics for one beat", "norm.sv", "queued_valid && queued_tag[TagWidth-1]", "queued_valid"),
+    Mutant("statistics for one beat", "norm_rows.sv", "queued_valid && tag_o[Lanes+1]", "queued_valid"),
     Mutant("a row too many", "norm_job.sv", "held && left_q != '0", "held"),
-    Mutant("rows that wait too short", "norm.sv", ".Depth(MaxBeats + Statistics)", ".Depth(MaxBeats)"),
+    Mutant("rows that wait too short", "norm_rows.sv", ".Depth(MaxBeats + Statistics)", ".Depth(MaxBeats)"),
     Mutant("a step too late", "norm_affine.sv", "elastic #(.Stages(3))", "elastic #(.Stages(4))"),
 )
 
@@ -136,10 +141,10 @@ class NormUnit(HardwareUnit):
     def elaborations(cls) -> Sequence[Self]:
         """Long and short rows, narrow operands, one lane and more than a row has elements."""
         return (
-            cls(bits_per_stage=4),
+            cls(2, bits_per_stage=4),
             cls(3, 20, 20, 6),
             cls(1, 9),
-            cls(2, 1, bits_per_stage=5),
+            cls(4, 1, bits_per_stage=5),
             cls(8, 100, bits_per_stage=2),
             cls(4, 300, 18, 3),
             cls(9, 5, bits_per_stage=8),
