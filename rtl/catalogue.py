@@ -22,6 +22,7 @@ UNITS: Mapping[str, str] = MappingProxyType(
         "norm": "siliform.rtl.norm.unit:NormUnit",
         "output_stationary": "siliform.rtl.output_stationary.unit:OutputStationaryUnit",
         "requantise": "siliform.rtl.requantise.unit:RequantiseUnit",
+        "scan": "siliform.rtl.scan.unit:ScanHardware",
         "scratchpad": "siliform.rtl.scratchpad.unit:ScratchpadUnit",
         "softmax": "siliform.rtl.softmax.unit:SoftmaxUnit",
         "topk": "siliform.rtl.topk.unit:TopKUnit",

@@ -1,0 +1,1 @@
+"""The scan unit in SystemVerilog: linear recurrences in fixed point."""
