@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Wire: TypeAlias = pyrtl.WireVector
 
 CELL = "mac_cell"
-REPLACED = ("cell_operands.sv", "mac_plane.sv")  # what the generated cells stand in for
+REPLACED = ("cell_operands.sv", "mac_shifted.sv", "mac_plane.sv")  # what the generated cells stand in for
 
 QUIET = "/* verilator lint_{} UNUSEDSIGNAL */"
 

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from siliform.rtl.common.unit import Mutant
 
-CELLS = (
-    Mutant("activations without a sign", "mac_plane.sv", "ProductSig'(a)", "ProductSig'($unsigned(a))"),
-    Mutant("weights without a sign", "mac_plane.sv", "ProductSig'(b)", "ProductSig'($unsigned(b))"),
-    Mutant("a carry dropped", "mac_plane.sv", "sum_i[r][c] + (SumWidth'", "sum_i[r][c] ^ (SumWidth'"),
-    Mutant("half a shift", "mac_plane.sv", "+ ShiftWidth'(weight_shift", "- ShiftWidth'(weight_shift"),
+INTEGER_CELLS = (
+    Mutant(
+        "activations without a sign", "mac_plane.sv", "ProductWidth'(act)", "ProductWidth'($unsigned(act))"
+    ),
+    Mutant(
+        "weights without a sign", "mac_plane.sv", "ProductWidth'(weight)", "ProductWidth'($unsigned(weight))"
+    ),
+    Mutant("a carry dropped", "mac_plane.sv", "sum_i[r][c] + ", "sum_i[r][c] ^ "),
+)
+SHIFTED_CELLS = (
+    Mutant("a significand without a sign", "mac_shifted.sv", "ProductSig'(b)", "ProductSig'($unsigned(b))"),
+    Mutant("half a shift", "mac_shifted.sv", "+ ShiftWidth'(weight_shift", "- ShiftWidth'(weight_shift"),
+)
+FLOATS = (
     Mutant("subnormals with a leading one", "cell_operands.sv", "(exponent != '0) << M", "(1'b1) << M"),
     Mutant(
         "subnormals one place too low",

@@ -15,7 +15,7 @@ from siliform.rtl.array.operands import OPERANDS
 from siliform.rtl.array.product import activation_flags, activation_lanes, folds, total_lanes, weight_lanes
 from siliform.rtl.common.unit import Case, Mutant, Shape
 
-CELLS = ("cell_operands", "mac_plane")
+CELLS = ("cell_operands", "mac_shifted", "mac_plane")
 ARRAY = ("array_cells", "weights_single", "weights_double", "array_control", "systolic_array")
 UNIT = ("accumulator", "totals", "matrix_unit")
 
@@ -150,4 +150,5 @@ class ArrayUnit(Grid):
     @classmethod
     def mutants(cls) -> Sequence[Mutant]:
         """At least one in each module."""
-        return (*mutants.CELLS, *mutants.MARCH, *mutants.ACCUMULATOR, *mutants.TOTALS)
+        cells = (*mutants.INTEGER_CELLS, *mutants.SHIFTED_CELLS, *mutants.FLOATS)
+        return (*cells, *mutants.MARCH, *mutants.ACCUMULATOR, *mutants.TOTALS)

@@ -18,7 +18,7 @@ from siliform.rtl.common.unit import Case, Mutant, Shape
 from siliform.rtl.output_stationary.product import flags, folds, lanes, total_lanes
 
 HERE = Path(__file__).parent
-SHARED = ("cell_operands", "mac_plane", "accumulator", "totals")
+SHARED = ("cell_operands", "mac_shifted", "mac_plane", "accumulator", "totals")
 OWN = ("output_control", "output_cells", "drain_wave", "drain_serial", "output_array", "output_unit")
 
 # A mistake in each module of its own, the kind a person makes.
@@ -162,4 +162,9 @@ class OutputStationaryUnit(Grid):
     @classmethod
     def mutants(cls) -> Sequence[Mutant]:
         """Of its own modules, and of those it shares that its two first elaborations reach."""
-        return (*MUTANTS, *array_mutants.CELLS[:4], *array_mutants.ACCUMULATOR)
+        return (
+            *MUTANTS,
+            *array_mutants.INTEGER_CELLS,
+            *array_mutants.SHIFTED_CELLS,
+            *array_mutants.ACCUMULATOR,
+        )

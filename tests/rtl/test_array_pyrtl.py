@@ -10,7 +10,7 @@ import pytest
 
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.ops.matmul import matmul
-from siliform.rtl.array.generator import cell_block, cell_verilog, generated
+from siliform.rtl.array.generator import REPLACED, cell_block, cell_verilog, generated
 from siliform.rtl.array.grid import HERE
 from siliform.rtl.array.operands import Operand
 from siliform.rtl.array.unit import ArrayUnit
@@ -86,7 +86,7 @@ def by_hand(activation: str, weight: str, bits: int) -> Circuit:
     unit = ArrayUnit(1, 1, activation=activation, weight=weight, sum_bits=bits)
     taken = ("ActWidth", "ActExponent", "WeightWidth", "WeightExponent", "LogWeight", "SumWidth")
     parameters = tuple((name, unit.parameters()[name]) for name in taken)
-    texts = tuple((n, (HERE / n).read_text(encoding="utf-8")) for n in ("cell_operands.sv", "mac_plane.sv"))
+    texts = tuple((name, (HERE / name).read_text(encoding="utf-8")) for name in REPLACED)
     return Circuit("mac_plane", texts, (("Rows", 1), ("Columns", 1), *parameters))
 
 
