@@ -209,10 +209,12 @@ class CoDesign:
     def _vectorised(self) -> bool:
         """Whether the mapper can take the designs all at once, and yields all that is wanted."""
         from siliform.arch.units.array import SystolicArray
+        from siliform.arch.units.matrix import MatrixUnit
         from siliform.simulator.population.designs import known_parameters
 
         base = self.hardware.base
-        if sum(isinstance(unit, SystolicArray) for unit in base.units) != 1:
+        able = [unit for unit in base.units if isinstance(unit, MatrixUnit)]
+        if len(able) != 1 or not isinstance(able[0], SystolicArray):
             return False
         known = known_parameters(base)
         mine = [name for name in self.space.names if not name.startswith(PREFIX)]

@@ -11,8 +11,8 @@ from fractions import Fraction
 from math import prod
 
 from siliform.arch.program import Loop, Mask, Product, Scalars, Stage
-from siliform.arch.units.array import SystolicArray
 from siliform.arch.units.lanes import Lanes
+from siliform.arch.units.matrix import MatrixUnit
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.graph import Node, Value
 from siliform.graph_ir.ops.attention import Pattern
@@ -85,11 +85,11 @@ def plan_attention(item: Item, work: Work, resources: Resources) -> Plan:
     return _plan(item, work, resources, problem, found, array, (*scalars, *behind), cost)
 
 
-def attention_array(work: Work, resources: Resources) -> SystolicArray:
+def attention_array(work: Work, resources: Resources) -> MatrixUnit:
     """The first array that multiplies in the formats of both products."""
     for unit in resources.accelerator.units:
         fits = all(unit.peak_macs_per_cycle(*p.formats) for p in work.products)
-        if isinstance(unit, SystolicArray) and fits:
+        if isinstance(unit, MatrixUnit) and fits:
             return unit
     raise UserError(
         asked=f"attention on {resources.accelerator.name}",
@@ -99,7 +99,7 @@ def attention_array(work: Work, resources: Resources) -> SystolicArray:
     )
 
 
-def attention_problem(item: Item, work: Work, resources: Resources, array: SystolicArray) -> AttentionProblem:
+def attention_problem(item: Item, work: Work, resources: Resources, array: MatrixUnit) -> AttentionProblem:
     """The mapper's view: sizes, bits as stored, and which operands stay on chip."""
     node = work.attention
     assert node is not None
@@ -133,13 +133,15 @@ def attention_problem(item: Item, work: Work, resources: Resources, array: Systo
         v_bits=v_bits,
         o_bits=float(written / results) or 8.0,
         probability_bits=element_bits(work.products[1].formats[0]),
-        accumulator_bits=array.accumulator_bits,
+        accumulator_bits=array.sum_bits,
         q_resident=stays[0],
         k_resident=stays[1],
         v_resident=stays[2],
         o_resident=not written,
         beside_dram_bytes=-(-int(beside) // 8),
         kept=array.kept_share(second_is_weight=False),
+        score_word=array.folding(work.products[0].formats).word_elements,
+        value_word=array.folding(work.products[1].formats).word_elements,
     )
 
 
@@ -211,7 +213,7 @@ def _plan(
     resources: Resources,
     problem: AttentionProblem,
     found: AttentionMapping,
-    array: SystolicArray,
+    array: MatrixUnit,
     scalars: tuple[Stage, ...],
     cost: Cost,
 ) -> Plan:

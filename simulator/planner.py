@@ -17,8 +17,8 @@ from siliform.arch.accelerator import Accelerator
 from siliform.arch.law import Count, where
 from siliform.arch.program import Access, Block, Loop, Mask, Movement, Scalars, Stage
 from siliform.arch.unit import Unit
-from siliform.arch.units.array import SystolicArray
 from siliform.arch.units.engine import Engine, engine_for
+from siliform.arch.units.matrix import MatrixUnit
 from siliform.graph_ir.errors import UserError
 from siliform.simulator.costs import Cost, EnergyLaw, streamed_cycles, transfer_cycles
 from siliform.simulator.mapping.gemm import ArrayResources
@@ -351,14 +351,17 @@ def element_bits(format_name: str) -> int:
     return format_named(format_name).bits
 
 
-def array_resources(unit: SystolicArray, resources: Resources, formats: tuple[str, str]) -> ArrayResources:
+def array_resources(unit: MatrixUnit, resources: Resources, formats: tuple[str, str]) -> ArrayResources:
     """The mapper's view of an array with its memories; unknown energies count as nothing in ties only."""
     chip, energy = resources.accelerator, resources.energy
+    folding = unit.folding(formats)
     return ArrayResources(
         rows=unit.rows,
         columns=unit.columns,
-        dataflow=unit.dataflow,
-        overlap=unit.overlap,
+        dataflow=folding.dataflow,
+        overlap=folding.overlap,
+        overhead_cycles=folding.overhead_cycles,
+        depth=folding.depth_words,
         scratchpad_bytes=resources.tile_bytes,
         dram_bytes_per_cycle=resources.dram_bytes_per_cycle,
         accumulator_bytes=chip.accumulator.bytes if chip.accumulator else None,

@@ -15,8 +15,8 @@ from typing import Any
 from siliform.arch.law import Count, maximum, minimum
 from siliform.arch.program import Loop, Product
 from siliform.arch.unit import Unit
-from siliform.arch.units.array import SystolicArray
 from siliform.arch.units.lanes import Lanes, broadcast_reads
+from siliform.arch.units.matrix import MatrixUnit
 from siliform.graph_ir.errors import UserError
 from siliform.simulator.costs import Cost
 from siliform.simulator.legalise import units_for
@@ -57,7 +57,7 @@ def plan_product(item: Item, work: Work, resources: Resources) -> Plan:
     refused: UserError | None = None
     for unit in product_units(product, resources.accelerator.units):
         try:
-            if isinstance(unit, SystolicArray):
+            if isinstance(unit, MatrixUnit):
                 plans.append(_product_on_array(item, work, resources, unit))
             else:
                 plans.append(_product_on_lanes(item, work, resources, unit))
@@ -89,26 +89,25 @@ def no_unit(product: ProductWork, resources: Resources) -> UserError:
     )
 
 
-def product_units(product: ProductWork, units: Sequence[Unit]) -> list[SystolicArray | Lanes]:
+def product_units(product: ProductWork, units: Sequence[Unit]) -> list[MatrixUnit | Lanes]:
     """Arrays and lanes that may do a product, in the order they are offered it.
 
     Lanes are offered what no array accepts; beside an array, what their parameter `products` says.
     """
     space = next(s for s in product.node.spaces if s.contraction() is not None)
     ways = units_for(product.node.op.name, space, product.formats, units)
-    able = [unit for way in ways for unit in way if isinstance(unit, SystolicArray | Lanes)]
-    arrays: list[SystolicArray | Lanes] = [unit for unit in able if isinstance(unit, SystolicArray)]
+    able = [unit for way in ways for unit in way if isinstance(unit, MatrixUnit | Lanes)]
+    arrays: list[MatrixUnit | Lanes] = [unit for unit in able if isinstance(unit, MatrixUnit)]
     grouped = product.node.op.kind == "convolution" and product.contraction.batch > 1
     if not arrays:
         return able
     return [u for u in able if u in arrays or grouped or getattr(u, "products", "grouped") == "any"]
 
 
-def array_problem(
-    item: Item, work: Work, resources: Resources, unit: SystolicArray, beside: int
-) -> GemmProblem:
+def array_problem(item: Item, work: Work, resources: Resources, unit: MatrixUnit, beside: int) -> GemmProblem:
     """The product as the mapper sees it; of the resources, only who is resident counts.
 
+    Its k counts words where the unit takes several elements at a time.
     Operands that the epilogue reads, such as a residual, are moved along with the result.
     """
     product = work.products[0]
@@ -121,7 +120,7 @@ def array_problem(
     beside_bits = sum((bits for i, bits in reads.items() if i not in held), Fraction(0))
     a_bits, b_bits = _operand_bits(work)
     formats = [element_bits(name) for name in product.formats]
-    return GemmProblem(
+    problem = GemmProblem(
         m=form.m,
         n=form.n,
         k=form.k,
@@ -131,7 +130,7 @@ def array_problem(
         a_dram_bits=a_bits,
         b_dram_bits=b_bits,
         c_bits=out_bits + beside_bits or sum(writes.values(), Fraction(0)),
-        accumulator_bits=unit.accumulator_bits,
+        accumulator_bits=unit.sum_bits,
         a_resident=a is None or a in held,
         b_resident=b is None or b in held,
         c_resident=not out_bits and not beside_bits,
@@ -139,6 +138,7 @@ def array_problem(
         beside_cycles=beside,
         kept=unit.kept_share(any(i is not None and operand_of(item.reads[i]).shared for i in (a, b))),
     )
+    return problem.in_words(unit.folding(product.formats).word_elements)
 
 
 def _operand_bits(work: Work) -> tuple[Fraction, Fraction]:
@@ -173,13 +173,14 @@ def _in_whole_bytes(bits: Fraction, batch: int, elements: int) -> Fraction:
     return Fraction(8 * ceil(bits / (8 * batch)), elements)
 
 
-def _product_on_array(item: Item, work: Work, resources: Resources, unit: SystolicArray) -> Plan:
+def _product_on_array(item: Item, work: Work, resources: Resources, unit: MatrixUnit) -> Plan:
     """Tiles and order found exactly; the epilogue runs beside the array on what leaves it."""
     product = work.products[0]
     form = product.contraction
     stages, beside = scalar_stages(item, work, resources.accelerator.units)
     problem = array_problem(item, work, resources, unit, beside)
     found = best_mapping(problem, array_resources(unit, resources, product.formats), resources.objective)
+    found = replace(found, tile_k=min(form.k, found.tile_k * unit.folding(product.formats).word_elements))
     loops, reads, writes = _tiled(work, found, unit)
     stage = Product(unit.name, "batch" if form.batch > 1 else 1, "m", "n", "k", product.formats, form.points)
     return Plan(
@@ -195,7 +196,7 @@ def _product_on_array(item: Item, work: Work, resources: Resources, unit: Systol
     )
 
 
-def _tiled(work: Work, found: GemmMapping, unit: SystolicArray) -> tuple[tuple[Loop, ...], Reads, Writes]:
+def _tiled(work: Work, found: GemmMapping, unit: MatrixUnit) -> tuple[tuple[Loop, ...], Reads, Writes]:
     """The nest over outer tiles, and what moves in it: operands by their tiles, all else with the results."""
     product = work.products[0]
     form = product.contraction
@@ -214,7 +215,7 @@ def _tiled(work: Work, found: GemmMapping, unit: SystolicArray) -> tuple[tuple[L
     ]
     reads += [(i, (*lead, "m", "n"), bits) for i, bits in beside.items()]
     writes = tuple(
-        (i, (*lead, "m", "n"), bits, unit.accumulator_bits if i == 0 else 0) for i, bits in results.items()
+        (i, (*lead, "m", "n"), bits, unit.sum_bits if i == 0 else 0) for i, bits in results.items()
     )
     return loops, tuple(reads), writes
 

@@ -27,10 +27,14 @@ def matrix_format(units: tuple[Unit, ...]) -> str | None:
     """The widest float format, of 16 bits or more, that the fastest matrix unit multiplies; None without.
 
     Of formats of one width the one of the larger range is taken, bf16 before fp16: a scale may be large.
+    Units that count bits are no measure of speed here: they take nothing wider.
     """
 
     def peak(unit: Unit) -> int:
-        return max((unit.peak_macs_per_cycle(f, f) for f in getattr(unit, "formats", ())), default=0)
+        formats = [
+            f for f in getattr(unit, "formats", ()) if format_named(f).kind not in ("binary", "ternary")
+        ]
+        return max((unit.peak_macs_per_cycle(f, f) for f in formats), default=0)
 
     fastest = max(units, key=peak)
     formats = [format_named(f) for f in getattr(fastest, "formats", ()) if fastest.peak_macs_per_cycle(f, f)]

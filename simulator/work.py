@@ -268,11 +268,14 @@ def _kept_points(space: Space) -> int:
 
 
 def product_formats_of(node: Node, first: bool) -> tuple[str, str]:
-    """Element formats of the two operands of a product; an attention's probabilities take V's."""
+    """Element formats of the two operands of a product.
+
+    An attention's probabilities take V's, but that of signs: they are never negative.
+    """
     values = node.operands
     if node.op.kind == "attention" and not first:
         name = values[2].type.format.element.name
-        return name, name
+        return "binary01" if name == "binary" else name, name
     names = [v.type.format.element.name for v in values[:2]]
     return names[0], names[-1]
 

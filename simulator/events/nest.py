@@ -18,8 +18,9 @@ import numpy as np
 from siliform.arch.accelerator import Accelerator
 from siliform.arch.law import ceil_div
 from siliform.arch.program import Access, Block, Loop, Mask, Movement, Product, Scalars
-from siliform.arch.units.array import SystolicArray, roles
+from siliform.arch.units.array import roles
 from siliform.arch.units.dma import Dma
+from siliform.arch.units.matrix import MatrixUnit
 from siliform.arch.units.tensor import TensorCores
 from siliform.simulator.events.clock import Clock
 from siliform.simulator.mapping.gemm import block_sides
@@ -316,8 +317,10 @@ def _sides(block: Block, accelerator: Accelerator) -> dict[str, int] | None:
         return None
     first = block.stages[0]
     unit = unit_named(accelerator.units, first.unit)
-    if isinstance(first, Product) and isinstance(unit, SystolicArray):
-        m, n, k = block_sides(unit.dataflow, unit.rows, unit.columns)
+    if isinstance(first, Product) and isinstance(unit, MatrixUnit):
+        folding = unit.folding(first.formats)
+        m, n, words = block_sides(folding.dataflow, unit.rows, unit.columns, folding.depth_words)
+        k = words * folding.word_elements
         return {"m": m, "n": n, "k": k, "row": unit.rows, "key": unit.columns, "batch": 1, "group": 1}
     return None
 
@@ -343,8 +346,8 @@ def _work(block: Block, grid: _Grid, accelerator: Accelerator) -> tuple[Ints, li
         if isinstance(stage, Product):
             sizes = [_extent(d, grid) for d in (stage.m, stage.n, stage.k)]
             batch = _extent(stage.batch, grid)
-            if isinstance(unit, SystolicArray):
-                passes = batch * _array_passes(unit, *sizes)
+            if isinstance(unit, MatrixUnit):
+                passes = batch * _array_passes(unit, stage.formats, *sizes)
                 weights += passes
                 cycles = ceil(int(passes.sum()) * unit.kept_share(second_is_weight=True))
             else:
@@ -370,13 +373,14 @@ def _extent(dim: str | int, grid: _Grid) -> Ints:
     return grid.size[dim] if isinstance(dim, str) else np.full(grid.tiles, dim, np.int64)
 
 
-def _array_passes(unit: SystolicArray, m: Ints, n: Ints, k: Ints) -> Ints:
+def _array_passes(unit: MatrixUnit, formats: tuple[str, str], m: Ints, n: Ints, k: Ints) -> Ints:
     """Cycles of each tile by the array's law, filling and emptying of the whole left out."""
-    along_rows, along_columns, stream = roles(unit.dataflow, m, n, k)
+    folding = unit.folding(formats)
+    along_rows, along_columns, stream = roles(folding.dataflow, m, n, ceil_div(k, folding.word_elements))
     folds = ceil_div(along_rows, unit.rows) * ceil_div(along_columns, unit.columns)
-    if unit.overlap == "none":
-        stream = stream + 2 * unit.rows + unit.columns - 2
-    elif unit.overlap == "double-buffered":
+    if folding.overlap == "none":
+        stream = stream + folding.overhead_cycles
+    elif folding.overlap == "double-buffered":
         stream = np.maximum(stream, unit.rows)
     passes: Ints = folds * stream
     return passes

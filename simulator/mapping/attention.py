@@ -56,6 +56,8 @@ class AttentionProblem:
     q_resident, k_resident, v_resident, o_resident : the tensor stays on chip in space counted elsewhere.
     beside_dram_bytes : moved besides, over all groups, such as a mask.
     kept : share of the pairs that the array multiplies, where it skips zeros.
+    score_word, value_word : elements of a sum that the array takes at a time: of the widths of queries and
+        keys, and of keys' probabilities.
     """
 
     pattern: Pattern
@@ -75,6 +77,8 @@ class AttentionProblem:
     o_resident: bool = False
     beside_dram_bytes: int = 0
     kept: float = 1.0
+    score_word: int = 1
+    value_word: int = 1
 
     def __post_init__(self) -> None:
         sizes = ("groups", "width", "value_width", "heads", "q_bits", "k_bits", "v_bits", "o_bits", "kept")
@@ -248,7 +252,7 @@ def _products_apart(problem: AttentionProblem, score_bits: float) -> tuple[GemmP
         b_resident=problem.v_resident,
         c_resident=problem.o_resident,
     )
-    return scores, values
+    return scores.in_words(problem.score_word), values.in_words(problem.value_word)
 
 
 def _softmax_apart(problem: AttentionProblem, softmax: SoftmaxCost, score_bits: float) -> tuple[int, int]:

@@ -36,6 +36,8 @@ class Heads(NamedTuple):
     v_held_bits: float
     beside_dram_bytes: float  # of all groups, such as a mask
     kept: float  # share of the pairs that are multiplied
+    score_word: float  # elements of a sum that the array takes at a time: of a score's width ...
+    value_word: float  # ... and of the keys
     score_cycles: float  # softmax: per score, per row, and per row and further key tile
     row_cycles: float
     merge_cycles: float
@@ -129,7 +131,7 @@ def _visits(chip: Chip, m: float, n: float, k: float) -> tuple[float, float, flo
 
 @inlined
 def _product_cycles(chip: Chip, m: float, n: float, k: float) -> float:
-    """Return the cycles of one tile among others (what is paid once at the end left aside)."""
+    """Return the cycles of one tile among others (what is paid once at the end left aside); k in words."""
     folds, streamed = _passes(chip, m, n, k)
     if chip.overlapped:
         return folds * max(streamed, chip.rows)
@@ -155,12 +157,13 @@ def _array_cycles(heads: Heads, chip: Chip, tiling: Tiling, pairs: Pairs) -> flo
     for part in range(4):
         count, rows, keys = _part(tiling, pairs, part)
         if count > 0:
-            cycles += count * _product_cycles(chip, rows, keys, heads.width)
-            cycles += count * _product_cycles(chip, rows, heads.value_width, keys)
+            cycles += count * _product_cycles(chip, rows, keys, np.ceil(heads.width / heads.score_word))
+            cycles += count * _product_cycles(chip, rows, heads.value_width, np.ceil(keys / heads.value_word))
     cycles = heads.groups * cycles + chip.tail_cycles
     if chip.overlapped:  # nothing loads behind the last stream
         last_keys = tiling.last_keys if pairs.last_last else tiling.keys
-        streamed = _passes(chip, tiling.last_rows, heads.value_width, last_keys)[1]
+        words = np.ceil(last_keys / heads.value_word)
+        streamed = _passes(chip, tiling.last_rows, heads.value_width, words)[1]
         cycles += streamed - max(streamed, chip.rows)
     return np.ceil(heads.kept * cycles)
 
@@ -171,8 +174,8 @@ def _accesses(heads: Heads, chip: Chip, tiling: Tiling, pairs: Pairs) -> tuple[f
     all_bits, all_sums = 0.0, 0.0
     for part in range(4):
         count, rows, keys = _part(tiling, pairs, part)
-        score_m, score_n, score_k = _visits(chip, rows, keys, heads.width)
-        value_m, value_n, value_k = _visits(chip, rows, heads.value_width, keys)
+        score_m, score_n, score_k = _visits(chip, rows, keys, np.ceil(heads.width / heads.score_word))
+        value_m, value_n, value_k = _visits(chip, rows, heads.value_width, np.ceil(keys / heads.value_word))
         bits = rows * heads.width * score_n * heads.q_held_bits
         bits += keys * heads.width * score_m * heads.k_held_bits
         bits += rows * keys * (value_n + 1) * heads.p_bits  # the softmax writes them, the array reads them

@@ -110,22 +110,25 @@ def _least_array_cycles(heads: Heads, chip: Chip, rows: float) -> float:
     A fold over `side` keys takes at least a share 1 / side per key, and no fewer folds than one can all keys
     take.
     """
-    over_columns, over_rows = 1 / min(chip.columns, heads.keys), 1 / min(chip.rows, heads.keys)
-    width = heads.width + chip.serial_cycles
+    over_columns = 1 / min(chip.columns, heads.keys)
+    over_rows = 1 / min(chip.rows * heads.value_word, heads.keys)
+    words = np.ceil(heads.width / heads.score_word)
+    width = words + chip.serial_cycles
     value_width = heads.value_width + chip.serial_cycles
-    streamed, per_key = rows + chip.serial_cycles, 1 + chip.serial_cycles / heads.keys
+    streamed, idle = rows + chip.serial_cycles, chip.serial_cycles / heads.keys
+    per_score, per_value = 1 + idle, 1 / heads.value_word + idle
     if chip.overlapped:
         width, value_width = max(width, chip.rows), max(value_width, chip.rows)
-        streamed, per_key = max(rows, chip.rows), max(1.0, chip.rows / heads.keys)
+        streamed, idle = max(rows, chip.rows), chip.rows / heads.keys
+        per_score, per_value = max(1.0, idle), max(1 / heads.value_word, idle)
     if chip.dataflow == WEIGHT_STATIONARY:
-        scores = np.ceil(heads.width / chip.rows) * over_columns
+        scores = np.ceil(words / chip.rows) * over_columns
         return (scores + np.ceil(heads.value_width / chip.columns) * over_rows) * streamed
     if chip.dataflow == INPUT_STATIONARY:
-        scores = np.ceil(heads.width / chip.rows) * per_key
+        scores = np.ceil(words / chip.rows) * per_score
         return (scores + over_rows * value_width) * np.ceil(rows / chip.columns)
-    return (over_columns * width + np.ceil(heads.value_width / chip.columns) * per_key) * np.ceil(
-        rows / chip.rows
-    )
+    values = np.ceil(heads.value_width / chip.columns) * per_value
+    return (over_columns * width + values) * np.ceil(rows / chip.rows)
 
 
 @inlined
@@ -257,7 +260,7 @@ def search_all_attention(
 
     Parameters
     ----------
-    problems : float64 [problems, 17], the fields of `Heads` up to `kept`.
+    problems : float64 [problems, 19], the fields of `Heads` up to `value_word`.
     chips : float64 [arrays, problems, 15], rows as in `Chip`.
     softmax : float64 [arrays, problems, 4], the remaining fields of `Heads`.
     ranges : int64 [2, positions], `low` and `end` of `Seen`, all problems' side by side, none of a problem
@@ -275,7 +278,7 @@ def search_all_attention(
             h, rest = problems[p], softmax[d, p]
             heads = Heads(
                 h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7], h[8], h[9], h[10], h[11], h[12], h[13], h[14],
-                h[15], h[16], rest[0], rest[1], rest[2], rest[3],
+                h[15], h[16], h[17], h[18], rest[0], rest[1], rest[2], rest[3],
             )  # fmt: skip
             chip = _chip(chips[d, p])
             r, k = begins[0, p : p + 2], begins[1, p : p + 2]

@@ -10,7 +10,8 @@ The map space of C[m, n] = A[m, k] B[k, n], `batch` times one after the other:
 - a footprint of one tile of A, one of B and the accumulators of one tile of C within the scratchpad, or the
   accumulators within their own memory; each halved where buffers are double.
 
-The array works a tile off in folds of rows x columns (`ArrayResources.overlap` names the convention). DRAM
+The array works a tile off in folds of rows x columns (`ArrayResources.overlap` names the convention). For one
+that takes several elements of k at a time, k counts words of so many (`GemmProblem.macs_per_point`). DRAM
 moves whole matrices: a matrix of `bits`-wide elements is ceil(elements * bits / 8) bytes, counted once per
 pass. Cycles are whole: every transfer takes ceil(bytes / bytes per cycle). With a double-buffered scratchpad
 the product takes max(compute + fill, DRAM); otherwise compute + DRAM. Transfers come in the order in which
@@ -22,7 +23,7 @@ It does not shrink with the tiles: where they are smaller than the array, the ne
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from siliform.graph_ir.errors import UserError
@@ -51,6 +52,8 @@ class GemmProblem:
         each input once and unfolds it on chip, scales travel with their elements. None: as held.
     beside_cycles : work on other units that runs beside the array, such as an epilogue: the slower counts.
     kept : share of the pairs that the array multiplies, where it skips zeros; its time and energy have it.
+    macs_per_point : multiply-accumulates of one point of m, n and k; more than 1 where k counts words of
+        several elements, of which the last one may be filled in part.
     """
 
     m: int
@@ -70,16 +73,18 @@ class GemmProblem:
     b_dram_bits: float | Fraction | None = None
     beside_cycles: int = 0
     kept: float = 1.0
+    macs_per_point: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("m", "n", "k", "batch", "a_bits", "b_bits", "c_bits", "accumulator_bits", "kept"):
+        sizes = ("m", "n", "k", "batch", "a_bits", "b_bits", "c_bits", "accumulator_bits", "kept")
+        for name in (*sizes, "macs_per_point"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} of a product must be positive, not {getattr(self, name)}")
 
     @property
     def macs(self) -> int:
         """Multiply-accumulate operations of the whole batch."""
-        return self.batch * self.m * self.n * self.k
+        return round(self.batch * self.m * self.n * self.k * self.macs_per_point)
 
     @property
     def products(self) -> int:
@@ -90,6 +95,24 @@ class GemmProblem:
     def rows(self) -> int:
         """Rows of A and C in one of `products`."""
         return self.m * self.batch if self.b_shared else self.m
+
+    def in_words(self, elements: int) -> GemmProblem:
+        """The same product, its k in words of so many elements: whole on chip, as they are in DRAM."""
+        if elements == 1:
+            return self
+        words = -(-self.k // elements)
+        held = (self.a_bits, self.b_bits)
+        stored = (self.a_dram_bits, self.b_dram_bits)
+        moved = [Fraction(h if s is None else s) for h, s in zip(held, stored, strict=True)]
+        return replace(
+            self,
+            k=words,
+            a_bits=held[0] * elements,
+            b_bits=held[1] * elements,
+            a_dram_bits=moved[0] * self.k / words,
+            b_dram_bits=moved[1] * self.k / words,
+            macs_per_point=self.macs_per_point * self.k / words,
+        )
 
 
 @dataclass(frozen=True)
@@ -104,6 +127,8 @@ class ArrayResources:
     overlap : one of OVERLAPS. With s the streamed length of a tile and F its folds, one tile takes
         F (s + 2 rows + columns - 2) cycles (none), (F - 1) max(s, rows) + s + 2 rows + columns - 2
         (double-buffered; further tiles and batch elements follow without a gap), F s (bound).
+    overhead_cycles : what stands in place of 2 rows + columns - 2, for a grid with another skew or none.
+    depth : elements along the streamed dimension, or along k, that it works on at a time; its rows, if None.
     scratchpad_bytes : shared by operands and accumulators, unless `accumulator_bytes` are there.
     double_buffered : transfers of the next tile run during the computation of this one, in the other half.
     """
@@ -121,6 +146,8 @@ class ArrayResources:
     accumulator_pj_per_byte: float = 0.0
     dram_pj_per_byte: float = 0.0
     static_pj_per_cycle: float = 0.0
+    overhead_cycles: int | None = None
+    depth: int | None = None
 
     def __post_init__(self) -> None:
         if self.dataflow not in DATAFLOWS:
@@ -263,16 +290,16 @@ def matrix_bytes(elements: int, bits: float | Fraction) -> int:
     return math.ceil(elements * bits / 8)
 
 
-def block_sides(dataflow: str, rows: int, columns: int) -> tuple[int, int, int]:
+def block_sides(dataflow: str, rows: int, columns: int, depth: int | None = None) -> tuple[int, int, int]:
     """Return how much of m, n and k the array works on at a time; as deep as its rows where it streams."""
     return (columns if dataflow == "input-stationary" else rows,
             rows if dataflow == "input-stationary" else columns,
-            rows)  # fmt: skip
+            rows if depth is None else depth)  # fmt: skip
 
 
 def first_block_bytes(problem: GemmProblem, resources: ArrayResources) -> int:
     """Return the fill: the first blocks of A and B in and the last of C out, resident operands left out."""
-    sides = block_sides(resources.dataflow, resources.rows, resources.columns)
+    sides = block_sides(resources.dataflow, resources.rows, resources.columns, resources.depth)
     lengths = (problem.rows, problem.n, problem.k)
     m, n, k = (min(length, side) for length, side in zip(lengths, sides, strict=True))
     n = problem.n if problem.full_rows else n

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class ArrayPopulation:
 
     `dataflow` and `overlap` are indices into DATAFLOWS and OVERLAPS, `accumulator_bytes` is -1 where
     accumulators share the scratchpad. `mac_pj` may have a second axis, one value per product.
+    `overhead_cycles` and `depth` are -1 where an array has none of its own.
     """
 
     rows: Any
@@ -45,8 +46,13 @@ class ArrayPopulation:
     accumulator_pj_per_byte: Any
     dram_pj_per_byte: Any
     static_pj_per_cycle: Any
+    overhead_cycles: Any = None
+    depth: Any = None
 
     def __post_init__(self) -> None:
+        for name in ("overhead_cycles", "depth"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, np.full(len(self.rows), -1))
         lengths = {len(np.asarray(getattr(self, f.name))) for f in fields(self)}
         if len(lengths) != 1:
             raise ValueError(
@@ -73,9 +79,9 @@ class ArrayPopulation:
         }
         columns["dataflow"] = np.array([DATAFLOWS.index(r.dataflow) for r in resources])
         columns["overlap"] = np.array([OVERLAPS.index(r.overlap) for r in resources])
-        columns["accumulator_bytes"] = np.array(
-            [-1 if r.accumulator_bytes is None else r.accumulator_bytes for r in resources]
-        )
+        for name in ("accumulator_bytes", "overhead_cycles", "depth"):
+            given = [getattr(r, name) for r in resources]
+            columns[name] = np.array([-1 if value is None else value for value in given])
         return cls(**columns)
 
 
@@ -129,7 +135,10 @@ def search_population(
     tables, entries, begins = _tile_tables(lengths, *_on_array(arrays), tile)
     costs = np.full((*shape, 5), np.inf)
     tiles = np.zeros((*shape, 4))
-    rows = array_rows(arrays, len(problems))
+    mac_pj = np.asarray(arrays.mac_pj, float)
+    macs = np.array([p.macs_per_point for p in problems])
+    per_point = (mac_pj if mac_pj.ndim == 2 else mac_pj[:, None]) * macs
+    rows = array_rows(replace(arrays, mac_pj=per_point), len(problems))
     search_all(products, rows, entries, begins, tables, OBJECTIVES.index(objective), costs, tiles)
     return SearchOutcome(costs, tiles)
 
@@ -156,7 +165,8 @@ def _product_row(problem: GemmProblem) -> list[float]:
 
 def array_rows(arrays: ArrayPopulation, problems: int) -> np.ndarray:
     """Return float64 [arrays, problems, 15], the fields of `search.Array`."""
-    skew = 2 * np.asarray(arrays.rows) + arrays.columns - 2
+    own = np.asarray(arrays.overhead_cycles)
+    skew = np.where(own < 0, 2 * np.asarray(arrays.rows) + arrays.columns - 2, own)
     overlap = np.asarray(arrays.overlap)
     buffers = np.where(arrays.double_buffered, 2, 1)
     accumulators = np.asarray(arrays.accumulator_bytes)
@@ -186,7 +196,9 @@ def _blocks(arrays: ArrayPopulation) -> tuple[np.ndarray, np.ndarray, np.ndarray
     """Return `gemm.block_sides` of every array: along m, along n, along k."""
     turned = np.asarray(arrays.dataflow) == DATAFLOWS.index("input-stationary")
     rows, columns = np.asarray(arrays.rows), np.asarray(arrays.columns)
-    return np.where(turned, columns, rows), np.where(turned, rows, columns), rows
+    depth = np.asarray(arrays.depth)
+    deep = np.where(depth < 0, rows, depth)
+    return np.where(turned, columns, rows), np.where(turned, rows, columns), deep
 
 
 def _on_array(arrays: ArrayPopulation) -> tuple[np.ndarray, np.ndarray]:

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from siliform.arch.units.array import SystolicArray
 from siliform.arch.units.lanes import Lanes
+from siliform.arch.units.matrix import MatrixUnit
 from siliform.simulator.attention_plan import attention_array, attention_problem, softmax_cost
 from siliform.simulator.costs import PICO, EnergyLaw, EnergyRates, joules_by_cause, streamed_cycles
 from siliform.simulator.mapping.attention import AttentionProblem
@@ -195,14 +195,14 @@ class Cohort:
             raise no_unit(work.products[0], self.resources)
         ways = [
             self._on_array(item, work, unit)
-            if isinstance(unit, SystolicArray)
+            if isinstance(unit, MatrixUnit)
             else self._on_lanes(item, work, unit)
             for unit in units
         ]
         _, beside = scalar_stages(item, work, self.resources.accelerator.units)
         points = work.products[0].contraction.points
         least = [
-            0 if isinstance(unit, SystolicArray) else beside + unit.scalar_cycles("mac", points)
+            0 if isinstance(unit, MatrixUnit) else beside + unit.scalar_cycles("mac", points)
             for unit in units
         ]
         objective = self.resources.objective
@@ -215,7 +215,7 @@ class Cohort:
 
         return costing
 
-    def _on_array(self, item: Item, work: Work, unit: SystolicArray) -> Costing:
+    def _on_array(self, item: Item, work: Work, unit: MatrixUnit) -> Costing:
         _, beside = scalar_stages(item, work, self.resources.accelerator.units)
         formats = work.products[0].formats
         problem = array_problem(item, work, self.resources, unit, beside)

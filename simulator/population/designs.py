@@ -13,6 +13,7 @@ from siliform.arch.accelerator import Accelerator
 from siliform.arch.parameter import Parameter, parameters_of
 from siliform.arch.unit import Unit
 from siliform.arch.units.array import DATAFLOWS, OVERLAPS, SystolicArray
+from siliform.arch.units.matrix import MatrixUnit
 from siliform.graph_ir.errors import UserError
 
 WHERE = "columns of the population"
@@ -24,7 +25,7 @@ class Designs:
 
     Attributes
     ----------
-    base : the design that the columns vary; it has one systolic array.
+    base : the design that the columns vary; it has one matrix unit, a systolic array.
     count : number of designs.
     columns : by key as in overrides ("array.rows"), int64 or bool [count]; words as indices of their choices.
     variants, variant : accelerators with the distinct settings of all units but the array, and which of them
@@ -91,13 +92,16 @@ class Designs:
 
 
 def the_array(accelerator: Accelerator) -> SystolicArray:
-    """The only systolic array of an accelerator; UserError if there is not exactly one."""
-    arrays = [unit for unit in accelerator.units if isinstance(unit, SystolicArray)]
-    if len(arrays) == 1:
+    """The only matrix unit of an accelerator, a systolic array; UserError if it has others or none."""
+    able = [unit for unit in accelerator.units if isinstance(unit, MatrixUnit)]
+    arrays = [unit for unit in able if isinstance(unit, SystolicArray)]
+    if len(able) == len(arrays) == 1:
         return arrays[0]
+    others = f" and {len(able) - len(arrays)} other matrix units" if len(able) > len(arrays) else ""
+    units = ", ".join(u.name for u in accelerator.units)
     raise UserError(
         asked=f"a population of designs like {accelerator.name}",
-        found=f"{len(arrays) or 'no'} systolic arrays among {', '.join(u.name for u in accelerator.units)}",
+        found=f"{len(arrays) or 'no'} systolic arrays{others} among {units}",
         where=f"design {accelerator.name}",
         next_step="give a design with one systolic array, or estimate designs one by one",
     )

@@ -29,13 +29,13 @@ def pieces(length, tile):
     return [min(tile, length - low) for low in range(0, length, tile)]
 
 
-def folds(resources, m, n, k):
+def folds(resources, m, n, k, word):
     """Extents (along m, n, k) of the folds of one tile, in order, and which of the three is streamed."""
     rows, columns = resources.rows, resources.columns
     if resources.dataflow == "weight-stationary":
-        return [(m, y, z) for z in pieces(k, rows) for y in pieces(n, columns)], 0
+        return [(m, y, z) for z in pieces(k, rows * word) for y in pieces(n, columns)], 0
     if resources.dataflow == "input-stationary":
-        return [(x, n, z) for z in pieces(k, rows) for x in pieces(m, columns)], 1
+        return [(x, n, z) for z in pieces(k, rows * word) for x in pieces(m, columns)], 1
     return [(x, y, k) for x in pieces(m, rows) for y in pieces(n, columns)], 2
 
 
@@ -49,21 +49,23 @@ class Walk:
         self.sum_accesses = 0
         self.macs = 0
 
-    def product(self, m, n, k, a_bits, b_bits, fresh):
-        """One tile of a product; `fresh` sums are written, others read and written."""
-        extents, streamed = folds(self.resources, m, n, k)
+    def product(self, m, n, k, a_bits, b_bits, fresh, word):
+        """One tile of a product; `fresh` sums are written, others read and written; k goes in by words."""
+        extents, streamed = folds(self.resources, m, n, k, word)
         seen = set() if fresh else None
         for index, extent in enumerate(extents):
             x, y, z = extent
-            self.streams.append(extent[streamed])
+            self.streams.append(-(-k // word) if streamed == 2 else extent[streamed])
             self.scratchpad_bits += x * z * a_bits + z * y * b_bits
             self.macs += x * y * z
-            along_k = index // (len(extents) // -(-k // self.resources.rows)) if streamed != 2 else 0
+            along_k = index // (len(extents) // -(-k // (self.resources.rows * word))) if streamed != 2 else 0
             first = seen is not None and along_k == 0
             self.sum_accesses += x * y * (1 if first else 2)
 
     def cycles(self):
         rows, skew = self.resources.rows, self.resources.rows + self.resources.columns - 2
+        if self.resources.overhead_cycles is not None:
+            skew = self.resources.overhead_cycles - rows
         if self.resources.overlap == "none":
             return sum(s + rows + skew for s in self.streams)
         if self.resources.overlap == "bound":
@@ -106,10 +108,11 @@ def walked(problem, resources, softmax, rows, keys, kept, objective):
                 y = min(keys, total - begin)
                 if allowed is not None and not allowed[positions, begin : begin + y].any():
                     continue
-                walk.product(x, y, width, problem.q_bits, problem.k_bits, True)
+                walk.product(x, y, width, problem.q_bits, problem.k_bits, True, problem.score_word)
                 walk.sum_accesses += x * y  # the softmax reads the scores
                 walk.scratchpad_bits += x * y * problem.probability_bits  # and writes probabilities
-                walk.product(x, value_width, y, problem.probability_bits, problem.v_bits, met == 0)
+                bits = problem.probability_bits, problem.v_bits
+                walk.product(x, value_width, y, *bits, met == 0, problem.value_word)
                 if met:
                     merges += x
                     walk.sum_accesses += 2 * x * value_width  # rescaled
@@ -176,6 +179,7 @@ def random_case(rng, largest):
         o_bits=bits[rng.integers(3)], probability_bits=bits[rng.integers(3)],
         q_resident=rng.random() < 0.2, k_resident=rng.random() < 0.2, v_resident=rng.random() < 0.2,
         o_resident=rng.random() < 0.2, beside_dram_bytes=int(rng.integers(50)),
+        score_word=int(rng.choice([1, 1, 3])), value_word=int(rng.choice([1, 1, 4])),
     )  # fmt: skip
     resources = ArrayResources(
         rows=int(rng.integers(1, 7)), columns=int(rng.integers(1, 7)), dataflow=DATAFLOWS[rng.integers(3)],
@@ -184,6 +188,7 @@ def random_case(rng, largest):
         double_buffered=bool(rng.integers(2)), dram_bytes_per_cycle=float(rng.choice([0.5, 2.56, 16])),
         mac_pj=0.25, scratchpad_pj_per_byte=0.5, accumulator_pj_per_byte=0.125, dram_pj_per_byte=16.0,
         static_pj_per_cycle=float(rng.integers(3)),
+        overhead_cycles=int(rng.integers(1, 20)) if rng.random() < 0.3 else None,
     )  # fmt: skip
     softmax = SoftmaxCost(
         float(rng.choice([0.0, 0.25, 2.0])), float(rng.choice([0.0, 1.5])), 0.5, hidden=bool(rng.integers(2))
