@@ -159,19 +159,32 @@ class HashUnit(HardwareUnit):
         return int({CODES: hashed, ATTENTION: mixed, BOTH: max(hashed, mixed)}[shape["part"]])
 
     def case(self, shape: Shape, generator: np.random.Generator) -> Case:
-        """Data of the halves that run, and no beats for one that does not."""
-        coding = Coding.drawn(shape, generator, self.lanes, self.bits)
-        attending = Attending.drawn(shape, generator, self.lanes, self.bits)
-        inputs = {**coding.inputs(generator), **attending.inputs(generator)}
-        expected = {"code": {"code": coding.codes()}, "y": {"y": attending.results()}}
-        idle = {CODES: ("key", "query", "y"), ATTENTION: ("anchor", "x", "code")}.get(shape["part"], ())
-        for name in idle:
-            given = expected if name in expected else inputs
-            given[name] = {field: values[:0] for field, values in given[name].items()}
-        hits = coding.hits() if shape["part"] != ATTENTION else {}
-        hits |= attending.hits(self.bits) if shape["part"] != CODES else {}
-        hits["both halves"] = shape["part"] == BOTH
-        care = {} if "y" in idle else {"y": {"y": attending.used()}}
+        """Data of the halves that run."""
+        part = shape["part"]
+        coding = Coding.drawn(shape, generator, self.lanes, self.bits) if part != ATTENTION else None
+        attending = Attending.drawn(shape, generator, self.lanes, self.bits) if part != CODES else None
+        return self.case_of(shape, coding, attending, generator)
+
+    def case_of(
+        self,
+        shape: Shape,
+        coding: Coding | None,
+        attending: Attending | None,
+        generator: np.random.Generator,
+    ) -> Case:
+        """The case of this work, with no beats for a half that has none; `generator` draws noise."""
+        inputs = {s.name: _nothing(s) for s in self.streams() if s.direction == "in"}
+        expected = {s.name: _nothing(s) for s in self.streams() if s.direction == "out"}
+        hits, care = {"both halves": coding is not None and attending is not None}, {}
+        if coding is not None:
+            inputs |= coding.inputs(generator)
+            expected["code"] = {"code": coding.codes()}
+            hits |= coding.hits()
+        if attending is not None:
+            inputs |= attending.inputs(generator)
+            expected["y"] = {"y": attending.results()}
+            care = {"y": {"y": attending.used()}}
+            hits |= attending.hits(self.bits)
         bins = frozenset(name for name, hit in hits.items() if hit)
         return Case(shape, inputs, expected, self.law_cycles(shape), care, bins=bins)
 
@@ -192,3 +205,8 @@ class HashUnit(HardwareUnit):
     def mutants(cls) -> Sequence[Mutant]:
         """Of values, of order and of time, in every module."""
         return MUTANTS
+
+
+def _nothing(stream: Stream) -> dict[str, np.ndarray]:
+    """No beats."""
+    return {field.name: np.zeros((0, field.lanes), np.int64) for field in stream.fields}
