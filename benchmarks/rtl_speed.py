@@ -29,7 +29,7 @@ from siliform.rtl.common.unit import Shape
 
 BARE = Flavour(product="bare", main=Path(__file__).parent / "drivers" / "bare_model.cpp", link=())
 SHARE = 0.5  # of Verilator alone, that the harness shall reach
-#: Units, and the batches of products that harness and bench are given: seconds for the one, one for the other.
+#: Units, and how many products harness and bench are given: some seconds for the one, a second for the other.
 CASES = (
     (ArrayUnit(4, 4, "none"), 20_000, 200),
     (ArrayUnit(4, 4), 20_000, 200),

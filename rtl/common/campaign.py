@@ -24,18 +24,22 @@ BenchName = Literal["ctypes", "cocotb"]
 
 @dataclass(frozen=True)
 class Size:
-    """How much is run of each unit: elaborations (None: all) and, of each, seeds without and with stalls."""
+    """How much is run of each unit: elaborations (None: all) and, of each, seeds without and with stalls.
+
+    `whole` says that so many seeds ought to cover every bin.
+    """
 
     elaborations: int | None
     seeds: int
+    whole: bool = False
 
 
 #: What `--sizes` names, for each bench. cocotb runs a tenth as fast, and judges the same cases.
 SIZES: Mapping[str, Mapping[BenchName, Size]] = MappingProxyType(
     {
         "quick": {"ctypes": Size(2, 40), "cocotb": Size(1, 4)},
-        "full": {"ctypes": Size(None, 40), "cocotb": Size(1, 8)},
-        "nightly": {"ctypes": Size(None, 400), "cocotb": Size(None, 40)},
+        "full": {"ctypes": Size(None, 120, whole=True), "cocotb": Size(1, 8)},
+        "nightly": {"ctypes": Size(None, 1200, whole=True), "cocotb": Size(None, 40)},
     }
 )
 

@@ -156,10 +156,16 @@ def test_a_bin_that_a_whole_run_leaves_uncovered_fails(
     verilator: Verilator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(RunningSum, "bins", lambda self: frozenset({"one row", "a hundred rows"}))
-    out, _ = rtl(capsys, "test", "running_sum", "--jobs", "1", status=1)
+    whole = ("test", "running_sum", "--sizes", "full", "--jobs", "1")
+    out, _ = rtl(capsys, *whole, "--coverage", status=1)
     assert "running_sum 2x8: no trial covers a hundred rows" in out.splitlines()
     assert " 4 of 5 " in out
-    rtl(capsys, "test", "running_sum", "--seeds", "1", "--jobs", "1")
+    rows = [" ".join(line.split()) for line in out.splitlines()]
+    assert any(row.startswith("running_sum ctypes a hundred rows 0 2x8, 3x7-negative, ") for row in rows)
+    assert any(row.startswith("running_sum ctypes one row ") for row in rows)
+    for smaller in (["--seeds", "2"], ["--stalled"]):
+        out, _ = rtl(capsys, *whole, *smaller)
+        assert "no trial covers" not in out
 
 
 def test_sizes_say_how_much_is_run(
@@ -175,10 +181,10 @@ def test_sizes_say_how_much_is_run(
     rtl(capsys, "test", "running_sum")
     assert [(j.unit, len(j.trials)) for j in planned] == [(u, 80) for u in RunningSum.elaborations()[:2]]
     rtl(capsys, "test", "running_sum", "--sizes", "full")
-    assert [(j.unit, len(j.trials)) for j in planned] == [(u, 80) for u in RunningSum.elaborations()]
+    assert [(j.unit, len(j.trials)) for j in planned] == [(u, 240) for u in RunningSum.elaborations()]
     rtl(capsys, "test", "running_sum", "--sizes", "nightly", "--bench", "both")
     assert {j.bench for j in planned} == {"ctypes", "cocotb"}
-    assert max(len(j.trials) for j in planned) == 2 * SIZES["nightly"]["ctypes"].seeds == 800
+    assert max(len(j.trials) for j in planned) == 2 * SIZES["nightly"]["ctypes"].seeds == 2400
 
 
 @pytest.mark.parametrize(
