@@ -15,6 +15,7 @@ from siliform.arch.units.eltwise import ElementwiseAdder
 from siliform.arch.units.gather import GatherEngine
 from siliform.arch.units.hash import HashEngine
 from siliform.arch.units.launch import Launch
+from siliform.arch.units.log2 import Log2Unit
 from siliform.arch.units.lookup import LookupEngine
 from siliform.arch.units.norm import NormUnit
 from siliform.arch.units.requantise import Requantiser
@@ -52,6 +53,7 @@ UNITS = _catalogue(
     LookupEngine,
     Transposer,
     SoftmaxUnit,
+    Log2Unit,
     ActivationUnit,
     ElementwiseAdder,
     Requantiser,
