@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -120,12 +120,8 @@ def _placed(
         for name, block in zip(names, blocks, strict=True)
         for wish in block.wishes(resident)
     }
-    used = _uses(blocks)
-    stay = [
-        Wish(name, _rows(layouts, name, machine, 0).room(_words(layouts, name, machine)), *used[name])
-        for name in sorted(resident)
-    ]
-    places = _in_scratchpad(stay, wishes, names, machine.words)
+    used = {name: ends for name, ends in _uses(blocks).items() if name in resident}
+    stay, buffers = _in_scratchpad(layouts, machine, used, wishes, names)
     dram: list[np.ndarray] = []
     packed, values, word = {}, {}, 0
     for name, block in zip(names, blocks, strict=True):
@@ -133,10 +129,9 @@ def _placed(
         data = block.packed().reshape(-1)
         dram.append(data)
         word += len(data) // machine.size
-    homes = {v.name: v for block in blocks for v in block.homes} | {
-        layouts.home(v).name: layouts.home(v) for v in (*graph.inputs, *graph.outputs)
-    }
-    for name in sorted(homes.keys() - resident):
+    homes = {home.name for block in blocks for home in block.homes}
+    homes |= {layouts.home(v).name for v in (*graph.inputs, *graph.outputs)}
+    for name in sorted(homes - resident):
         values[name] = word
         word += _words(layouts, name, machine)
     for value in graph.outputs:
@@ -149,33 +144,40 @@ def _placed(
             )
     command_words = COMMAND_BYTES // machine.size
     word = -(-word // command_words) * command_words
-    memory = Memory(
-        machine.size,
-        {name: _rows(layouts, name, machine, places[name]) for name in resident},
-        values,
-        packed,
-        {key: places["/".join(key)] for key in wishes},
-        wishes,
-    )
-    return memory, np.concatenate(dram), word
+    return Memory(machine.size, stay, values, packed, buffers, wishes), np.concatenate(dram), word
 
 
 def _in_scratchpad(
-    stay: Sequence[Wish], wishes: Mapping[tuple[str, str], BufferWish], names: Sequence[str], words: int
-) -> dict[str, int]:
-    """Regions of what stays and of buffers; of buffers a block early, if there is room."""
+    layouts: Layouts,
+    machine: Machine,
+    used: Mapping[str, tuple[int, int]],
+    wishes: Mapping[tuple[str, str], BufferWish],
+    names: Sequence[str],
+) -> tuple[dict[str, Rows], dict[tuple[str, str], int]]:
+    """Where resident values lie, and buffers.
+
+    If there is room, buffers are there a block early, so that loads run ahead, and rows are spread over the
+    banks.
+    """
     at = {name: i for i, name in enumerate(names)}
-    for early in (1, 0):
-        buffers = [
+    for early, spread in ((1, True), (1, False), (0, True), (0, False)):
+        rows = {name: _rows(layouts, name, machine, spread) for name in sorted(used)}
+        stay = [
+            Wish(name, kept.room(_words(layouts, name, machine)), *used[name]) for name, kept in rows.items()
+        ]
+        held = [
             Wish("/".join(key), wish.words * wish.slots, max(at[key[0]] - early, 0), at[key[0]])
             for key, wish in wishes.items()
         ]
         try:
-            return placed([*stay, *buffers], words)
+            places = placed([*stay, *held], machine.words)
         except UserError:
-            if not early:
+            if not early and not spread:
                 raise
-    raise AssertionError("unreachable")
+            continue
+        stays = {name: replace(kept, first=places[name]) for name, kept in rows.items()}
+        return stays, {key: places["/".join(key)] for key in wishes}
+    raise AssertionError("the last try returned or raised")
 
 
 def _uses(blocks: Sequence[BlockCommands]) -> dict[str, tuple[int, int]]:
@@ -187,10 +189,10 @@ def _uses(blocks: Sequence[BlockCommands]) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _rows(layouts: Layouts, name: str, machine: Machine, first: int) -> Rows:
-    """A resident value's rows: its last axis."""
-    shape = layouts.graph.values[name].type.shape
-    return Rows(first, max(-(-(shape[-1] if shape else 1) // machine.size), 1))
+def _rows(layouts: Layouts, name: str, machine: Machine, spread: bool) -> Rows:
+    """A resident value's rows as they are stored, not placed yet."""
+    length = layouts.row_elements(layouts.graph.values[name])
+    return Rows(0, max(-(-length // machine.size), 1), spread)
 
 
 def _words(layouts: Layouts, name: str, machine: Machine) -> int:

@@ -26,16 +26,18 @@ class BufferWish:
 class Rows:
     """Rows of words in the scratchpad: `pitch` words from one to the next, of which `words` are used.
 
-    Rows of a multiple of four words are a word further apart than they are long: engines that walk down a
-    column of words would else meet in a few banks.
+    Where they are `spread`, rows of a multiple of four words are a word further apart than they are long:
+    engines that walk down a column of words would else meet in a few banks.
     """
 
     first: int
     words: int
+    spread: bool
 
     @property
     def pitch(self) -> int:
-        return self.words + (self.words % 4 == 0)
+        """Words from one row to the next."""
+        return self.words + (self.spread and self.words % 4 == 0)
 
     def at(self, words: np.ndarray) -> np.ndarray:
         """Words of the scratchpad, of words counted as if rows lay side by side."""

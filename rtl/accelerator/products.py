@@ -14,7 +14,7 @@ from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.graph import Graph, Node, Value
 from siliform.rtl.accelerator.design import Machine
 from siliform.rtl.accelerator.drafts import Draft, Group
-from siliform.rtl.accelerator.layout import Layouts, Placed, loops_of
+from siliform.rtl.accelerator.layout import Layouts, Placed, is_nest, loops_of
 from siliform.rtl.accelerator.memory import BufferWish, Memory
 
 #: For every dim of a tile its first index and its end.
@@ -152,6 +152,9 @@ class ProductCommands:
         if self.acts.home.name not in resident:
             sums = self.k // self.size
             found.append(self._wish("a", [_extent(t["batch"]) * _extent(t["m"]) * sums for t in tiles], "m"))
+        if not self.is_weight and self.layouts.home(self.parts.b).name not in resident:
+            words = [self._factor_words(t)[0].size for t in tiles]
+            found.append(self._wish("b", words, "n"))
         if self.out.home.name not in resident:
             rows = [_extent(t["batch"]) * _extent(t["m"]) * self._blocks(t) for t in tiles]
             found.append(self._wish("out", rows, "m n"))
@@ -172,6 +175,15 @@ class ProductCommands:
                 words = self.acts.words(self.size, self.where)[slice(*tile["batch"]), slice(*tile["m"])]
                 rows = words.reshape(-1, words.shape[-1])
                 loads.append(memory.load_value(self.block.name, "a", self.acts.home, rows, self.where))
+            factor = self.layouts.home(self.parts.b)
+            if not (self.is_weight or memory.is_resident(factor)) and held.get("b") != (
+                tile["batch"],
+                tile["n"],
+            ):
+                held["b"] = tile["batch"], tile["n"]
+                words, _ = self._factor_words(tile)
+                rows = words.reshape(-1, words.shape[-1])
+                loads.append(memory.load_value(self.block.name, "b", factor, rows, self.where))
             if held.get("packed") != tile["n"]:
                 held["packed"] = tile["n"]
                 first, count = (
@@ -194,8 +206,9 @@ class ProductCommands:
         acts = self._acts_at(memory, tile)
         depth = self.machine.depth_rows
         computes = [
-            self._command(memory, tile, acts[:, m : m + depth], out[:, m : m + depth])
+            command
             for m in range(0, end - first, depth)
+            for command in self._commands(memory, tile, acts[:, m : m + depth], out[:, m : m + depth])
         ]
         stores = []
         if not memory.is_resident(self.out.home):
@@ -206,8 +219,7 @@ class ProductCommands:
     def _tiles(self, resident: Container[str]) -> list[Tile]:
         """For every tile the first and the end of each dim; one tile where nothing is fetched by tiles."""
         whole = {"batch": (0, self.batch), "m": (0, self.m), "n": (0, self.n)}
-        homes = {home.name for home in (self.acts.home, self.out.home)}
-        if not self.is_weight and all(name in resident for name in homes):
+        if not self.is_weight and all(home.name in resident for home in self.homes):
             return [whole]
         found: list[Tile] = []
         for step in self.block.steps():
@@ -232,10 +244,25 @@ class ProductCommands:
         columns = slice(*(column // self.size for column in tile["n"]))
         return self.out.words(self.size, self.where)[slice(*tile["batch"]), slice(*tile["m"]), columns]
 
-    def _command(self, memory: Memory, tile: Tile, acts: np.ndarray, out: np.ndarray) -> Draft:
+    def _commands(self, memory: Memory, tile: Tile, acts: np.ndarray, out: np.ndarray) -> list[Draft]:
+        """One command where addresses have one stride along the batch, else one for each stretch that has."""
         packed = memory.held(self.block.name, "packed", (self._blocks(tile), self.column_words))
-        settings = packed[:, :SETTINGS_WORDS]
         weights, transposed = self._weights_at(memory, tile, packed)
+        found, first = [], 0
+        while first < len(acts):
+            last = next(
+                end
+                for end in range(len(acts), first, -1)
+                if all(is_nest(words[first:end, :1, :1]) for words in (acts, out, weights))
+            )
+            parts = (words[first:last] for words in (acts, out, weights))
+            found.append(self._command(*parts, packed[:, :SETTINGS_WORDS], transposed))
+            first = last
+        return found
+
+    def _command(
+        self, acts: np.ndarray, out: np.ndarray, weights: np.ndarray, settings: np.ndarray, transposed: bool
+    ) -> Draft:
         nests = {
             "act": (acts, ("act_batch", "act_row", "act_sum")),
             "weight": (weights, ("weight_batch", "weight_column", "weight_sum", "weight_row")),
@@ -267,20 +294,32 @@ class ProductCommands:
 
     def _weights_at(self, memory: Memory, tile: Tile, packed: np.ndarray) -> tuple[np.ndarray, bool]:
         """Words of weights [batch, blocks of columns, of the sum, rows as they go in], and if transposed."""
-        size, sums = self.size, self.k // self.size
+        size, sums, blocks = self.size, self.k // self.size, self._blocks(tile)
         if self.is_weight:
-            rows = packed[:, SETTINGS_WORDS:].reshape(1, -1, sums, size)
+            rows = packed[:, SETTINGS_WORDS:].reshape(1, blocks, sums, size)
             return rows[..., ::-1], False
-        batch, columns = slice(*tile["batch"]), slice(*(column // size for column in tile["n"]))
+        words, transposed = self._factor_words(tile)
+        home = self.layouts.home(self.parts.b)
+        here = (
+            memory.place(home, words)
+            if memory.is_resident(home)
+            else memory.held(self.block.name, "b", words.shape)
+        )
+        if transposed:
+            return here.reshape(-1, blocks, size, sums).transpose(0, 1, 3, 2), True
+        return here.reshape(-1, sums, size, blocks).transpose(0, 3, 1, 2)[..., ::-1], False
+
+    def _factor_words(self, tile: Tile) -> tuple[np.ndarray, bool]:
+        """Words of a second operand that is no parameter [batch, rows, words], and if its rows are columns.
+
+        Its words run along the columns; or else along the sum, so that each is a column of a block.
+        """
+        batch, (first, end) = slice(*tile["batch"]), tile["n"]
         b = self._matrix(self.layouts.of(self.parts.b), self.k, self.n)
         try:
-            words = b.words(size, self.where)[batch, :, columns]
+            return b.words(self.size, self.where)[batch, :, first // self.size : end // self.size], False
         except UserError:
-            # Words run along the sum: each is a column of a block.
-            words = b.turned().words(size, self.where)[batch].reshape(-1, self.n // size, size, sums)
-            return memory.place(b.home, words[:, columns].transpose(0, 1, 3, 2)), True
-        words = words.reshape(words.shape[0], sums, size, words.shape[2]).transpose(0, 3, 1, 2)
-        return memory.place(b.home, words)[..., ::-1], False
+            return b.turned().words(self.size, self.where)[batch, first:end], True
 
 
 def _extent(ends: tuple[int, int]) -> int:

@@ -27,6 +27,7 @@ FUNCTIONS = {
     "gelu": "gelu",
 }
 NORMS = ("layer_norm", "rms_norm")
+BUFFERS_IN_SCRATCHPAD = 16  # a slot takes a sixteenth at most: two of each operand, and those of a neighbour
 
 
 class RowCommands:
@@ -69,11 +70,13 @@ class RowCommands:
         return words.reshape(-1, words.shape[-1])
 
     def _tiles(self) -> list[tuple[int, int]]:
-        """First row and end of every tile."""
+        """First row and end of every tile: those of the block, or as much of them as buffers should take."""
         (loop,) = self.block.loops
         length = self.node.output.type.shape[-1]
-        ends = [(i * loop.tile, i * loop.tile + loop.size(i)) for i in range(loop.count)]
-        return [(first // length, end // length) for first, end in ends]
+        most = max(self.machine.words // BUFFERS_IN_SCRATCHPAD // self.row_words, 1)
+        rows = min(loop.tile // length, most)
+        total = loop.extent // length
+        return [(first, min(first + rows, total)) for first in range(0, total, rows)]
 
     def packed(self) -> np.ndarray:
         """A norm's weights and biases, bytes [words, size]; empty for other functions."""
