@@ -146,9 +146,10 @@ class Library:
     def _smallest(self, table: tuple[bool, ...]) -> Cell:
         fitting = [c for c in self.cells.values() if c.computes == (table,)]
         if not fitting:
+            what = "NAND of two inputs" if len(table) == 4 else "buffer"
             raise UserError(
                 asked=f"gates of the library {self.name}",
-                found=f"no {'NAND of two inputs' if len(table) == 4 else 'buffer'} among its {len(self.cells)} cells",
+                found=f"no {what} among its {len(self.cells)} cells",
                 where=self.name,
                 next_step="give a library of standard cells, such as osu018_stdcells.lib",
             )
@@ -221,7 +222,7 @@ def _cell(group: Group, templates: Mapping[str, Group], units: _Units) -> Cell:
     states = [float(g.text("value", "0")) for g in group.of("leakage_power")]
     leakage = group.number("cell_leakage_power", sum(states) / len(states) if states else 0.0)
     pins = {g.arguments[0]: _pin(g, templates, units) for g in group.of("pin")}
-    (register,) = [_register(g) for g in group.of("ff")] or [None]
+    register = next((_register(g) for g in group.of("ff")), None)
     return Cell(group.arguments[0], group.number("area"), leakage * units.watts, pins, register)
 
 
@@ -258,7 +259,7 @@ def _power(group: Group, templates: Mapping[str, Group], units: _Units) -> Power
 
 
 def _table(group: Group, templates: Mapping[str, Group], units: _Units, scale: float) -> Table:
-    """A table in our units; its template says what its axes are, and their points where it has none itself."""
+    """A table in our units; its template says what its axes are, and their points where it does not."""
     template = templates.get(group.arguments[0]) if group.arguments else None
     kinds = [template.text(f"variable_{n}") for n in (1, 2)] if template else ["", ""]
     loads = [kind in LOAD for kind in kinds]

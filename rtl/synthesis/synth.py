@@ -26,7 +26,7 @@ FLIP_FLOP_TRANSISTORS = 24  # assumption: master and slave of transmission gates
 OUTPUT_LOAD_NAND2 = 4  # assumption: an output drives four gates
 KEPT = ("netlist.v", "netlist.json", "memories.v", "stat.txt", "yosys.log", "script.ys")
 CELLS = "cells.lib"
-# Yosys's own script without &fraig and scorr, which take minutes on multipliers of 32 bits and save 1 % of area.
+# Yosys's own script without &fraig and scorr, which take minutes on multipliers and save 1 % of the area.
 ABC = "+strash;dc2;strash;&get,-n;&dch,-f;&nf;&put"
 SIZED = f"{ABC};buffer;upsize;dnsize"
 
@@ -145,9 +145,12 @@ def _written(cells: str) -> Sequence[str]:
 
 def _constraints(library: Library) -> str:
     """What drives the inputs and what the outputs drive, for ABC, whose loads are in femtofarads."""
-    pin = next(p for p in library.nand2.pins.values() if p.direction == "input")
-    load_ff = 1000 * OUTPUT_LOAD_NAND2 * pin.capacitance_pf
-    return f"set_driving_cell {library.buffer.name}\nset_load {load_ff:.3f}\n"
+    return f"set_driving_cell {library.buffer.name}\nset_load {1000 * output_load_pf(library):.3f}\n"
+
+
+def output_load_pf(library: Library) -> float:
+    """What an output of a circuit is taken to drive."""
+    return OUTPUT_LOAD_NAND2 * max(pin.capacitance_pf for pin in library.nand2.pins.values())
 
 
 def _keep(folder: Path, keep: Path) -> None:
@@ -170,8 +173,7 @@ def _judged(folder: Path, top: str, library: Library | None, tools: str) -> Synt
         gates = (transistors + FLIP_FLOP_TRANSISTORS * flip_flops) / NAND2_TRANSISTORS
         return Synthesis(netlist, None, gates, flip_flops, memories, transistors, None, text, tools)
     gates = area_um2(netlist.cells, library) / library.nand2.area_um2
-    load = OUTPUT_LOAD_NAND2 * max(p.capacitance_pf for p in library.nand2.pins.values())
-    path = longest_path(netlist, library, load)
+    path = longest_path(netlist, library, output_load_pf(library))
     return Synthesis(netlist, library, gates, flip_flops, memories, None, path, text, tools)
 
 

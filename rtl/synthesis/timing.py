@@ -1,9 +1,9 @@
 """The longest path of a netlist, by the delay tables of its library.
 
 Rising and falling edges are followed from the inputs and the registers' clocks through every arc to the
-registers' inputs, whose setup is added, and to the outputs. Slews and loads are those of the netlist: the pins
-on a net, and no wires, so that a path on silicon is longer. The clock arrives everywhere at once; paths through
-memories that are counted apart are cut there. Resets and paths that no data can take are not told apart.
+registers' inputs, whose setup is added, and to the outputs. Slews and loads are those of the netlist: the
+pins on a net, and no wires, so that a path on silicon is longer. The clock arrives everywhere at once; paths
+through memories that are counted apart are cut there. Paths that no data can take are not told apart.
 """
 
 from __future__ import annotations
@@ -60,11 +60,13 @@ class _Walk:
 
     def follow(self, arc: Arc, source: Bit, target: int) -> None:
         """Carry the edges of `source` over an arc to `target`."""
+        if isinstance(source, str):
+            return  # a constant has no edges
         for edge, (delay, transition) in enumerate(TABLES):
             if delay not in arc.tables:
                 continue
             for cause in _causes(arc, edge):
-                event = self.events.get((source, cause)) if isinstance(source, int) else None
+                event = self.events.get((source, cause))
                 if event is not None:
                     load = self.loads.get(target, 0.0)
                     time = event.time + arc.tables[delay].at(load, event.slew)
@@ -73,8 +75,10 @@ class _Walk:
 
     def finish(self, net: Bit, extra: Mapping[int, float]) -> None:
         """End paths at a net, with what each edge takes beyond it."""
+        if isinstance(net, str):
+            return
         for edge, more in extra.items():
-            event = self.events.get((net, edge)) if isinstance(net, int) else None
+            event = self.events.get((net, edge))
             if event is not None and event.time + more > self.end[0]:
                 self.end = (event.time + more, (net, edge))
 
