@@ -50,8 +50,8 @@ def print_regression(outcomes: Sequence[Outcome], seconds: float) -> None:
     trials, cycles = sum(o.trials for o in outcomes), sum(o.cycles for o in outcomes)
     wrong = sum(not o.holds for o in outcomes)
     console.print(
-        f"{len(outcomes)} elaborations, {trials:,} trials, {cycles:,} cycles in {seconds:.0f} s: "
-        + (f"{wrong} elaborations fail" if wrong else "all hold"),
+        f"{_counted(len(outcomes), 'elaboration')}, {_counted(trials, 'trial')}, {cycles:,} cycles in "
+        f"{seconds:.0f} s: {f'{wrong} of them fail' if wrong else 'all hold'}",
         highlight=False,
     )
 
@@ -117,6 +117,10 @@ def print_calibrations(rows: Sequence[tuple[Calibration, Path]], outcomes: Seque
     for outcome in outcomes:
         for line in _complaints(outcome):
             console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _cells(group: Sequence[Outcome]) -> list[str]:

@@ -91,7 +91,8 @@ class Calibration:
         shapes, cycles = sum(c.shapes for c in self.circuits), sum(c.cycles for c in self.circuits)
         worst = max((c.deviation_cycles for c in self.circuits), key=abs)
         agreed = "each as the law says" if worst == 0 else f"{worst:+d} from the law at most"
-        return f"{len(self.circuits)} circuits, {shapes:,} shapes, {cycles:,} cycles, {agreed}"
+        built = f"{len(self.circuits)} circuit{'' if len(self.circuits) == 1 else 's'}"
+        return f"{built}, {shapes:,} shapes, {cycles:,} cycles, {agreed}"
 
 
 def file_hash(path: Path) -> str:

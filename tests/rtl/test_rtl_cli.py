@@ -128,7 +128,8 @@ def test_a_failure_is_told_in_lines(verilator: Verilator, capsys: pytest.Capture
         "    repeat it: siliform rtl test wrong_sum --shape rows=2,length=1 --seed 7 --seeds 1 --free",
         "    waveform:  out/rtl/wrong_sum-2x8-seed7.vcd",
     ]
-    assert lines[-1].endswith("1 elaborations fail")
+    assert lines[-1].startswith("1 elaboration, 1 trial, 2 cycles in ")
+    assert lines[-1].endswith(" s: 1 of them fail")
 
 
 def test_a_circuit_that_does_not_compile_fails_and_the_others_go_on(

@@ -76,7 +76,7 @@ def test_a_file_is_read_whole(written: Path) -> None:
     assert told.path == "arch/calibration/array.toml"
     assert told.summary() == "2 circuits, 78 shapes, 3,234 cycles, -1 from the law at most"
     exact = replace(told, circuits=told.circuits[:1])
-    assert exact.summary() == "1 circuits, 40 shapes, 1,234 cycles, each as the law says"
+    assert exact.summary() == "1 circuit, 40 shapes, 1,234 cycles, each as the law says"
     assert calibrations(written.parent) == (told,)
 
 
