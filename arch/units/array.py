@@ -164,6 +164,13 @@ class SystolicArray(MatrixUnit):
     )
     formats: tuple[str, ...] = parameter("element formats either operand may have", default=("int8",))
     accumulator_bits: int = parameter("width of a partial sum", default=32, low=1, high=64)
+    startup_cycles: int = parameter(
+        "cycles that a product takes beside its folds: from its command to the first operand, and from the "
+        "last sum to its place; where folds overlap, once for all of them",
+        default=0,
+        low=0,
+        high=65536,
+    )
     weight_density_percent: int = parameter(
         "share of weights that are not zero; pairs with the others are skipped", default=100, low=1, high=100
     )
@@ -172,6 +179,13 @@ class SystolicArray(MatrixUnit):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_formats(self.name, self.formats)
+        if self.startup_cycles and self.overlap != "double-buffered":
+            raise UserError(
+                asked=f"{self.name} with {self.startup_cycles} cycles of startup and overlap {self.overlap}",
+                found="a startup that is paid once for a product, and folds that do not follow each other",
+                where=f"{self.name}.startup_cycles",
+                next_step='set overlap = "double-buffered", or startup_cycles = 0',
+            )
         if self.skips and self.overlap != "bound":
             raise UserError(
                 asked=f"{self.name} that skips zeros with overlap {self.overlap}",
@@ -187,7 +201,7 @@ class SystolicArray(MatrixUnit):
 
     def folding(self, formats: Sequence[str]) -> Folding:
         """One element a step, whatever its format; the skew of `array_cycles` beside the streams."""
-        overhead = 0 if self.overlap == "bound" else 2 * self.rows + self.columns - 2
+        overhead = 0 if self.overlap == "bound" else 2 * self.rows + self.columns - 2 + self.startup_cycles
         return Folding(self.dataflow, self.overlap, overhead, word_elements=1, depth_words=self.rows)
 
     @property
@@ -226,6 +240,7 @@ class SystolicArray(MatrixUnit):
         cycles = array_cycles(
             m, n, k, self.rows, self.columns, dataflow=self.dataflow, overlap=self.overlap, batch=batch
         )
+        cycles = where(cycles == 0, 0, cycles + self.startup_cycles)
         percent = self.activation_density_percent * self.weight_density_percent
         return ceil_div(checked_product(cycles, percent), 10_000) if self.skips else cycles
 

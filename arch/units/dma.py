@@ -76,6 +76,12 @@ class Dma(Unit):
         "bytes moved per cycle by all channels", low=1, high=65536, knob=(16, 32, 64, 128, 256)
     )
     burst_bytes: int = parameter("bytes of one burst", default=64, low=1, high=65536, quantity="bytes")
+    handover: str = parameter(
+        "when a unit starts on what is transferred: on the first bytes that it needs, or on a whole tile; and "
+        "when a result is stored: while it is made, or once a tile is whole",
+        default="first-bytes",
+        choices=("first-bytes", "whole-tiles"),
+    )
     startup_cycles: int = parameter("cycles from request to first byte", default=100, low=0, high=1_000_000)
 
     def refusal(self, op_name: str, spaces: Sequence[Space], formats: Sequence[str]) -> str | None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
-from siliform.arch.law import ceil_div
 from siliform.arch.parameter import parameter
 from siliform.arch.sourced import Sourced, total
 from siliform.arch.units.activation import ActivationUnit
@@ -31,9 +30,13 @@ ADD = "requantised_add"
 SCALING = ("requantise", "from_fixed", "to_fixed")
 #: Widths of what a function takes and gives: the requantisers in front and behind.
 TAKEN_BITS, GIVEN_BITS = 20, 8
-# Cycles of a word on its way through the engine beside the function's own: asked for, read, held (2); scaled
-# (3, the first settings' cycle falls into the reading); and behind: scaled (3), gathered to a word (1).
-FRONT_CYCLES, BACK_CYCLES = 2 + 3, 3 + 1
+# Cycles from the edge at which the last thing that a command needs has happened to the one that writes its last
+# word, beside those of its function (rtl/accelerator): the event is counted and the command taken (1), the first
+# word is asked for, read and held (3) while settings are taken, its beats are scaled (3); behind the function
+# they are scaled (3), and the last one makes a word whole, which is written (1).
+COMMAND_CYCLES, READ_CYCLES, SCALE_CYCLES, WRITE_CYCLES = 1, 3, 3, 1
+#: Cycles of a unit's own law that fall together with those: in which it takes its settings.
+SETTLED_CYCLES = MappingProxyType({"layer_norm": 1, "rms_norm": 1, ADD: 1})
 
 
 def function_of(node: Node) -> Node | None:
@@ -97,9 +100,9 @@ class RowEngine(Engine):
         inner = function_of(node)
         if inner is None:
             raise ValueError(f"{self.name} was given {node.op.name}, which it refuses")
-        beats_of_a_word = ceil_div(self.word_bytes, self.lanes)
-        around = 2 + BACK_CYCLES - 3 if inner.op.name == ADD else FRONT_CYCLES + BACK_CYCLES
-        return self.functions[inner.op.name].node_cycles(inner) + around + beats_of_a_word
+        scaling = 0 if inner.op.name == ADD else 2 * SCALE_CYCLES
+        around = COMMAND_CYCLES + READ_CYCLES + scaling + WRITE_CYCLES - SETTLED_CYCLES.get(inner.op.name, 0)
+        return self.functions[inner.op.name].node_cycles(inner) + around
 
     def row_elements(self, node: Node) -> int:
         """Rows are not cut."""

@@ -109,6 +109,7 @@ class Machine:
             "requantise.lanes": (requantiser.lanes, size),
             "rows.word_bytes": (rows.word_bytes, size),
             "dma.bytes_per_cycle": (dma.bytes_per_cycle, size),
+            "dma.handover": (dma.handover, "whole-tiles"),
             "scratchpad.word_bytes": (spad.word_bytes, size),
             "accumulator": (sums is not None, True),
         }

@@ -126,14 +126,15 @@ def nest_of(
     weights, shares = _work(block, grid, accelerator)
     total = block.compute_cycles * clock.ticks_per_cycle
     sides = _sides(block, accelerator)
+    whole = any(u.handover == "whole-tiles" for u in accelerator.units if isinstance(u, Dma))
     nest = Nest(
         compute_ticks=_shared_out(total, weights),
         reads=tuple(reads),
         writes=_together(writes) if writes else None,
         shares=tuple((unit, min(cycles * clock.ticks_per_cycle, total)) for unit, cycles in shares),
         total_ticks=total,
-        lead_bytes=_first_bytes(moved, "read", block, sides),
-        trail_bytes=_first_bytes(moved, "write", block, sides),
+        lead_bytes=WHOLE if whole else _first_bytes(moved, "read", block, sides),
+        trail_bytes=WHOLE if whole else _first_bytes(moved, "write", block, sides),
         buffer_bytes=sum(_tile_bytes(a, block.loops) for a in _held(block, accelerator, memory)),
         buffers=block.buffers,
     )
