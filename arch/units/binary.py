@@ -73,6 +73,8 @@ class BinaryUnit(MatrixUnit):
 
     kind: ClassVar[str] = "binary"
 
+    rows: int = parameter("cells along M", low=1, high=1024, knob=(4, 8, 16, 32, 64))
+    columns: int = parameter("cells along N", low=1, high=1024, knob=(8, 16, 32, 64))
     width: int = parameter(
         "bits of each operand that a cell takes in a cycle; even",
         low=2,
