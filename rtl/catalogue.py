@@ -19,6 +19,7 @@ UNITS: Mapping[str, str] = MappingProxyType(
         "eltwise": "siliform.rtl.eltwise.unit:EltwiseUnit",
         "gather": "siliform.rtl.gather.unit:GatherUnit",
         "hash": "siliform.rtl.hash.unit:HashUnit",
+        "log2": "siliform.rtl.log2.unit:Log2Unit",
         "lookup": "siliform.rtl.lookup.unit:LookupUnit",
         "norm": "siliform.rtl.norm.unit:NormUnit",
         "output_stationary": "siliform.rtl.output_stationary.unit:OutputStationaryUnit",

@@ -1,0 +1,1 @@
+"""Logarithmic codes in silicon: by the leading one, or by a search among limits."""
