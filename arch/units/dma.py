@@ -77,8 +77,8 @@ class Dma(Unit):
     )
     burst_bytes: int = parameter("bytes of one burst", default=64, low=1, high=65536, quantity="bytes")
     handover: str = parameter(
-        "when a unit starts on what is transferred: on the first bytes that it needs, or on a whole tile; and "
-        "when a result is stored: while it is made, or once a tile is whole",
+        "when a unit starts on what is transferred: on the first bytes that it needs, or on a whole tile; "
+        "and when a result is stored: while it is made, or once a tile is whole",
         default="first-bytes",
         choices=("first-bytes", "whole-tiles"),
     )

@@ -30,10 +30,10 @@ ADD = "requantised_add"
 SCALING = ("requantise", "from_fixed", "to_fixed")
 #: Widths of what a function takes and gives: the requantisers in front and behind.
 TAKEN_BITS, GIVEN_BITS = 20, 8
-# Cycles from the edge at which the last thing that a command needs has happened to the one that writes its last
-# word, beside those of its function (rtl/accelerator): the event is counted and the command taken (1), the first
-# word is asked for, read and held (3) while settings are taken, its beats are scaled (3); behind the function
-# they are scaled (3), and the last one makes a word whole, which is written (1).
+# Cycles from the edge at which the last thing that a command needs has happened to the one that writes its
+# last word, beside those of its function (rtl/accelerator): the event is counted, the command taken (1), the
+# first word is asked for, read and held (3) while settings are taken, its beats are scaled (3); behind the
+# function they are scaled (3), and the last one makes a word whole, which is written (1).
 COMMAND_CYCLES, READ_CYCLES, SCALE_CYCLES, WRITE_CYCLES = 1, 3, 3, 1
 #: Cycles of a unit's own law that fall together with those: in which it takes its settings.
 SETTLED_CYCLES = MappingProxyType({"layer_norm": 1, "rms_norm": 1, ADD: 1})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -112,8 +113,11 @@ class ProductCommands:
         return SETTINGS_WORDS + (self.k if self.is_weight else 0)
 
     def packed(self) -> np.ndarray:
-        """What the product reads of DRAM besides activations: bytes [blocks of columns, words, size]."""
-        blocks = self.n // self.size
+        """What the product reads of DRAM besides activations: bytes [blocks of columns, words, size].
+
+        One block where there are no weights: all columns have the same settings then.
+        """
+        blocks = self.n // self.size if self.is_weight else 1
         found = np.zeros((blocks, self.column_words, self.size), np.uint8)
         found[:, :SETTINGS_WORDS] = self._settings(blocks)
         if self.is_weight:
@@ -124,11 +128,11 @@ class ProductCommands:
         return found
 
     def _settings(self, blocks: int) -> np.ndarray:
-        parts, columns = self.parts, self.n
+        parts = self.parts
 
         def of_columns(value: Value | None) -> np.ndarray:
             data = 0 if value is None else np.asarray(self.graph.data[value.name], np.int64)
-            return np.broadcast_to(data, (columns,)).reshape(blocks, self.size)
+            return np.broadcast_to(data, (blocks * self.size,)).reshape(blocks, self.size)
 
         shift = of_columns(parts.shift).astype(np.uint8).reshape(blocks, 1, self.size)
         wide = [
@@ -148,7 +152,9 @@ class ProductCommands:
     def wishes(self, resident: Container[str]) -> list[BufferWish]:
         """Buffers for what does not stay in the scratchpad."""
         tiles = self._tiles(resident)
-        found = [self._wish("packed", [self._blocks(t) * self.column_words for t in tiles], "n")]
+        found = [
+            self._wish("packed", [self._packed_part(t)[1] for t in tiles], "n" if self.is_weight else "")
+        ]
         if self.acts.home.name not in resident:
             sums = self.k // self.size
             found.append(self._wish("a", [_extent(t["batch"]) * _extent(t["m"]) * sums for t in tiles], "m"))
@@ -161,7 +167,7 @@ class ProductCommands:
         return found
 
     def _wish(self, operand: str, words: Sequence[int], dims: str) -> BufferWish:
-        tiles = prod(loop.count for loop in self.block.loops if loop.dim in ("batch", *dims.split()))
+        tiles = prod(loop.count for loop in self.block.loops if dims and loop.dim in ("batch", *dims.split()))
         return BufferWish(operand, max(words), min(self.block.buffers, tiles))
 
     def groups(self, memory: Memory) -> list[Group]:
@@ -170,29 +176,35 @@ class ProductCommands:
         held: dict[str, Any] = {}
         for tile in self._tiles(memory.resident):
             loads: list[Draft] = []
-            if not memory.is_resident(self.acts.home) and held.get("a") != (tile["batch"], tile["m"]):
-                held["a"] = tile["batch"], tile["m"]
-                words = self.acts.words(self.size, self.where)[slice(*tile["batch"]), slice(*tile["m"])]
-                rows = words.reshape(-1, words.shape[-1])
-                loads.append(memory.load_value(self.block.name, "a", self.acts.home, rows, self.where))
-            factor = self.layouts.home(self.parts.b)
-            if not (self.is_weight or memory.is_resident(factor)) and held.get("b") != (
-                tile["batch"],
-                tile["n"],
-            ):
-                held["b"] = tile["batch"], tile["n"]
-                words, _ = self._factor_words(tile)
-                rows = words.reshape(-1, words.shape[-1])
-                loads.append(memory.load_value(self.block.name, "b", factor, rows, self.where))
-            if held.get("packed") != tile["n"]:
-                held["packed"] = tile["n"]
-                first, count = (
-                    tile["n"][0] // self.size * self.column_words,
-                    self._blocks(tile) * self.column_words,
-                )
-                loads.append(memory.load_packed(self.block.name, first, count))
+            for operand, part, load in self._fetched(memory, tile):
+                if held.get(operand) != part:
+                    held[operand] = part
+                    loads.append(load())
             found.append(self._group(memory, tile, loads))
         return found
+
+    def _fetched(self, memory: Memory, tile: Tile) -> Iterator[tuple[str, Any, Callable[[], Draft]]]:
+        """Operands that a tile needs from DRAM: their names, which part of them, and how it is loaded."""
+
+        def value(operand: str, home: Value, words: np.ndarray) -> Draft:
+            rows = words.reshape(-1, words.shape[-1])
+            return memory.load_value(self.block.name, operand, home, rows, self.where)
+
+        if not memory.is_resident(self.acts.home):
+            words = self.acts.words(self.size, self.where)[slice(*tile["batch"]), slice(*tile["m"])]
+            yield "a", (tile["batch"], tile["m"]), partial(value, "a", self.acts.home, words)
+        factor = self.layouts.home(self.parts.b)
+        if not self.is_weight and not memory.is_resident(factor):
+            words, _ = self._factor_words(tile)
+            yield "b", (tile["batch"], tile["n"]), partial(value, "b", factor, words)
+        part = self._packed_part(tile)
+        yield "packed", part, partial(memory.load_packed, self.block.name, *part)
+
+    def _packed_part(self, tile: Tile) -> tuple[int, int]:
+        """First word and count of what a tile needs of the packed operand."""
+        if not self.is_weight:
+            return 0, SETTINGS_WORDS
+        return tile["n"][0] // self.size * self.column_words, self._blocks(tile) * self.column_words
 
     def _group(self, memory: Memory, tile: Tile, loads: Sequence[Draft]) -> Group:
         """A tile: a command for as many rows as the accumulators hold, and its result on its way."""
@@ -246,7 +258,9 @@ class ProductCommands:
 
     def _commands(self, memory: Memory, tile: Tile, acts: np.ndarray, out: np.ndarray) -> list[Draft]:
         """One command where addresses have one stride along the batch, else one for each stretch that has."""
-        packed = memory.held(self.block.name, "packed", (self._blocks(tile), self.column_words))
+        _, words = self._packed_part(tile)
+        packed = memory.held(self.block.name, "packed", (words // self.column_words, self.column_words))
+        settings = np.broadcast_to(packed[:, :SETTINGS_WORDS], (self._blocks(tile), SETTINGS_WORDS))
         weights, transposed = self._weights_at(memory, tile, packed)
         found, first = [], 0
         while first < len(acts):
@@ -256,7 +270,7 @@ class ProductCommands:
                 if all(is_nest(words[first:end, :1, :1]) for words in (acts, out, weights))
             )
             parts = (words[first:last] for words in (acts, out, weights))
-            found.append(self._command(*parts, packed[:, :SETTINGS_WORDS], transposed))
+            found.append(self._command(*parts, settings, transposed))
             first = last
         return found
 
