@@ -122,6 +122,7 @@ def _counted(
     counter.toggles_begin(nets)
     for trial in trials:
         work = work_of(unit, design, trial)
+        counter.toggles_restart()  # nor does the edge of the reset follow the case before
         with Model(design, library, trial.seed) as model:
             counter.toggles_restart()
             traffic = model.run(work.inputs, work.expected_beats, limit_cycles=work.limit_cycles)
