@@ -13,6 +13,8 @@ from siliform.rtl.common.design import Design
 from siliform.rtl.common.regression import Tally, check, trials
 from siliform.rtl.common.unit import HardwareUnit, Mutant
 from siliform.rtl.common.verilator import Verilator, find_compiler, find_verilator
+from siliform.rtl.synthesis.check import complaints
+from siliform.rtl.synthesis.yosys import find_yosys
 
 QUICK_ELABORATIONS = 2  # of each unit, on every run of the tests; all of them by `-m slow`
 SHOWN = 3  # failed trials told in full
@@ -70,6 +72,15 @@ def test_so_do_its_other_elaborations(verilator: Verilator, unit: HardwareUnit) 
 @pytest.mark.parametrize("unit", [*QUICK, *REST], ids=_name)
 def test_sources_are_clean_under_every_warning(verilator: Verilator, unit: HardwareUnit) -> None:
     assert unit.design().lint(verilator) == ""
+
+
+@pytest.mark.parametrize("unit", QUICK, ids=_name)
+def test_yosys_reads_the_sources_as_a_circuit_without_latches(unit: HardwareUnit) -> None:
+    try:
+        find_yosys()
+    except UserError as missing:
+        pytest.skip(f"{missing.found}: {missing.next_step}")
+    assert complaints(unit.design()) == ""
 
 
 @pytest.mark.parametrize("kind", UNITS)
