@@ -57,7 +57,7 @@ module dma #(
   localparam int unsigned TailWidth   = WordBytes > 1 ? ByteBits : 1;
   localparam int unsigned QueuedWidth = 1 + 2 * LocalWidth + TailWidth + 2 * CountWidth;
 
-  logic bursts_ready, queue_ready, queued, finished, store, moving, here, asked_ready, last;
+  logic bursts_ready, queue_ready, queued, finished, store;
   logic [CountWidth-1:0] desc_row_words, row_words, rows;
   logic [TailWidth-1:0] desc_tail, tail;
   logic [LocalWidth-1:0] base, stride;
@@ -84,27 +84,15 @@ module dma #(
     .out_valid_o(queued), .out_ready_i(finished), .out_o({store, base, stride, row_words, tail, rows})
   );
 
-  dma_words #(
-    .WordBytes(WordBytes), .LocalWidth(LocalWidth), .CountWidth(CountWidth), .TailWidth(TailWidth)
-  ) u_words (
-    .clk_i, .rst_ni,
-    .transfer_valid_i(queued), .transfer_ready_o(finished),
+  dma_local #(
+    .WordBytes(WordBytes), .LocalWidth(LocalWidth), .CountWidth(CountWidth), .TailWidth(TailWidth),
+    .Depth(Depth)
+  ) u_local (
+    .clk_i, .rst_ni, .transfer_valid_i(queued), .transfer_ready_o(finished), .store_i(store),
     .local_i(base), .stride_i(stride), .row_words_i(row_words), .tail_i(tail), .rows_i(rows),
-    .word_valid_o(here), .word_ready_i(moving), .word_address_o, .word_strobe_o, .word_last_o(last)
-  );
-
-  // A word moves when all who have to do with it are ready: to load one, the memory too.
-  assign word_valid_o = here && asked_ready && (store || read_valid_i);
-  assign moving       = word_valid_o && word_ready_i;
-  assign read_ready_o = here && asked_ready && !store && word_ready_i;
-  assign word_write_o = !store;
-  assign word_data_o  = read_data_i;
-
-  dma_answers #(.WordBytes(WordBytes), .Depth(Depth)) u_answers (
-    .clk_i, .rst_ni,
-    .asked_valid_i(moving), .asked_ready_o(asked_ready), .asked_store_i(store), .asked_last_i(last),
-    .asked_strobe_i(word_strobe_o), .answer_valid_i, .answer_ready_o, .answer_data_i,
-    .write_valid_o, .write_ready_i, .write_strobe_o, .write_data_o, .done_valid_o, .done_ready_i, .done_store_o
+    .read_valid_i, .read_ready_o, .read_data_i, .write_valid_o, .write_ready_i, .write_strobe_o, .write_data_o,
+    .word_valid_o, .word_ready_i, .word_write_o, .word_address_o, .word_strobe_o, .word_data_o,
+    .answer_valid_i, .answer_ready_o, .answer_data_i, .done_valid_o, .done_ready_i, .done_store_o
   );
 
 endmodule

@@ -20,7 +20,10 @@ HERE = Path(__file__).parent
 SOURCES = (
     HERE.parent / "common" / "fifo.sv",
     HERE.parent / "common" / "response_gate.sv",
-    *(HERE / f"{name}.sv" for name in ("dma_bursts", "dma_words", "dma_answers", "dma", "dma_bench")),
+    *(
+        HERE / f"{name}.sv"
+        for name in ("dma_bursts", "dma_words", "dma_answers", "dma_local", "dma", "dma_bench")
+    ),
 )
 POWERS_OF_TWO = (1, 2, 4, 8, 16, 32, 64)
 # Widths of the modules' defaults, which the bench keeps.
@@ -37,7 +40,7 @@ MUTANTS = (
     ),
     Mutant("a row that goes on", "dma_words.sv", "last_of_row ? row_d : word_address_o", "word_address_o"),
     Mutant("a tail in every word", "dma_words.sv", "last_of_row && tail_i", "tail_i"),
-    Mutant("words that nobody sent", "dma.sv", "(store || read_valid_i)", "1'b1"),
+    Mutant("words that nobody sent", "dma_local.sv", "(store_i || read_valid_i)", "1'b1"),
     Mutant("whole words only", "dma.sv", "CountWidth'(desc_tail != '0)", "CountWidth'(1'b0)"),
     Mutant("an answer lost at the end", "dma_answers.sv", "room || !last", "1'b1"),
     Mutant("stores told as loads", "dma_answers.sv", ".in_i(store)", ".in_i(!store)"),

@@ -144,7 +144,9 @@ class ScanHardware(HardwareUnit):
 
     def case(self, shape: Shape, generator: np.random.Generator) -> Case:
         """Sequences one behind the other, each from zero or from states that are sent as its first step."""
-        count, length, channels, initial = shape.values()
+        count, length, channels, initial = (
+            shape[name] for name in ("sequences", "length", "channels", "initial")
+        )
         steps = length + initial
         decay = integers(generator, self.decay_bits, steps, count, channels)
         if generator.random() < 0.5:  # decays as they are in models, and drives that stay in range
