@@ -221,7 +221,7 @@ def calibrate(
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
-    """Measure every elaboration over 40 shapes without stalls, and write what agreed to arch/calibration.
+    """Measure every elaboration on 40 cases without stalls, and write what agreed to arch/calibration.
 
     An estimate says RTL-calibrated of nodes whose unit is a circuit in these files, as long as neither the
     circuit's sources nor the law's have changed since. Nothing is written of a unit of which a trial fails.

@@ -101,19 +101,21 @@ def print_coverage(outcomes: Sequence[Outcome]) -> None:
 def print_calibrations(rows: Sequence[tuple[Calibration, Path]], outcomes: Sequence[Outcome]) -> None:
     """A row for each file, then what went wrong."""
     console = _console()
-    table = _table("unit", "circuits", "shapes", "cycles", "law = measured", "law", "file")
-    for told, path in rows:
+    table = _table("unit", "circuits", "cases", "shapes", "cycles", "law = measured", "law")
+    for told, _ in rows:
         own = [o for o in outcomes if o.job.unit.kind == told.circuit]
         table.add_row(
             told.circuit,
             str(len(told.circuits)),
+            f"{sum(c.cases for c in told.circuits):,}",
             f"{sum(c.shapes for c in told.circuits):,}",
             f"{sum(c.cycles for c in told.circuits):,}",
             _law(own),
             "\n".join(told.laws),
-            str(path),
         )
     console.print(table)
+    if rows:
+        console.print(f"written to {rows[0][1].parent}", soft_wrap=True, highlight=False, markup=False)
     for outcome in outcomes:
         for line in _complaints(outcome):
             console.print(line, soft_wrap=True, highlight=False, markup=False)
@@ -182,7 +184,7 @@ def _table(*heads: str) -> Any:
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for head in heads:
-        right = head in ("elaborations", "trials", "cycles", "bins", "mutants", "circuits", "shapes")
+        right = head in ("elaborations", "trials", "cycles", "bins", "mutants", "circuits", "cases", "shapes")
         table.add_column(head, justify="right" if right else "left", overflow="fold")
     return table
 

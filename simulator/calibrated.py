@@ -7,14 +7,21 @@ from functools import cache
 
 from siliform.arch.accelerator import Accelerator
 from siliform.arch.calibration import calibration_of, calibrations
-from siliform.arch.program import Product, Stage
+from siliform.arch.program import Product, Scalars, Stage
 from siliform.simulator.report import Part
 
 
 def calibrations_of(stages: Iterable[Stage], accelerator: Accelerator) -> dict[str, str]:
-    """The units of the stages whose circuit keeps the law, each with the file that says so."""
+    """The units of the stages whose circuit keeps the law, each with the file that says so.
+
+    Products on matrix units and whole nodes on engines are timed by the law that circuits are measured at.
+    Single operations on lanes and bytes that are moved are not.
+    """
     found = {}
     for stage in stages:
+        whole = isinstance(stage, Scalars) and stage.engine_cycles is not None
+        if not whole and not isinstance(stage, Product):
+            continue
         formats = stage.formats if isinstance(stage, Product) else ()
         calibration = calibration_of(accelerator.unit(stage.unit), formats)
         if calibration is not None:

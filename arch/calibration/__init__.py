@@ -33,14 +33,15 @@ class Circuit:
     name, parameters : of the unit in `rtl/`.
     selects : parameters of the unit in `arch/` that choose this circuit, with their values. Sizes are not
         among them: the law is a formula in these. ``formats`` lists the element formats that cells take.
-    shapes : run-time shapes, all different, without stalls.
-    cycles : of all of them together.
+    cases, shapes : how many were run, without stalls, and how many different run-time shapes they have.
+    cycles : of all cases together.
     deviation_cycles : the largest difference between circuit and law, with its sign.
     """
 
     name: str
     parameters: Mapping[str, Any]
     selects: Mapping[str, Any]
+    cases: int
     shapes: int
     cycles: int
     deviation_cycles: int
@@ -88,11 +89,11 @@ class Calibration:
 
     def summary(self) -> str:
         """What was measured, in a line."""
-        shapes, cycles = sum(c.shapes for c in self.circuits), sum(c.cycles for c in self.circuits)
+        cases, cycles = sum(c.cases for c in self.circuits), sum(c.cycles for c in self.circuits)
         worst = max((c.deviation_cycles for c in self.circuits), key=abs)
         agreed = "each as the law says" if worst == 0 else f"{worst:+d} from the law at most"
         built = f"{len(self.circuits)} circuit{'' if len(self.circuits) == 1 else 's'}"
-        return f"{built}, {shapes:,} shapes, {cycles:,} cycles, {agreed}"
+        return f"{built}, {cases:,} cases, {cycles:,} cycles, {agreed}"
 
 
 def file_hash(path: Path) -> str:

@@ -20,28 +20,35 @@ import numpy as np
 from siliform.arch.calibration import ROOT, Calibration, Circuit, file_hash
 from siliform.rtl.common.campaign import Job, Outcome
 from siliform.rtl.common.regression import Trial, draw
-from siliform.rtl.common.unit import HardwareUnit, parameters_of
+from siliform.rtl.common.unit import HardwareUnit, Shape, parameters_of
 
-SHAPES = 40  # different ones, of each circuit
-#: Seeds tried for each shape wanted: of a unit with few sizes there may not be so many.
-SEEDS_PER_SHAPE = 20
+CASES = 40  # of each circuit, all of different shapes where it has so many
+#: Seeds tried for a new shape, for each case wanted.
+SEEDS_PER_CASE = 20
 #: What every unit is described by, and no circuit depends on.
 INTERFACE = ("rtl/common/design.py", "rtl/common/unit.py", "rtl/common/lanes.py")
 
 
 def calibration_jobs(units: Iterable[HardwareUnit]) -> list[Job]:
-    """For each elaboration trials without stalls, each of another shape."""
+    """For each elaboration trials without stalls, each of another shape as far as there are so many."""
     return [Job(unit, "ctypes", tuple(_trials(unit)), whole=False) for unit in units]
 
 
 def _trials(unit: HardwareUnit) -> list[Trial]:
-    found: dict[tuple[tuple[str, int], ...], Trial] = {}
-    for seed in range(SHAPES * SEEDS_PER_SHAPE):
-        shape = unit.shape(np.random.default_rng([seed, 1]))
-        found.setdefault(tuple(sorted(shape.items())), Trial(seed))
-        if len(found) == SHAPES:
+    new: list[Trial] = []
+    others: list[Trial] = []
+    seen: set[tuple[tuple[str, int], ...]] = set()
+    for seed in range(CASES * SEEDS_PER_CASE):
+        shape = _sizes(unit.shape(np.random.default_rng([seed, 1])))
+        (others if shape in seen else new).append(Trial(seed))
+        seen.add(shape)
+        if len(new) == CASES:
             break
-    return list(found.values())
+    return [*new, *others][:CASES]
+
+
+def _sizes(shape: Shape) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(shape.items()))
 
 
 def calibrated(
@@ -56,6 +63,7 @@ def calibrated(
             parameters_of(outcome.job.unit),
             outcome.job.unit.selects(),
             outcome.trials,
+            len({_sizes(draw(outcome.job.unit, trial).shape) for trial in outcome.job.trials}),
             outcome.cycles,
             outcome.deviation_cycles,
         )
@@ -137,7 +145,7 @@ def calibration_toml(told: Calibration) -> str:
     for circuit in told.circuits:
         lines += ["", "[[circuits]]", f"name = {_value(circuit.name)}"]
         lines += [f"parameters = {_inline(circuit.parameters)}", f"selects = {_inline(circuit.selects)}"]
-        for name in ("shapes", "cycles", "deviation_cycles"):
+        for name in ("cases", "shapes", "cycles", "deviation_cycles"):
             lines.append(f"{name} = {getattr(circuit, name)}")
     return "\n".join(lines) + "\n"
 

@@ -260,10 +260,10 @@ def test_calibrates_what_holds_and_nothing_else(
     assert [p.name for p in (tmp_path / "kept").iterdir()] == ["running_sum.toml"]
     read = read_calibration(tmp_path / "kept" / "running_sum.toml")
     assert [c.name for c in read.circuits] == [unit.name for unit in RunningSum.elaborations()]
-    assert {c.shapes for c in read.circuits} == {40}
+    assert {(c.cases, c.shapes) for c in read.circuits} == {(40, 40)}
     assert {c.deviation_cycles for c in read.circuits} == {0}
     out, _ = rtl(capsys, "calibrate", "running_sum", "--out", "kept", "--jobs", "1")
-    assert "running_sum 5 200 " in " ".join(out.split())
+    assert "running_sum 5 200 200 " in " ".join(out.split())
 
 
 def test_lists_the_units(capsys: pytest.CaptureFixture[str]) -> None:

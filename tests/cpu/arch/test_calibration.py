@@ -40,6 +40,7 @@ verilator = "Verilator 5.048"
 name = "4x4"
 parameters = {{rows = 4, overlap = "none"}}
 selects = {{overlap = "none", dataflow = "weight-stationary", formats = ["int8", "int4"]}}
+cases = 40
 shapes = 40
 cycles = 1234
 deviation_cycles = 0
@@ -48,6 +49,7 @@ deviation_cycles = 0
 name = "8x8"
 parameters = {{rows = 8, overlap = "none"}}
 selects = {{overlap = "none", dataflow = "weight-stationary", formats = ["int8", "int4"]}}
+cases = 40
 shapes = 38
 cycles = 2000
 deviation_cycles = -1
@@ -74,9 +76,9 @@ def test_a_file_is_read_whole(written: Path) -> None:
     assert [c.name for c in told.circuits] == ["4x4", "8x8"]
     assert told.circuits[0].parameters == {"rows": 4, "overlap": "none"}
     assert told.path == "arch/calibration/array.toml"
-    assert told.summary() == "2 circuits, 78 shapes, 3,234 cycles, -1 from the law at most"
+    assert told.summary() == "2 circuits, 80 cases, 3,234 cycles, -1 from the law at most"
     exact = replace(told, circuits=told.circuits[:1])
-    assert exact.summary() == "1 circuit, 40 shapes, 1,234 cycles, each as the law says"
+    assert exact.summary() == "1 circuit, 40 cases, 1,234 cycles, each as the law says"
     assert calibrations(written.parent) == (told,)
 
 
@@ -118,7 +120,7 @@ def test_it_is_claimed_of_units_that_are_one_of_its_circuits(
 
 
 def test_what_selects_nothing_is_of_every_unit_of_the_kind() -> None:
-    circuit = Circuit("any", {}, {}, 40, 100, 0)
+    circuit = Circuit("any", {}, {}, 40, 40, 100, 0)
     told = Calibration("rows", "vector", (), date(2026, 1, 1), 0, "", {}, {}, (circuit,))
     assert calibration_of(VectorUnit(name="lanes", lanes=7), ("fp32",), (told,)) is told
 

@@ -17,6 +17,7 @@ CIRCUIT = Circuit(
     {},
     {"dataflow": "weight-stationary", "overlap": "double-buffered", "formats": ["int8"]},
     40,
+    40,
     1234,
     0,
 )
@@ -41,7 +42,7 @@ def test_a_product_on_a_measured_circuit_is_called_calibrated() -> None:
     found = report()
     assert [p.calibration for p in found.parts] == [{"array": "arch/calibration/array.toml"}]
     assert found.provenance["cycles"].source.endswith(
-        " | RTL-calibrated: array by arch/calibration/array.toml (1 circuit, 40 shapes, 1,234 cycles, each "
+        " | RTL-calibrated: array by arch/calibration/array.toml (1 circuit, 40 cases, 1,234 cycles, each "
         "as the law says), in 1 of 1 nodes with 100 % of the cycles; transfers are not"
     )
     assert found.provenance["latency_s"] == found.provenance["cycles"]
