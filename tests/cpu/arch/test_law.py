@@ -13,12 +13,26 @@ import pytest
 
 import siliform.arch.units as units
 from siliform.arch import law
+from siliform.arch.units.activation import activation_cycles
 from siliform.arch.units.array import DATAFLOWS, OVERLAPS, array_cycles, no_drain_cycles, tiled_array_cycles
+from siliform.arch.units.binary import binary_cycles
 from siliform.arch.units.dma import Transfer, dma_cycles, dma_queue_cycles
+from siliform.arch.units.eltwise import eltwise_cycles
 from siliform.arch.units.gather import compare_exchanges, gather_cycles, sort_cycles
+from siliform.arch.units.hash import hash_attention_cycles, hash_codes_cycles
 from siliform.arch.units.lanes import lane_cycles
+from siliform.arch.units.log2 import leading_cycles, search_cycles
+from siliform.arch.units.lookup import lookup_cycles
+from siliform.arch.units.norm import norm_cycles, statistics_cycles
+from siliform.arch.units.requantise import requantise_cycles
 from siliform.arch.units.scan import scan_cycles
 from siliform.arch.units.scratchpad import scratchpad_cycles
+from siliform.arch.units.softmax import (
+    division_cycles,
+    sigmoid_cycles,
+    softmax_cycles,
+    softmax_stream_cycles,
+)
 from siliform.arch.units.tensor import wave_cycles
 from siliform.arch.units.topk import top_k_cycles
 from siliform.arch.units.transpose import tile_queue_cycles, transpose_cycles
@@ -48,6 +62,21 @@ LAWS: dict[str, tuple[Callable[..., Any], int]] = {
     "scratchpad_cycles": (scratchpad_cycles, 2),
     "tile_queue_cycles": (lambda r, c, s, d: tile_queue_cycles([(r, c), (s, d), (r, d)]), 4),
     "transpose_cycles": (transpose_cycles, 4),
+    "activation_cycles": (activation_cycles, 3),
+    "binary_cycles": (lambda m, n, k, r, c, w, b: binary_cycles(m, n, k, r, c, w, batch=b), 7),
+    "eltwise_cycles": (eltwise_cycles, 2),
+    "hash_attention_cycles": (hash_attention_cycles, 4),
+    "hash_codes_cycles": (hash_codes_cycles, 4),
+    "leading_cycles": (leading_cycles, 2),
+    "search_cycles": (lambda elements, lanes, tables: search_cycles(elements, lanes, 4, tables), 3),
+    "lookup_cycles": (lookup_cycles, 4),
+    "norm_cycles": (lambda rows, length, lanes: norm_cycles(rows, length, lanes, 512), 3),
+    "statistics_cycles": (statistics_cycles, 2),
+    "requantise_cycles": (requantise_cycles, 3),
+    "division_cycles": (division_cycles, 2),
+    "sigmoid_cycles": (sigmoid_cycles, 3),
+    "softmax_cycles": (lambda r, n, w, b: softmax_cycles(r, n, w, "integer_polynomial", b), 4),
+    "softmax_stream_cycles": (lambda n, m, b: softmax_stream_cycles(n, m, "integer_polynomial", b), 3),
     "wave_cycles": (lambda *counts: wave_cycles(*counts, tile=(64, 32), split=4), 5),
 }
 for _dataflow in DATAFLOWS:
