@@ -6,6 +6,7 @@ import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 
@@ -67,6 +68,84 @@ class NotDoneError(RuntimeError):
     """A run that did not end; the text says how far each engine got."""
 
 
+class Board:
+    """One machine with DRAM beside it; a context manager, as it holds memory outside Python.
+
+    Registers without a reset start from noise drawn from `seed`. With `waveform` the model is another one,
+    built for it, and a VCD file is written.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        dram: Dram | None = None,
+        *,
+        seed: int = 1,
+        waveform: Path | None = None,
+    ) -> None:
+        self.machine, self.dram, self.waveform = machine, dram or Dram(), waveform
+        flavour = replace(PLAIN if waveform is None else WITH_WAVEFORM, main=HARNESS)
+        self._library = library = ctypes.CDLL(str(build(machine.design(), flavour)))
+        library.machine_new.argtypes, library.machine_new.restype = [ctypes.c_int], ctypes.c_void_p
+        library.machine_free.argtypes, library.machine_free.restype = [ctypes.c_void_p], None
+        library.machine_run.argtypes = [
+            ctypes.c_void_p, ctypes.POINTER(_Dram), ctypes.c_uint64, ctypes.c_uint64,
+            ctypes.POINTER(_Finish), ctypes.c_uint64, ctypes.POINTER(ctypes.c_uint64), ctypes.c_char_p,
+        ]  # fmt: skip
+        library.machine_run.restype = ctypes.c_uint64
+        self._handle = library.machine_new(1 + seed % (2**31 - 1))
+
+    def __enter__(self) -> Board:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._library.machine_free(self._handle)
+        self._handle = None
+
+    def run(self, image: Image, inputs: Sequence[np.ndarray], *, limit_cycles: int = 10_000_000) -> Run:
+        """Load DRAM, start, wait for done, read the results back: all that a host does.
+
+        inputs : int8 arrays of the graph's inputs.
+
+        Raises
+        ------
+        NotDoneError : `limit_cycles` passed, or the accelerator wrote outside of DRAM.
+        """
+        memory, size = image.with_inputs(*inputs), self.machine.size
+        around = _Dram(
+            memory.ctypes.data,
+            len(memory) // size,
+            size,
+            self.dram.latency_cycles,
+            self.dram.bytes_per_cycle,
+        )
+        log = (_Finish * len(image.commands))()
+        counts = (ctypes.c_uint64 * COUNTS)()
+        cycles = self._library.machine_run(
+            self._handle,
+            ctypes.byref(around),
+            image.program_word,
+            limit_cycles,
+            log,
+            len(log),
+            counts,
+            None if self.waveform is None else str(self.waveform).encode(),
+        )
+        done, read_words, written_words, outside = counts
+        finished = _in_order(image, log[:done])
+        if cycles >= limit_cycles or outside:
+            raise NotDoneError(_told(image, finished, cycles, outside))
+        return Run(
+            image.results(memory),
+            cycles,
+            tuple(cycle for cycle in finished if cycle is not None),
+            read_words * size,
+            written_words * size,
+        )
+
+
 def run_image(
     machine: Machine,
     image: Image,
@@ -77,59 +156,9 @@ def run_image(
     seed: int = 1,
     waveform: Path | None = None,
 ) -> Run:
-    """Load DRAM, start, wait for done, read the results back: all that a host does.
-
-    inputs : int8 arrays of the graph's inputs.
-    waveform : a VCD file to write; the model is then another one, built for it.
-
-    Raises
-    ------
-    NotDoneError : `limit_cycles` passed, or the accelerator wrote outside of DRAM.
-    """
-    flavour = replace(PLAIN if waveform is None else WITH_WAVEFORM, main=HARNESS)
-    library = ctypes.CDLL(str(build(machine.design(), flavour)))
-    library.machine_new.argtypes, library.machine_new.restype = [ctypes.c_int], ctypes.c_void_p
-    library.machine_free.argtypes, library.machine_free.restype = [ctypes.c_void_p], None
-    library.machine_run.argtypes = [
-        ctypes.c_void_p, ctypes.POINTER(_Dram), ctypes.c_uint64, ctypes.c_uint64, ctypes.POINTER(_Finish),
-        ctypes.c_uint64, ctypes.POINTER(ctypes.c_uint64), ctypes.c_char_p,
-    ]  # fmt: skip
-    library.machine_run.restype = ctypes.c_uint64
-    memory, about = image.with_inputs(*inputs), dram or Dram()
-    around = _Dram(
-        memory.ctypes.data,
-        len(memory) // machine.size,
-        machine.size,
-        about.latency_cycles,
-        about.bytes_per_cycle,
-    )
-    log = (_Finish * len(image.commands))()
-    counts = (ctypes.c_uint64 * COUNTS)()
-    handle = library.machine_new(1 + seed % (2**31 - 1))
-    try:
-        cycles = library.machine_run(
-            handle,
-            ctypes.byref(around),
-            image.program_word,
-            limit_cycles,
-            log,
-            len(log),
-            counts,
-            None if waveform is None else str(waveform).encode(),
-        )
-    finally:
-        library.machine_free(handle)
-    done, read_words, written_words, outside = counts
-    finished = _in_order(image, log[:done])
-    if cycles >= limit_cycles or outside:
-        raise NotDoneError(_told(image, finished, cycles, outside))
-    return Run(
-        image.results(memory),
-        cycles,
-        tuple(cycle for cycle in finished if cycle is not None),
-        read_words * machine.size,
-        written_words * machine.size,
-    )
+    """`Board.run` on a machine of its own."""
+    with Board(machine, dram, seed=seed, waveform=waveform) as board:
+        return board.run(image, inputs, limit_cycles=limit_cycles)
 
 
 def _in_order(image: Image, log: Sequence[_Finish]) -> list[int | None]:
