@@ -34,7 +34,7 @@ class Size:
     whole: bool = False
 
 
-#: What `--sizes` names, for each bench. cocotb runs a tenth as fast, and judges the same cases.
+#: What `--sizes` names, for each bench. cocotb is twenty times as slow, and judges the same cases.
 SIZES: Mapping[str, Mapping[BenchName, Size]] = MappingProxyType(
     {
         "quick": {"ctypes": Size(2, 40), "cocotb": Size(1, 4)},

@@ -17,7 +17,9 @@ from siliform.commands_rtl import complete_unit
 from siliform.graph_ir.errors import UserError
 from siliform.rtl import catalogue
 from siliform.rtl.common import campaign
+from siliform.rtl.common import told as told_room
 from siliform.rtl.common.campaign import SIZES, Job, Outcome
+from siliform.rtl.common.cocotb_runner import require_cocotb
 from siliform.rtl.common.verilator import Verilator, find_compiler, find_verilator
 from tests.rtl.tiny_unit import RunningSum, WrongSum
 
@@ -167,6 +169,33 @@ def test_a_bin_that_a_whole_run_leaves_uncovered_fails(
     for smaller in (["--seeds", "2"], ["--stalled"]):
         out, _ = rtl(capsys, *whole, *smaller)
         assert "no trial covers" not in out
+
+
+def test_the_cocotb_bench_fails_alike_and_its_replay_names_it(
+    verilator: Verilator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        require_cocotb()
+    except UserError as missing:
+        pytest.skip(f"{missing.found}: {missing.next_step}")
+    asked = ("test", "wrong_sum", "--seed", "3", "--free")
+    (here,) = told(capsys, *asked, "--bench", "cocotb", status=1)["elaborations"]
+    (there,) = told(capsys, *asked, status=1)["elaborations"]
+    assert (here["bench"], there["bench"]) == ("cocotb", "ctypes")
+    (mine,), (theirs,) = here["failures"], there["failures"]
+    assert mine["replay"] == f"{theirs['replay']} --bench cocotb"
+    assert (mine["shape"], mine["cycles"]) == (theirs["shape"], theirs["cycles"])
+    assert mine["waveform"] == theirs["waveform"]
+
+
+def test_without_cocotb_the_command_says_what_to_install(
+    verilator: Verilator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(told_room, "find_verilator", lambda: verilator)
+    out, err = rtl(capsys, "test", "--bench", "both", status=2)
+    assert out == ""
+    assert "next:  pip install cocotb==2.1.0 find_libpython==0.5.1, or 'siliform[rtl]'" in err
 
 
 def test_sizes_say_how_much_is_run(
