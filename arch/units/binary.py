@@ -81,7 +81,7 @@ class BinaryUnit(MatrixUnit):
         high=1024,
         knob=(16, 32, 64, 128, 256),
     )
-    count_bits: int = parameter("width of a cell's count, which bounds K", default=16, low=4, high=31)
+    count_bits: int = parameter("width of a cell's count, which bounds K", default=16, low=4, high=30)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -173,8 +173,10 @@ class BinaryUnit(MatrixUnit):
 
     def column_area_um2(self, technology: Technology) -> Sourced:
         """What stands behind one column: a multiplier, and registers for factor, sum, product and result."""
-        multiplier = technology.operator_area_um2("mul", "int32")
-        return total((multiplier, technology.register_area_um2(5 * SUM_BITS)), "um2")
+        sum_bits = self.count_bits + 2  # twice a count, less another, with a sign
+        share = f"{sum_bits} of {SUM_BITS} bits of one operand"
+        multiplier = technology.operator_area_um2("mul", "int32").times(sum_bits / SUM_BITS, share)
+        return total((multiplier, technology.register_area_um2(3 * SUM_BITS + 2 * sum_bits)), "um2")
 
     def area_um2(self, technology: Technology) -> Sourced:
         """Cells, what stands behind each column, and the registers of the operands' words."""

@@ -6,7 +6,7 @@ module binary_rows #(
   parameter int unsigned Rows       = 4,
   parameter int unsigned Columns    = 4,
   parameter int unsigned CountWidth = 16,
-  parameter int unsigned SumWidth   = 32
+  parameter int unsigned SumWidth   = CountWidth + 2
 ) (
   input  logic                                         clk_i,
   input  logic                                         rst_ni,

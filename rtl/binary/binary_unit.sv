@@ -37,10 +37,12 @@ module binary_unit #(
   output logic [Columns-1:0][31:0]      y_o
 );
 
+  localparam int unsigned SumWidth = CountWidth + 2;  // twice a count, less another, with a sign
+
   logic ready, fold_valid, fold_ready, fold_doubled, row_valid, row_ready, row_first;
   logic [Rows-1:0][Columns-1:0][CountWidth-1:0] fold_count;
   logic [Rows-1:0][CountWidth-1:0] fold_offset;
-  logic [Columns-1:0][31:0] row_sum;
+  logic [Columns-1:0][SumWidth-1:0] row_sum;
 
   // Words of rows and columns come together.
   assign x_ready_o = ready && w_valid_i;
@@ -56,14 +58,16 @@ module binary_unit #(
     .fold_count_o(fold_count), .fold_offset_o(fold_offset)
   );
 
-  binary_rows #(.Rows(Rows), .Columns(Columns), .CountWidth(CountWidth), .SumWidth(32)) u_rows (
+  binary_rows #(.Rows(Rows), .Columns(Columns), .CountWidth(CountWidth), .SumWidth(SumWidth)) u_rows (
     .clk_i, .rst_ni,
     .fold_valid_i(fold_valid), .fold_ready_o(fold_ready), .fold_doubled_i(fold_doubled),
     .fold_count_i(fold_count), .fold_offset_i(fold_offset),
     .row_valid_o(row_valid), .row_ready_i(row_ready), .row_first_o(row_first), .row_sum_o(row_sum)
   );
 
-  binary_scale #(.Columns(Columns), .SumWidth(32), .ResultWidth(8), .ShiftWidth(6)) u_scale (
+  binary_scale #(
+    .Columns(Columns), .SumWidth(SumWidth), .FactorWidth(32), .ShiftWidth(6), .ResultWidth(8), .OutWidth(32)
+  ) u_scale (
     .clk_i, .rst_ni,
     .row_valid_i(row_valid), .row_ready_o(row_ready), .row_first_i(row_first), .row_sum_i(row_sum),
     .scale_valid_i, .scale_ready_o, .scale_mode_i, .scale_factor_i, .scale_shift_i,

@@ -86,7 +86,7 @@ def test_bits_of_a_layer_are_bits_of_its_scaled_sums(tools: None) -> None:
         ({"width": 7}, "circuits for words of an even number of bits, fewer than a cell can count", "width"),
         ({"width": 64, "count_bits": 6}, "fewer than a cell can count", "width"),
         ({"rows": 0}, "a unit that is built for 1 to 64", "rows"),
-        ({"count_bits": 40}, "a unit that is built for 4 to 31", "count_bits"),
+        ({"count_bits": 40}, "a unit that is built for 4 to 30", "count_bits"),
     ],
 )
 def test_parameters_that_no_circuit_is_for_are_refused(
