@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -122,6 +122,10 @@ class Log2Unit(HardwareUnit):
         """The unit that `log2_codes` is with these parameters."""
         return cls(parameters["Lanes"], parameters["CodeBits"], METHODS[parameters["Search"]])
 
+    def selects(self) -> Mapping[str, Any]:
+        """How it finds codes."""
+        return {"method": self.method}
+
     def streams(self) -> tuple[Stream, ...]:
         """Values in, codes out; limits in where codes are searched."""
         x_last, y_last = (Field(f"{port}_last", 1, 1, signed=False) for port in ("x", "y"))
@@ -135,7 +139,7 @@ class Log2Unit(HardwareUnit):
     def shape(self, generator: np.random.Generator) -> Shape:
         """One to three tensors of a few to many elements, often fewer than lanes."""
         tensors = int(generator.integers(1, 4))
-        elements = int(generator.integers(1, 1 + generator.choice([1, self.lanes, 12 * self.lanes])))
+        elements = int(generator.integers(1, 1 + generator.choice([1, self.lanes, 40 + 4 * self.lanes])))
         return {"tensors": tensors, "elements": elements}
 
     def case(self, shape: Shape, generator: np.random.Generator) -> Case:

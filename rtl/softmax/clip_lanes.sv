@@ -23,12 +23,14 @@ module clip_lanes #(
 );
 
   // A probability is 16 bits and positive; the sum of the product and the shift in Q.30 needs one bit more.
-  localparam int unsigned SumWidth = softmax_pkg::ClipWidth + softmax_pkg::ProbabilityBits + 3;
+  localparam int unsigned ProductWidth = softmax_pkg::ClipWidth + softmax_pkg::ProbabilityBits + 2;
+  localparam int unsigned SumWidth     = ProductWidth + 1;
   localparam logic [SumWidth-1:0] One = SumWidth'(1) << softmax_pkg::ProbabilityBits;
 
   logic held, free;
   logic [1:0] load;
   logic [softmax_pkg::ClipWidth-1:0] stretch, shift;
+  logic [Lanes-1:0][ProductWidth-1:0] product;
   logic [Lanes-1:0][SumWidth-1:0] sum_d, sum_q, rounded, clipped;
   logic [Lanes-1:0][softmax_pkg::ProbabilityBits:0] y_d, y_q;
 
@@ -57,7 +59,8 @@ module clip_lanes #(
 
   always_comb begin : lanes
     for (int unsigned l = 0; l < Lanes; l++) begin
-      sum_d[l]   = SumWidth'($signed(stretch)) * SumWidth'(x_i[l])
+      product[l] = $signed(stretch) * $signed({1'b0, x_i[l]});
+      sum_d[l]   = SumWidth'($signed(product[l]))
                  + SumWidth'($signed({shift, {softmax_pkg::ProbabilityBits{1'b0}}}));
       clipped[l] = rounded[l] > One ? One : rounded[l];
       y_d[l]     = rounded[l][SumWidth-1] ? '0 : clipped[l][softmax_pkg::ProbabilityBits:0];

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -84,6 +84,7 @@ class SoftmaxUnit(HardwareUnit):
             cls(8, 64, "softmax", "integer_base2_reciprocal", 2),
             cls(5, 5, "softmax", "integer_online", 3),
             cls(2, 7, "clipped_softmax", "integer_base2", 8),
+            cls(2, 6, "clipped_softmax", "integer_polynomial", 3),
         )
 
     def design(self) -> Design:
@@ -111,6 +112,10 @@ class SoftmaxUnit(HardwareUnit):
             NUMERICS[parameters["Numerics"]],
             parameters["BitsPerStage"],
         )
+
+    def selects(self) -> Mapping[str, Any]:
+        """What it computes, and how."""
+        return {"function": self.function, "numerics": self.numerics}
 
     def streams(self) -> tuple[Stream, ...]:
         """Scores in and probabilities out, with the lanes in use and the row's end; settings of a clip in."""
