@@ -16,9 +16,11 @@ layer_norm,     int20 Q.14 (up to 32), the norm (`integer`), Q.12, requantised
 rms_norm
 gelu            int16 Q.11, gelu (`piecewise_linear`), Q.11, requantised
 attention       first expanded into two products and a softmax
+linear of       signs of int8 levels (`binarise` at 0) x signs of weights, requantised as above: where
+signs           the operand is spelt ``where(x >= 0, 1, -1)`` and each row of weights has one magnitude
 ==============  ===================================================================================
 
-A product with a number changes a scale and no level. `contiguous` leaves no node: values, not addresses, are
+What is made of parameters alone is a parameter. A product with a number changes a scale and no level. `contiguous` leaves no node: values, not addresses, are
 what a graph is about. Sources: Jacob et al., CVPR 2018; Kim et al., I-BERT, ICML 2021.
 """
 
@@ -35,9 +37,12 @@ from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.graph import Builder, Graph, Node, Value
 from siliform.graph_ir.interpret import interpret
 from siliform.graph_ir.ops import OPS, op_named
+from siliform.graph_ir.ops.binarise import binarise
+from siliform.graph_ir.ops.creation import constant
 from siliform.graph_ir.ops.fixed_point import from_fixed, to_fixed
 from siliform.graph_ir.ops.fused import fused
 from siliform.graph_ir.ops.requantise import requantise, requantised_add
+from siliform.graph_ir.passes.sign_codes import is_sign, signed
 from siliform.graph_ir.types import tensor
 from siliform.graph_ir.variants import gelu as gelu_forms
 from siliform.graph_ir.variants import norms as norm_forms
@@ -116,7 +121,21 @@ def integer_only(
     """
     plain = _expanded(graph)
     ranges = _ranges(plain, calibration, data)
-    return _Lowering(plain, ranges, {**plain.data, **(data or {})}).made()
+    held = {**plain.data, **(data or {})}
+    return _Lowering(plain, ranges, {**held, **_derived(plain, held)}).made()
+
+
+def _derived(graph: Graph, held: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The values of what nodes make of parameters and numbers alone."""
+    known = {n.name: n.op.reference(**n.attributes) for n in graph.nodes if n.op.name == "constant"}
+    numbers = set(known)
+    for node in graph.nodes:
+        given = [known.get(v.name, held.get(v.name)) if v else None for v in node.inputs]
+        if node.name in numbers or not node.operands or len(node.outputs) != 1:
+            continue
+        if all(array is not None or v is None for array, v in zip(given, node.inputs, strict=True)):
+            known[node.name] = np.asarray(node.op.reference(*given, **node.attributes))
+    return {name: array for name, array in known.items() if name not in numbers}
 
 
 def _expanded(graph: Graph) -> Graph:
@@ -172,6 +191,7 @@ class _Lowering:
         self.b = Builder(graph.name)
         self.known: dict[str, Value] = {}
         self.scales: dict[str, float] = {}
+        self.signs: dict[str, Value] = {}  # by the name of what is its sign
         self.numbers = {
             n.name: float(n.attributes["value"]) for n in graph.nodes if n.op.name == "constant" and n.outputs
         }
@@ -190,7 +210,9 @@ class _Lowering:
             self._stands_for(value, self.b.input(value.name, tensor("int8", *value.type.shape)))
         for node in self.graph.nodes:
             with self.b.at(node.module, node.source):
-                self.rules.get(node.op.name, self._view if node.op.movement == "view" else self._refuse)(node)
+                if not self._needs_no_node(node):
+                    rule = self._view if node.op.movement == "view" else self._refuse
+                    self.rules.get(node.op.name, rule)(node)
         graph = self.b.finish(*(self.known[v.name] for v in self.graph.outputs))
         return IntegerGraph(graph, MappingProxyType(dict(self.scales)))
 
@@ -234,9 +256,22 @@ class _Lowering:
         made = body(inner, *(inner.input(f"operand{i}", v.type) for i, v in enumerate(operands)))
         self._stands_for(node.output, self.b(fused, *operands, name=node.name, body=inner.finish(made)))
 
+    def _needs_no_node(self, node: Node) -> bool:
+        """Whether a node is made of parameters alone, a sign, or only what a sign is made of."""
+        if node.name in self.data:
+            return True
+        if is_sign(self.graph, node):
+            self.signs[node.name] = signed(self.graph, node)
+            return True
+        readers = self.graph.consumers.get(node.name, ())
+        return node.op.name == "ge" and all(is_sign(self.graph, reader) for reader in readers)
+
     # -- rules -----------------------------------------------------------------------------------
 
     def _linear(self, node: Node) -> None:
+        if node.operands[0].name in self.signs:
+            self._linear_of_signs(node)
+            return
         x, scale = self._operand(node, 0)
         weight = self._held(node, 1)
         peaks = np.abs(weight).max(axis=1)
@@ -254,6 +289,34 @@ class _Lowering:
             multiplier,
             shift,
             self.b.parameter(f"{node.name}.bias", tensor("int32", len(sums)), bias.astype(np.int32)),
+        )
+
+    def _linear_of_signs(self, node: Node) -> None:
+        """Signs times signs; a row's magnitude goes into its multiplier, its bias is counted in it."""
+        x = self.known.get(self.signs[node.operands[0].name].name)
+        weight = self._held(node, 1)
+        scales = np.abs(weight).max(axis=1)
+        if x is None or not (scales > 0).all() or (np.abs(weight) != scales[:, None]).any():
+            self._refuse(node)
+        assert x is not None
+        levels = np.where(weight >= 0, 1, -1).astype(np.int8)
+        has_bias = len(node.inputs) > 2 and node.inputs[2] is not None
+        bias = np.rint(self._held(node, 2) / scales) if has_bias else np.zeros(len(scales))
+        multiplier, shift = self._factor(node.name, scales / self._scale(node.output))
+
+        def body(b: Builder, x: Value, w: Value, m: Value, s: Value, c: Value) -> Value:
+            signs = b(binarise, x, b(constant, value=0, format="int8"), format="binary")
+            result: Value = b(requantise, b(op_named("linear"), signs, w), m, s, c)
+            return result
+
+        self._fuse(
+            node,
+            body,
+            x,
+            self.b.parameter(f"{node.name}.weight", tensor("binary", *levels.shape), levels),
+            multiplier,
+            shift,
+            self.b.parameter(f"{node.name}.bias", tensor("int32", len(scales)), bias.astype(np.int32)),
         )
 
     def _matmul(self, node: Node) -> None:

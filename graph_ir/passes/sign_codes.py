@@ -25,12 +25,12 @@ _CODE = "binary@tensor"
 
 def sign_codes(graph: Graph) -> Graph:
     """`graph` with the codes that quantised products read in one bit; itself where there are none."""
-    codes = {node.name: node for node in graph.nodes if _is_sign(graph, node) and _is_read(graph, node)}
+    codes = {node.name: node for node in graph.nodes if is_sign(graph, node) and _is_read(graph, node)}
     return _Rewrite(graph, codes).made() if codes else graph
 
 
-def _is_sign(graph: Graph, node: Node) -> bool:
-    """Whether a node is ``where(x >= 0, 1, -1)``."""
+def is_sign(graph: Graph, node: Node) -> bool:
+    """Whether a node is ``where(x >= 0, 1, -1)``; `signed` is x."""
     if node.op.name != "where":
         return False
     condition, above, below = node.operands
@@ -39,6 +39,11 @@ def _is_sign(graph: Graph, node: Node) -> bool:
         return False
     found = tuple(_number(graph, value) for value in (test.operands[1], above, below))
     return found == (0, 1, -1)
+
+
+def signed(graph: Graph, node: Node) -> Value:
+    """Whose sign a node is that `is_sign`."""
+    return graph.producers[node.operands[0].name].operands[0]
 
 
 def _number(graph: Graph, value: Value) -> float | None:
@@ -81,8 +86,7 @@ class _Rewrite:
         return dead_code(self.graph.with_nodes(self.nodes, outputs=outputs))
 
     def _code(self, node: Node) -> None:
-        test = self.graph.producers[node.operands[0].name]
-        x, one = (self.known.get(v.name, v) for v in (test.operands[0], node.operands[1]))
+        x, one = (self.known.get(v.name, v) for v in (signed(self.graph, node), node.operands[1]))
         made = Value(self.fresh(f"{node.name}_code"), node.output.type.with_format(format_named(_CODE)))
         attributes = self.quantize.complete({"format": _CODE})
         self.nodes.append(
