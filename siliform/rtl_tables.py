@@ -11,16 +11,25 @@ if TYPE_CHECKING:
     from siliform.arch.calibration import Calibration
     from siliform.circuits import CircuitRun
     from siliform.rtl.common.campaign import Failure, Outcome
+    from siliform.rtl.synthesis.told import Made
 
 #: Failed trials of an elaboration that are told in full.
 _SHOWN = 3
 #: Lines of a tool's complaint that are told.
 _LINES = 12
+#: Columns of numbers.
+_NUMBERS = frozenset(
+    (
+        *("elaborations", "trials", "cycles", "bins", "mutants", "circuits", "cases", "shapes", "cells"),
+        *("area um2", "transistors", "gates", "flip-flops", "memory bits"),
+        *("path ns", "pJ/cycle", "pJ/operation"),
+    )
+)
 
 
 def print_units(rows: Sequence[Mapping[str, Any]]) -> None:
     """A row for each unit."""
-    table = _table("unit", "what it is", "parameters", "elaborations", "bins", "mutants")
+    table = _table("unit", "what it is", "parameters", "elaborations", "bins", "mutants", "calibrated")
     for row in rows:
         table.add_row(
             row["unit"],
@@ -29,8 +38,15 @@ def print_units(rows: Sequence[Mapping[str, Any]]) -> None:
             str(len(row["elaborations"])),
             str(len(row["bins"])),
             str(len(row["mutants"])),
+            _calibrated(row["calibration"]),
         )
     _console().print(table)
+
+
+def _calibrated(told: Mapping[str, Any] | None) -> str:
+    if told is None:
+        return "no"
+    return "stale" if told["changed_since"] else str(told["measured"])
 
 
 def print_regression(outcomes: Sequence[Outcome], seconds: float) -> None:
@@ -125,6 +141,55 @@ def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
+def print_synthesis(made: Sequence[Made]) -> None:
+    """A row for each circuit in gates, then what the columns are of."""
+    console = _console()
+    if not made:
+        console.print("nothing to synthesise: every row is up to date")
+        return
+    library = made[0].synthesis.library
+    heads = ["unit", "circuit", "cells", "area um2" if library else "transistors", "gates", "flip-flops"]
+    heads += ["memory bits", *(["path ns"] if library else [])]
+    heads += ["pJ/cycle", "pJ/operation"] if made[0].energy else []
+    table = _table(*heads)
+    for one in made:
+        synthesis, energy = one.synthesis, one.energy
+        size = synthesis.area_um2 if library else synthesis.transistors
+        cells = [one.unit.kind, one.unit.name, f"{synthesis.cells:,}", f"{size:,.0f}"]
+        cells += [
+            f"{synthesis.gate_equivalents:,.0f}",
+            f"{synthesis.flip_flops:,}",
+            f"{synthesis.memory_bits:,}",
+        ]
+        cells += [f"{synthesis.path.nanoseconds:.2f}"] if synthesis.path else []
+        cells += [f"{energy.pj_per_cycle:.1f}", f"{energy.pj_per_operation:.2f}"] if energy else []
+        table.add_row(*cells)
+    console.print(table)
+    for line in _synthesis_notes(made[0]):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _synthesis_notes(made: Made) -> list[str]:
+    """What the figures are of, and what is not in them."""
+    synthesis, library = made.synthesis, made.synthesis.library
+    if library is None:
+        return [
+            f"{synthesis.tools} without a cell library: transistors of the logic, without flip-flops, by "
+            "stat -tech cmos; gates are these and 24 a flip-flop, over 4.",
+            "For area, paths and energy name a library: --liberty FILE.lib, or apt install qflow-tech-osu018 "
+            "(Debian, Ubuntu).",
+        ]
+    notes = [
+        f"{synthesis.tools} on {library.name}, {library.volts:g} V: gates are area over "
+        f"{library.nand2.area_um2:g} um2, its NAND2; paths have no wires."
+    ]
+    if made.energy:
+        notes.append(
+            "Energy of the units' own random cases, idle cycles among them: no wires, clock tree or glitches."
+        )
+    return notes
+
+
 def _cells(group: Sequence[Outcome]) -> list[str]:
     """The cells of a unit's row, behind its name and bench."""
     missed = {name for o in group for name in o.missed}
@@ -184,7 +249,7 @@ def _table(*heads: str) -> Any:
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for head in heads:
-        right = head in ("elaborations", "trials", "cycles", "bins", "mutants", "circuits", "cases", "shapes")
+        right = head in _NUMBERS
         table.add_column(head, justify="right" if right else "left", overflow="fold")
     return table
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from siliform.arch.calibration import Calibration
+from siliform.arch.calibration import Calibration, calibrations
 from siliform.rtl.common.campaign import Outcome
 from siliform.rtl.common.unit import HardwareUnit, parameters_of
 from siliform.rtl.common.verilator import find_compiler, find_verilator, run
@@ -91,6 +91,20 @@ def unit_json(kind: type[HardwareUnit]) -> dict[str, Any]:
         "streams": [{"name": s.name, "direction": s.direction} for s in first.design().streams],
         "bins": sorted({name for unit in elaborations for name in unit.bins()}),
         "mutants": [mutant.mistake for mutant in kind.mutants()],
+        "calibration": _calibration_json(kind.kind),
+    }
+
+
+def _calibration_json(kind: str) -> dict[str, Any] | None:
+    """When the unit was measured, and what has changed since; None where it never was."""
+    found = next((c for c in calibrations() if c.circuit == kind), None)
+    if found is None:
+        return None
+    return {
+        "measured": found.measured.isoformat(),
+        "laws": list(found.laws),
+        "summary": found.summary(),
+        "changed_since": list(found.changed()),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import jsonschema
 import pytest
 
 from siliform import listing
-from siliform.arch.calibration import read_calibration
+from siliform.arch.calibration import Calibration, Circuit, read_calibration
 from siliform.cli import main
 from siliform.commands_rtl import complete_unit
 from siliform.graph_ir.errors import UserError
@@ -303,8 +304,26 @@ def test_lists_the_units(capsys: pytest.CaptureFixture[str]) -> None:
         == "Running sums of rows, `lanes` side by side, that wrap at `width` bits; `negative` subtracts"
     )
     assert first["elaborations"] == [unit.name for unit in RunningSum.elaborations()]
+    assert first["calibration"] is None
     out, _ = rtl(capsys, "list")
     assert any(line.startswith("running_sum ") for line in out.splitlines())
+
+
+@pytest.mark.parametrize(("changed", "shown"), [((), "2026-01-02"), (("arch/law.py",), "stale")])
+def test_the_list_tells_which_units_are_calibrated(
+    changed: tuple[str, ...], shown: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    circuit = Circuit("2x8", {}, {}, 40, 40, 999, 0)
+    known = Calibration(
+        "running_sum", "running_sum", ("arch/f.py:f",), date(2026, 1, 2), 0, "", {}, {}, (circuit,)
+    )
+    monkeypatch.setattr(Calibration, "changed", lambda self: changed)
+    monkeypatch.setattr(told_room, "calibrations", lambda: (known,))
+    found = told(capsys, "list")["units"][0]["calibration"]
+    assert found["changed_since"] == list(changed)
+    assert found["summary"] == "1 circuit, 40 cases, 999 cycles, each as the law says"
+    out, _ = rtl(capsys, "list")
+    assert next(line for line in out.splitlines() if line.startswith("running_sum ")).split()[-1] == shown
 
 
 def test_the_shell_completes_units() -> None:
