@@ -13,7 +13,14 @@ from typing import Annotated, Any
 
 import typer
 
-from siliform import commands_cluster, commands_rtl, commands_serve, commands_simulate, commands_sweep
+from siliform import (
+    commands_cluster,
+    commands_rtl,
+    commands_rtl_synth,
+    commands_serve,
+    commands_simulate,
+    commands_sweep,
+)
 from siliform.console import (
     check_file,
     drop_stdout,
@@ -291,8 +298,8 @@ def schema(
         str,
         typer.Argument(
             help="report, graph, designs, shown-design, models, demo, serving, long-context, cluster, "
-            "cluster-sweep, sweep, rtl-list, rtl-test or rtl-calibrate: what the command prints with --json; "
-            "design, study: such a file.",
+            "cluster-sweep, sweep, rtl-list, rtl-test, rtl-calibrate or rtl-synth: what the command prints "
+            "with --json; design, study: such a file.",
             autocompletion=complete_schema,
         ),
     ],
@@ -332,6 +339,7 @@ commands_simulate.register(app)
 commands_serve.register(app)
 commands_cluster.register(app)
 commands_sweep.register(app)
+commands_rtl_synth.register(commands_rtl.app)
 commands_rtl.register(app)
 
 

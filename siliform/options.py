@@ -45,6 +45,7 @@ SCHEMAS = {
     "rtl-list": "siliform rtl list --json",
     "rtl-test": "siliform rtl test --json",
     "rtl-calibrate": "siliform rtl calibrate --json",
+    "rtl-synth": "siliform rtl synth --json",
     "design": "a design file (TOML)",
     "study": "a study file (TOML)",
 }

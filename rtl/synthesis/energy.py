@@ -141,12 +141,11 @@ def energy_of(synthesis: Synthesis, activity: Activity) -> Energy:
     loads = net_loads_pf(netlist, library, output_load_pf(library))
     slews = _slews(netlist, library)
     clock = {net for net in netlist.ports["clk_i"].bits if isinstance(net, int)}
-    internal, clocked, leakage = 0.0, 0.0, 0.0
+    internal, clocked = 0.0, 0.0
     for instance in netlist.instances:
         if instance.kind == BOX:
             continue
         cell = library.cells[instance.kind]
-        leakage += cell.leakage_watts
         nets = {pin: bits[0] for pin, bits in instance.pins.items() if isinstance(bits[0], int)}
         for pin, net in nets.items():
             pj = activity.toggles[int(net)] * _toggle_pj(cell, pin, nets, loads, slews)
@@ -155,6 +154,7 @@ def energy_of(synthesis: Synthesis, activity: Activity) -> Energy:
     half = {net: 0.5 * load * library.volts**2 for net, load in loads.items()}
     load_pj = sum(activity.toggles[net] * pj for net, pj in half.items())
     clocked += sum(activity.toggles[net] * half[net] for net in clock)
+    leakage = synthesis.leakage_watts
     return Energy(
         activity.cycles, activity.operations, activity.operation, internal, load_pj, clocked, leakage
     )

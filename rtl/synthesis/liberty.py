@@ -6,6 +6,7 @@ Units are the library's own turned into nanoseconds, picofarads, picojoules, wat
 
 from __future__ import annotations
 
+import os
 import re
 from bisect import bisect_right
 from collections.abc import Mapping
@@ -18,6 +19,11 @@ from siliform.rtl.synthesis.boolean import Function, read_function
 from siliform.rtl.synthesis.liberty_text import Group, parsed
 
 SCALES = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "": 1.0}
+#: Where Debian's qflow-tech-osu018 and an installed qflow put the library that arch/tech/netlists.csv is of.
+USUAL = tuple(
+    Path(prefix, "share/qflow/tech/osu018/osu018_stdcells.lib") for prefix in ("/usr", "/usr/local")
+)
+VARIABLE = "SILIFORM_LIBERTY"
 LOAD = ("total_output_net_capacitance", "output_net_capacitance")
 
 
@@ -154,6 +160,12 @@ class Library:
                 next_step="give a library of standard cells, such as osu018_stdcells.lib",
             )
         return min(fitting, key=lambda cell: cell.area_um2)
+
+
+def find_liberty() -> Path | None:
+    """The library to use where none is named: $SILIFORM_LIBERTY, else OSU018 where packages put it."""
+    named = os.environ.get(VARIABLE)
+    return Path(named) if named else next((path for path in USUAL if path.is_file()), None)
 
 
 def read_library(path: Path) -> Library:

@@ -69,6 +69,12 @@ class Synthesis:
         return None if self.library is None else area_um2(self.netlist.cells, self.library)
 
     @property
+    def leakage_watts(self) -> float:
+        """Leakage of the cells; nothing without a library."""
+        cells = self.library.cells if self.library else {}
+        return sum(count * cells[kind].leakage_watts for kind, count in self.netlist.cells.items() if cells)
+
+    @property
     def memory_bits(self) -> int:
         """Bits in memories that are counted apart."""
         return sum(m.words * m.bits for m in self.memories)
@@ -103,9 +109,10 @@ def synthesise(
         else:
             commands += [f"abc -g cmos -script {ABC}", *_written("-tech cmos")]
         yosys.run(commands, folder)
+        found = _judged(folder, circuit.top, library, yosys.version)
         if keep is not None:
-            _keep(folder, keep)
-        return _judged(folder, circuit.top, library, yosys.version)
+            _keep(folder, keep, KEPT if found.memories else tuple(n for n in KEPT if n != "memories.v"))
+        return found
 
 
 def _logic(top: str, memories_apart: bool) -> Sequence[str]:
@@ -153,9 +160,9 @@ def output_load_pf(library: Library) -> float:
     return OUTPUT_LOAD_NAND2 * max(pin.capacitance_pf for pin in library.nand2.pins.values())
 
 
-def _keep(folder: Path, keep: Path) -> None:
+def _keep(folder: Path, keep: Path, names: Sequence[str]) -> None:
     keep.mkdir(parents=True, exist_ok=True)
-    for name in KEPT:
+    for name in names:
         if (folder / name).is_file():
             (keep / name).write_bytes((folder / name).read_bytes())
 
