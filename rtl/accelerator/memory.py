@@ -15,11 +15,22 @@ from siliform.rtl.accelerator.layout import loops_of
 
 @dataclass(frozen=True)
 class BufferWish:
-    """A buffer that a block wants for an operand: words of its largest tile, and so many slots of them."""
+    """A buffer that a block wants for an operand: rows of words of its largest tile, and so many of those."""
 
     operand: str
-    words: int
+    rows: int
+    row_words: int
     slots: int
+
+    @property
+    def pitch(self) -> int:
+        """Words from one row to the next; see `Rows`."""
+        return self.row_words + (self.rows > 1 and self.row_words % 4 == 0)
+
+    @property
+    def words(self) -> int:
+        """Words of a slot."""
+        return self.rows * self.pitch
 
 
 @dataclass(frozen=True)
@@ -82,7 +93,9 @@ class Memory:
         """The words of the slot that holds a block's operand now, as a tile of that shape, row by row."""
         wish = self.wishes[block, operand]
         slot = self._turn[block, operand] % wish.slots
-        return (self.buffers[block, operand] + slot * wish.words + np.arange(prod(shape))).reshape(shape)
+        rows = np.arange(prod(shape[:-1])).reshape(*shape[:-1], 1) * wish.pitch
+        found: np.ndarray = self.buffers[block, operand] + slot * wish.words + rows + np.arange(shape[-1])
+        return found
 
     def next_tile(self, block: str, operand: str) -> None:
         """Another tile of the operand follows: in the next slot."""
@@ -108,9 +121,10 @@ class Memory:
         return self._move("store", block, dram, self.held(block, "out", words.shape), where)
 
     def _move(self, engine: str, block: str, dram: np.ndarray, here: np.ndarray, where: str) -> Draft:
-        there = _merged(dram, where)
+        there = dram
+        if all((np.diff(words.reshape(-1)) == 1).all() for words in (dram, here)):
+            there, here = dram.reshape(1, -1), here.reshape(1, -1)
         rows, words = there.shape
-        here = here.reshape(rows, words)
         base, (row_stride, _) = loops_of(there, where)
         to, (to_stride, _) = loops_of(here, where)
         fields = {
@@ -124,9 +138,3 @@ class Memory:
         if engine == "load":
             return Draft("load", fields, block, writes=here.reshape(-1), dram_reads=there.reshape(-1))
         return Draft("store", fields, block, reads=here.reshape(-1), dram_writes=there.reshape(-1))
-
-
-def _merged(dram: np.ndarray, where: str) -> np.ndarray:
-    """Rows that follow each other in DRAM as one row."""
-    flat = dram.reshape(-1)
-    return flat.reshape(1, -1) if (np.diff(flat) == 1).all() else dram

@@ -152,23 +152,24 @@ class ProductCommands:
     def wishes(self, resident: Container[str]) -> list[BufferWish]:
         """Buffers for what does not stay in the scratchpad."""
         tiles = self._tiles(resident)
-        found = [
-            self._wish("packed", [self._packed_part(t)[1] for t in tiles], "n" if self.is_weight else "")
-        ]
+        packed = [(1, self._packed_part(t)[1]) for t in tiles]
+        found = [self._wish("packed", packed, "n" if self.is_weight else "")]
         if self.acts.home.name not in resident:
-            sums = self.k // self.size
-            found.append(self._wish("a", [_extent(t["batch"]) * _extent(t["m"]) * sums for t in tiles], "m"))
+            rows = [(_extent(t["batch"]) * _extent(t["m"]), self.k // self.size) for t in tiles]
+            found.append(self._wish("a", rows, "m"))
         if not self.is_weight and self.layouts.home(self.parts.b).name not in resident:
-            words = [self._factor_words(t)[0].size for t in tiles]
-            found.append(self._wish("b", words, "n"))
+            words = [self._factor_words(t)[0] for t in tiles]
+            found.append(self._wish("b", [(w[..., 0].size, w.shape[-1]) for w in words], "n"))
         if self.out.home.name not in resident:
-            rows = [_extent(t["batch"]) * _extent(t["m"]) * self._blocks(t) for t in tiles]
+            rows = [(_extent(t["batch"]) * _extent(t["m"]), self._blocks(t)) for t in tiles]
             found.append(self._wish("out", rows, "m n"))
         return found
 
-    def _wish(self, operand: str, words: Sequence[int], dims: str) -> BufferWish:
-        tiles = prod(loop.count for loop in self.block.loops if dims and loop.dim in ("batch", *dims.split()))
-        return BufferWish(operand, max(words), min(self.block.buffers, tiles))
+    def _wish(self, operand: str, tiles: Sequence[tuple[int, int]], dims: str) -> BufferWish:
+        """A buffer for tiles of (rows, words of a row), as many slots as the block has buffers."""
+        count = prod(loop.count for loop in self.block.loops if dims and loop.dim in ("batch", *dims.split()))
+        rows, words = (max(sizes) for sizes in zip(*tiles, strict=True))
+        return BufferWish(operand, rows, words, min(self.block.buffers, count))
 
     def groups(self, memory: Memory) -> list[Group]:
         """The block's tiles in order."""
@@ -259,7 +260,7 @@ class ProductCommands:
     def _commands(self, memory: Memory, tile: Tile, acts: np.ndarray, out: np.ndarray) -> list[Draft]:
         """One command where addresses have one stride along the batch, else one for each stretch that has."""
         _, words = self._packed_part(tile)
-        packed = memory.held(self.block.name, "packed", (words // self.column_words, self.column_words))
+        packed = memory.held(self.block.name, "packed", (words,)).reshape(-1, self.column_words)
         settings = np.broadcast_to(packed[:, :SETTINGS_WORDS], (self._blocks(tile), SETTINGS_WORDS))
         weights, transposed = self._weights_at(memory, tile, packed)
         found, first = [], 0

@@ -93,15 +93,15 @@ class RowCommands:
     def wishes(self, resident: Container[str]) -> list[BufferWish]:
         """Buffers for what does not stay in the scratchpad."""
         tiles = self._tiles()
-        words = max(end - first for first, end in tiles) * self.row_words
+        rows = max(end - first for first, end in tiles)
         slots = min(self.block.buffers, len(tiles))
         places = [*("ab"[: len(self.operands)]), "out"]
         found = [
-            BufferWish(place, words, slots)
+            BufferWish(place, rows, self.row_words, slots)
             for place, home in zip(places, self.homes, strict=True)
             if home.name not in resident
         ]
-        return [*found, BufferWish("packed", len(self.packed()), 1)] if self.is_norm else found
+        return [*found, BufferWish("packed", 1, len(self.packed()), 1)] if self.is_norm else found
 
     def groups(self, memory: Memory) -> list[Group]:
         """The block's tiles in order."""
