@@ -346,7 +346,21 @@ def cluster(
 
 
 def generate(accelerator: Accelerator, out: str | Path) -> Circuit:
-    """Write a design's circuit as SystemVerilog into the folder `out`; see `siliform.circuits.generate`."""
+    """Write a design's circuit as SystemVerilog.
+
+    Parameters
+    ----------
+    accelerator : a design such as ``tile-16x16``.
+    out : a folder, made if need be: the sources, ``files.f`` with their order, and what it is in README.md.
+
+    Returns
+    -------
+    The circuit's parameters and files.
+
+    Raises
+    ------
+    UserError : a design that no circuit is generated of, saying what differs.
+    """
     from siliform.circuits import generate as write
 
     return write(accelerator, out)
