@@ -17,7 +17,7 @@ from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.graph import Builder, Graph, Node, Value
 from siliform.graph_ir.space import Space
 from siliform.simulator.widening import matrix_format, widened
-from siliform.simulator.work import product_formats_of, scalar_format
+from siliform.simulator.work import product_formats_of, scalar_format, takes_signs
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,9 @@ def refusal(node: Node, accelerator: Accelerator, known: dict[str, str | None] |
         return None
     body = node.attributes.get("body")
     if isinstance(body, Graph):
-        reasons = (refusal(inner, accelerator, known) for inner in body.nodes)
+        makers = body.producers
+        asked = (inner for inner in body.nodes if not takes_signs(inner, makers))
+        reasons = (refusal(inner, accelerator, known) for inner in asked)
         return next((r for r in reasons if r is not None), None)
     key = f"{node.op.name} {[str(v.type.format) for v in (*node.operands, *node.outputs)]}"
     if known is not None and key in known:

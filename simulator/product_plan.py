@@ -120,6 +120,9 @@ def array_problem(item: Item, work: Work, resources: Resources, unit: MatrixUnit
     beside_bits = sum((bits for i, bits in reads.items() if i not in held), Fraction(0))
     a_bits, b_bits = _operand_bits(work)
     formats = [element_bits(name) for name in product.formats]
+    if a is not None and product.formats[0] == "binary":
+        # Levels whose signs are taken on their way in are held as they are stored.
+        formats[0] = max(formats[0], operand_of(item.reads[a]).value.type.format.element.bits)
     problem = GemmProblem(
         m=form.m,
         n=form.n,

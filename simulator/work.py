@@ -131,16 +131,20 @@ class _Flattening:
         return None if value is None else self.home.get(value.name)
 
     def _on_the_way_in(self, node: Node) -> bool:
-        """Whether a node only widens an outer operand for the products that read it.
+        """Whether a node only widens an outer operand, or takes its signs, for the products that read it.
 
         Declared rule: the operand crosses as it is stored and is held wide; each element that is read
         is widened once.
         """
-        if node.op.name not in ("dequantize", "cast") or not self._is_given(node.operands[0]):
+        widens = node.op.name in ("dequantize", "cast") or takes_signs(node, self.producers)
+        if not widens or not self._is_given(node.operands[0]):
             return False
         readers = [reader for reader, _ in self.readers.get(node.name, ())]
         kept = any(v.name == node.name for v in self.item.node.outputs)
         return bool(readers) and not kept and all(r.macs_dense or self._on_the_way_in(r) for r in readers)
+
+    def _signs_on_the_way_in(self, node: Node) -> bool:
+        return takes_signs(node, self.producers) and self._on_the_way_in(node)
 
     def _is_given(self, value: Value) -> bool:
         """Whether a value is an outer operand, in another format or seen otherwise."""
@@ -209,7 +213,7 @@ class _Flattening:
             self.products.append(
                 ProductWork(contraction, formats, (self._outer(pair[0]), self._outer(pair[1])), node)
             )
-        elif space.body and not self.saturating_drain(node):
+        elif space.body and not self.saturating_drain(node) and not self._signs_on_the_way_in(node):
             share = self._share_widened(node) if self._on_the_way_in(node) else 1
             counts = {name: ceil(space.count(name) * share) for name in space.body}
             inside = self.attention_scalars if node is self.attention else self.scalars
@@ -249,6 +253,18 @@ class _Flattening:
         self.row_bytes = max(self.row_bytes, -(-x.bits // (8 * rows)))
         full = [s for s in spaces if s.points >= x.elements]
         self.row_passes = max(self.row_passes, len(full))
+
+
+def takes_signs(node: Node, producers: Mapping[str, Node]) -> bool:
+    """Whether a node of a body takes no more than the sign bits of integers, given who makes each value.
+
+    Declared rule: that costs nothing of its own, as a sign bit is a wire.
+    """
+    if node.op.name != "binarise" or node.attributes["format"] != "binary":
+        return False
+    threshold = producers.get(node.operands[1].name)
+    zero = threshold is not None and threshold.op.name == "constant" and threshold.attributes["value"] == 0
+    return zero and node.operands[0].type.format.kind == "integer"
 
 
 def _together(product: ProductWork, more: Contraction) -> ProductWork:

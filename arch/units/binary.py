@@ -82,6 +82,20 @@ class BinaryUnit(MatrixUnit):
         knob=(16, 32, 64, 128, 256),
     )
     count_bits: int = parameter("width of a cell's count, which bounds K", default=16, low=4, high=30)
+    held_words: int = parameter(
+        "words of weights that a column holds beside its cells, so that they are read once for all rows of a "
+        "product; 0 where they stream",
+        default=0,
+        low=0,
+        high=65536,
+    )
+    startup_cycles: int = parameter(
+        "cycles that a product takes beside its folds: from its command to its first words, and from its "
+        "last row of sums to its place; once for all of them",
+        default=0,
+        low=0,
+        high=65536,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -109,7 +123,7 @@ class BinaryUnit(MatrixUnit):
 
     def folding(self, formats: Sequence[str]) -> Folding:
         """Sums stay in the cells, words of K stream; rows leave behind the next fold's stream."""
-        overhead = self.rows + REGISTERS - 2
+        overhead = self.rows + REGISTERS - 2 + self.startup_cycles
         words = self.word_elements(formats)
         return Folding("output-stationary", "double-buffered", overhead, words, depth_words=1)
 
@@ -151,8 +165,10 @@ class BinaryUnit(MatrixUnit):
     def product_cycles(
         self, m: Count, n: Count, k: Count, formats: Sequence[str], *, batch: Count = 1
     ) -> Count:
-        """`binary_cycles` with this unit's size."""
-        return binary_cycles(m, n, k, self.rows, self.columns, self.word_elements(formats), batch=batch)
+        """`binary_cycles` with this unit's size, and its startup."""
+        words = self.word_elements(formats)
+        cycles = binary_cycles(m, n, k, self.rows, self.columns, words, batch=batch)
+        return where(cycles == 0, 0, cycles + self.startup_cycles)
 
     def peak_macs_per_cycle(self, first: str, second: str) -> int:
         """A word's elements in every cell."""
@@ -179,12 +195,13 @@ class BinaryUnit(MatrixUnit):
         return total((multiplier, technology.register_area_um2(3 * SUM_BITS + 2 * sum_bits)), "um2")
 
     def area_um2(self, technology: Technology) -> Sourced:
-        """Cells, what stands behind each column, and the registers of the operands' words."""
+        """Cells, what stands behind each column, and the registers of words at hand and of held ones."""
         cells = self.cell_area_um2(technology).times(
             self.rows * self.columns, f"{self.rows} x {self.columns} cells of {self.width} bits"
         )
         columns = self.column_area_um2(technology).times(self.columns)
-        words = technology.register_area_um2((self.rows + self.columns) * self.width)
+        held = self.columns * self.held_words
+        words = technology.register_area_um2((self.rows + self.columns + held) * self.width)
         return total((cells, columns, words), "um2")
 
     def leakage_watts(self, technology: Technology) -> Sourced:

@@ -20,8 +20,9 @@ linear of       signs of int8 levels (`binarise` at 0) x signs of weights, requa
 signs           the operand is spelt ``where(x >= 0, 1, -1)`` and each row of weights has one magnitude
 ==============  ===================================================================================
 
-What is made of parameters alone is a parameter. A product with a number changes a scale and no level. `contiguous` leaves no node: values, not addresses, are
-what a graph is about. Sources: Jacob et al., CVPR 2018; Kim et al., I-BERT, ICML 2021.
+What is made of parameters alone is a parameter. A product with a number changes a scale and no level.
+`contiguous` leaves no node: values, not addresses, are what a graph is about. Sources: Jacob et al., CVPR
+2018; Kim et al., I-BERT, ICML 2021; signs: Xing et al., BiPFT, arXiv 2312.08937.
 """
 
 from __future__ import annotations
