@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -108,14 +109,21 @@ class _Origin:
 
 
 def line_of(text: str, path: tuple[str, ...]) -> int:
-    """The line (from 1) of a key in a TOML text, or of the nearest table around it."""
+    """The line (from 1) of a key in a TOML text, or of the nearest table around it.
+
+    The tables of an array are numbered from 0: ("objectives", "1", "name") is in the second [[objectives]].
+    """
     best_line, best_depth = 1, 0
     table: tuple[str, ...] = ()
+    arrays: Counter[tuple[str, ...]] = Counter()
     for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[+([^\]]+)\]+", line)
+        header = re.match(r"\s*(\[+)([^\]]+)\]+", line)
         key = re.match(r"""\s*((?:"[^"]*"|'[^']*'|[A-Za-z0-9_.-])+)\s*=""", line)
         if header:
-            table = _dotted(header[1])
+            table = _dotted(header[2])
+            if header[1] == "[[":
+                arrays[table] += 1
+                table = (*table, str(arrays[table] - 1))
             here = table
         elif key:
             here = (*table, *_dotted(key[1]))

@@ -84,14 +84,7 @@ class CoDesign:
 
     def __post_init__(self) -> None:
         for name in self.wanted:
-            if name not in CLOSED_FORM and name not in self.hardware.parameters and not _is_path(name):
-                known = [*CLOSED_FORM, *self.measures, *REPORT_PATHS, *self.hardware.parameters]
-                raise UserError(
-                    asked=f"the quantity {name!r}",
-                    found="none of that name",
-                    where="objectives and constraints",
-                    next_step=f"use one of the nearest: {nearest(name, known)}",
-                )
+            check_quantity(name, self.hardware, self.measures)
 
     @property
     def quantities(self) -> tuple[str, ...]:
@@ -245,6 +238,18 @@ class CoDesign:
                     value = _of_report(report, chip, name) if name in CLOSED_FORM else _at_path(report, name)
                 values[name][number] = np.nan if value is None else float(value)
         return values, reasons
+
+
+def check_quantity(name: str, hardware: Hardware, measures: Iterable[str] = ()) -> None:
+    """UserError unless there is a quantity of that name; `measures` are those of the network."""
+    known = [*CLOSED_FORM, *measures, *REPORT_PATHS, *hardware.parameters]
+    if name not in known and not _is_path(name):
+        raise UserError(
+            asked=f"the quantity {name!r}",
+            found="none of that name",
+            where="objectives and constraints",
+            next_step=f"use one of the nearest: {nearest(name, known)}",
+        )
 
 
 #: Examples of paths into a report, for errors and documentation.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from siliform.dse.codesign import PREFIX, CoDesign
+from siliform.dse.codesign import PREFIX, CoDesign, check_quantity
 from siliform.dse.hardware import Hardware
 from siliform.dse.problem import Network
 from siliform.dse.space import Space
@@ -18,6 +18,8 @@ from siliform.graph_ir.knobs import Knob, Value, When
 
 #: Quantities that every study keeps, whether it asks for them or not.
 ALWAYS = ("latency_s", "energy_j", "area_mm2", "dram_bytes", "weight_bytes", "cycles")
+#: Quantities that networks with weights measure.
+ACCURACIES = ("accuracy", "accuracy_low", "accuracy_high")
 #: Parameters that units declare as knobs and that change nothing where they stand.
 _IDLE = ("accumulator.resident_percent",)
 
@@ -37,6 +39,7 @@ def problem_of(file: StudyFile, network: Network, *, measures: Iterable[str] = (
     measures = tuple(measures)
     gathered = _Gathering(file, network, Hardware(file.design, dict(file.overrides)))
     space, hardware = gathered.made()
+    _check_quantities(file, hardware, measures)
     named = {objective.name for objective in file.study.objectives}
     named |= {name for constraint in file.study.constraints for name in constraint.names}
     asked = named - set(measures)
@@ -79,10 +82,7 @@ class _Gathering:
         try:
             return work()
         except UserError as error:
-            place = self.file.place("space", *([key] if key else []))
-            raise UserError(
-                asked=error.asked, found=error.found, where=place, next_step=error.next_step
-            ) from error
+            raise self.file.located(error, "space", *([key] if key else [])) from error
 
     # -- one key -------------------------------------------------------------------------------------
 
@@ -223,6 +223,33 @@ class _Gathering:
             return None
         value: Value = Hardware(self.file.design, {**self.file.overrides, **self.fixed_hardware}).value(name)
         return value
+
+
+def _check_quantities(file: StudyFile, hardware: Hardware, measures: Sequence[str]) -> None:
+    """Refuse objectives and limits on what nothing yields, with their lines."""
+    read = [(o.name, f"objectives.{n}.name") for n, o in enumerate(file.study.objectives)]
+    for number, limit in enumerate(file.study.constraints):
+        key = "at_most" if limit.at_least is None else "at_least"
+        read += zip(limit.names, (f"constraints.{number}.{k}" for k in ("name", key)), strict=False)
+    for name, path in read:
+        try:
+            check_quantity(name, hardware, measures)
+        except UserError as error:
+            told = error
+            if name in ACCURACIES and file.network.get("kind", "model") == "model":
+                told = _no_accuracy(name, bool(measures))
+            raise file.located(told, path) from error
+
+
+def _no_accuracy(name: str, measured: bool) -> UserError:
+    """Accuracy asked of a model by name, which has no weights."""
+    how = 'accuracy = "py:file.py:callable", a function of yours that measures it, in [network]'
+    return UserError(
+        asked=f"the quantity {name!r}",
+        found="a callable that does not state it" if measured else "a model by name, which measures nothing",
+        where="objectives and constraints",
+        next_step=f'add {name!r} to measures = ["accuracy"] in [network]' if measured else f"give {how}",
+    )
 
 
 def _values(key: str, given: Any) -> tuple[list[Value] | None, When | None]:

@@ -23,16 +23,18 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from siliform.arch.design import line_of
 from siliform.arch.parameter import Table
 from siliform.dse.objectives import MAXIMISED, Constraint, Objective
 from siliform.dse.study import Budget, Study
 from siliform.graph_ir.errors import UserError
+
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,12 @@ class StudyFile:
     text: str = field(default="", repr=False)
 
     def place(self, *path: str) -> str:
-        """File and line of a key."""
-        return f"{self.where}:{line_of(self.text, tuple('.'.join(path).split('.')))} ({'.'.join(path)})"
+        """File and line of a key; the tables of an array are numbered from 0."""
+        return _place(self.where, self.text, ".".join(path))
+
+    def located(self, error: UserError, *path: str) -> UserError:
+        """The same mistake, told with file and line of a key."""
+        return _located(error, self.place(*path))
 
     @property
     def folder(self) -> Path:
@@ -103,12 +109,12 @@ def parse_study(text: str, *, where: str = "text") -> StudyFile:
     beside = Path(where).parent / checked.design.name
     study = Study(
         name=head.name or Path(where).stem,
-        objectives=tuple(_objective(o) for o in checked.objectives),
-        constraints=tuple(Constraint(c.name, c.at_most, c.at_least) for c in checked.constraints),
+        objectives=_each("objectives", checked.objectives, _objective, where, text),
+        constraints=_each("constraints", checked.constraints, _constraint, where, text),
         engine=engine.name,
         options={k: v for k, v in table.get("engine", {}).items() if k != "name"},
         seed=head.seed,
-        budget=Budget.parse(head.budget, f"{where}:{line_of(text, ('study', 'budget'))} (study.budget)"),
+        budget=Budget.parse(head.budget, _place(where, text, "study.budget")),
         confirm=head.confirm,
         subject={
             "network": dict(checked.network),
@@ -128,6 +134,39 @@ def parse_study(text: str, *, where: str = "text") -> StudyFile:
         where,
         text,
     )
+
+
+def _place(where: str, text: str, path: str) -> str:
+    return f"{where}:{line_of(text, tuple(path.split('.')))} ({path})"
+
+
+def _located(error: UserError, place: str) -> UserError:
+    return UserError(asked=error.asked, found=error.found, where=place, next_step=error.next_step)
+
+
+def _each(
+    name: str, tables: Sequence[Any], make: Callable[[Any], _Made], where: str, text: str
+) -> tuple[_Made, ...]:
+    """What an array of tables states, one after the other; a mistake is told with the line of its table."""
+    found: list[_Made] = []
+    for number, table in enumerate(tables):
+        place = _place(where, text, f"{name}.{number}")
+        try:
+            found.append(make(table))
+        except UserError as error:
+            raise _located(error, place) from error
+        if name == "objectives" and table.name in [other.name for other in tables[:number]]:
+            raise UserError(
+                asked=f"the study in {where}",
+                found=f"the objective {table.name} twice",
+                where=place,
+                next_step="name each objective once",
+            )
+    return tuple(found)
+
+
+def _constraint(given: Any) -> Constraint:
+    return Constraint(given.name, given.at_most, given.at_least)
 
 
 def _objective(given: Any) -> Objective:
@@ -150,7 +189,7 @@ def _checked(table: dict[str, Any], text: str, where: str) -> Any:
         raise UserError(
             asked=f"the study in {where}",
             found=f"{'.'.join(path)} {found}",
-            where=f"{where}:{line_of(text, keys)}",
+            where=f"{where}:{line_of(text, path)}",
             next_step=_advice(first, keys),
         ) from None
 

@@ -48,7 +48,7 @@ def options_of(name: str) -> Mapping[str, Any]:
         raise UserError(
             asked=f"the engine {name!r}",
             found="no engine of that name",
-            where="engine",
+            where="engine.name",
             next_step=f"use one of the nearest: {nearest(name, ENGINES)}",
         )
     given = inspect.signature(ENGINES[name][0].__init__).parameters
@@ -87,7 +87,7 @@ def engine_named(
             raise UserError(
                 asked=f"the option {option} of the engine {name}",
                 found="no option of that name",
-                where=f"options of the engine {name}",
+                where=f"engine.{option}",
                 next_step=f"use one of the nearest: {nearest(option, known)}",
             )
     return ENGINES[name][0](space, objectives, seed=seed, start=start, **(options or {}))

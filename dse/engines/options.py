@@ -24,6 +24,6 @@ def refused(engine: str, name: str, value: object, next_step: str) -> UserError:
     return UserError(
         asked=f"{name} = {value!r} of the engine {engine}",
         found=f"a {type(value).__name__} out of range" if isinstance(value, int | float) else "no such value",
-        where=f"options of the engine {engine}",
+        where=f"engine.{name}",
         next_step=next_step,
     )

@@ -68,18 +68,18 @@ def test_every_engine_is_told_in_a_line_and_has_options() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "text"),
     [
-        ("nsga", {}, "asked: the engine 'nsga'\nfound: no engine of that name\nwhere: engine\n"),
+        ("nsga", {}, "asked: the engine 'nsga'\nfound: no engine of that name\nwhere: engine.name\n"),
         (
             "nsga2",
             {"pop": 3},
             "asked: the option pop of the engine nsga2\nfound: no option of that name\n"
-            "where: options of the engine nsga2\nnext:  use one of the nearest: population",
+            "where: engine.pop\nnext:  use one of the nearest: population",
         ),
         (
             "nsga2",
             {"population": 1},
             "asked: population = 1 of the engine nsga2\nfound: a int out of range\n"
-            "where: options of the engine nsga2\nnext:  give a whole number of 2 or more",
+            "where: engine.population\nnext:  give a whole number of 2 or more",
         ),
         ("random", {"batch": "many"}, "next:  give a whole number of 1 or more"),
         ("predictor", {"explore": 1.5}, "next:  give a number from 0 to 1"),

@@ -98,8 +98,25 @@ def test_knobs_of_a_pattern_are_gathered_from_what_units_declare():
         ),
         ('"array.rows" = [8, 16, 32]', '"model.layers" = [2]', "no such key", "text:11", "num_hidden_layers"),
         ('"array.rows" = [8, 16, 32]', '"modal.*" = "all"', "no knob that fits", "text:11", "array"),
-        ('name = "accuracy"', 'name = "latency_S"', "none of that name", "", "latency_s"),
-        ("at_most = 40", "", "no limit", "area_mm2", "at_most or at_least"),
+        ('name = "accuracy"', 'name = "latency_S"', "none of that name", "text:22", "latency_s"),
+        ("at_most = 40", "", "no limit", "text:23 (constraints.0)", "at_most or at_least"),
+        ("at_most = 40", "at_least = nan", "NaN", "text:23", "a number"),
+        ('name = "accuracy"', 'nam = "accuracy"', "objectives.1.name is missing", "text:21", "goal"),
+        (
+            'name = "accuracy"',
+            'name = "accuracy"\nideal = 0\nreference = 1',
+            "ideal = 0.0, reference = 1.0",
+            "text:21 (objectives.1)",
+            "above the reference",
+        ),
+        ('name = "accuracy"', 'name = "latency_s"', "latency_s twice", "text:21", "each objective once"),
+        (
+            'name = "accuracy"',
+            'name = "accuracy_low"',
+            "measures nothing",
+            "text:22 (objectives.1.name)",
+            'accuracy = "py:file.py:callable"',
+        ),
         ('model = "bert-tiny"', 'model = "brt"', "no built-in model", "text:4", "bert"),
         ('model = "bert-tiny"', "modle = 1", "'modle'", "text:5", "model"),
         ('model = "bert-tiny"', 'kind = "vit"', "kind = 'vit'", "text:5", "vit-supernet"),
@@ -112,6 +129,31 @@ def test_a_mistake_is_told_with_its_line(old, new, found, where, advice):
     assert found in told.value.found
     assert where in told.value.where
     assert advice in told.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ('"area_mm2"', '"area_mm"', "text:22 (constraints.0.name)"),
+        ("at_most = 40", 'at_most = "area_mm"', "text:23 (constraints.0.at_most)"),
+        ("at_most = 40", 'at_least = "area_mm"', "text:23 (constraints.0.at_least)"),
+    ],
+)
+def test_a_limit_on_what_there_is_not_is_told_with_its_line(old, new, where):
+    with pytest.raises(UserError, match="none of that name") as told:
+        problem_of_file(parse_study(without_accuracy().replace(old, new)))
+    assert told.value.where == where
+    assert "area_mm2" in told.value.next_step
+
+
+def test_a_quantity_that_the_callable_does_not_state_is_told_with_what_to_write(tmp_path):
+    (tmp_path / "mine.py").write_text("def score(choices):\n    return 0.5\n")
+    text = TEXT.replace("sequence = 16", 'sequence = 16\naccuracy = "py:mine.py:score"')
+    text = text.replace('name = "accuracy"', 'name = "accuracy_low"')
+    with pytest.raises(UserError) as told:
+        problem_of_file(parse_study(text, where=str(tmp_path / "mine.toml")))
+    assert told.value.where == f"{tmp_path}/mine.toml:23 (objectives.1.name)"
+    assert told.value.next_step == "add 'accuracy_low' to measures = [\"accuracy\"] in [network]"
 
 
 def test_text_that_is_no_toml_is_told_with_its_line():
