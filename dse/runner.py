@@ -7,8 +7,9 @@ evaluations, not on workers, interruptions or how work was cut into tasks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import compress
 from pathlib import Path
 from time import perf_counter
@@ -43,6 +44,8 @@ def run_study(
     listener: Listener | None = None,
     start: np.ndarray | None = None,
     engine: Engine | None = None,
+    problem: Problem | None = None,
+    prepare: Callable[[], None] | None = None,
 ) -> Outcome:
     """Search until the budget is spent, or Ctrl-C; every answer is in the store below `folder` at once.
 
@@ -55,6 +58,9 @@ def run_study(
     listener : told how far it is.
     start : rows that the engine asks first, int64 [points, knobs].
     engine : an engine of one's own in place of the one that the study names.
+    problem : what the factory would make here, where the caller has made it.
+    prepare : long work that evaluations need, such as training; done once, here, when nothing that is asked
+        can be refused any more.
 
     Raises
     ------
@@ -63,7 +69,7 @@ def run_study(
     EvaluationError : an exception of the problem, or the death of a worker, with the point named.
     """
     begun = perf_counter()
-    problem = problem_factory()
+    problem = problem_factory() if problem is None else problem
     judge = Judge(study, problem)
     if engine is None:
         from siliform.dse.engines import engine_named
@@ -71,25 +77,29 @@ def run_study(
         engine = engine_named(
             study.engine, problem.space, len(study.objectives), study.seed, study.options, start=start
         )
-    with _store(study, problem, engine, start, folder) as store:
-        if len(store) and not resume:
-            raise UserError(
-                asked=f"the study {study.name} in {folder}",
-                found=f"{len(store):,} evaluations of it there already",
-                where="--out",
-                next_step="go on with --resume, or give another folder",
-            )
-        crew = Crew(pool_named(executor, jobs, address), problem_factory, problem)
-        try:
+    opened = partial(_store, study, problem, engine, start, folder, resume)
+    if prepare is not None and path_of(folder).exists():
+        opened().close()  # refuses now what it would refuse when all is prepared
+    crew = Crew(pool_named(executor, jobs, address), problem_factory, problem)
+    try:
+        if prepare is not None:
+            prepare()
+        with opened() as store:
             return _Run(study, problem, judge, engine, store, crew, listener, begun).go()
-        finally:
-            crew.close()
+    finally:
+        crew.close()
 
 
 def _store(
-    study: Study, problem: Problem, engine: Engine, start: np.ndarray | None, folder: Path | str
+    study: Study,
+    problem: Problem,
+    engine: Engine,
+    start: np.ndarray | None,
+    folder: Path | str,
+    resume: bool,
 ) -> Writer:
-    return Writer.open(
+    """The study's store, to write to; UserError for another study's, or one with answers and no `resume`."""
+    store = Writer.open(
         path_of(folder),
         problem.space,
         problem.quantities,
@@ -105,6 +115,16 @@ def _store(
         },
         meta={"study": study.name},
     )
+    if len(store) and not resume:
+        found = f"{len(store):,} evaluations of it there already"
+        store.close()
+        raise UserError(
+            asked=f"the study {study.name} in {folder}",
+            found=found,
+            where="--out",
+            next_step="go on with --resume, or give another folder",
+        )
+    return store
 
 
 @dataclass

@@ -15,6 +15,7 @@ from siliform.graph_ir.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from siliform.dse.codesign import CoDesign
+    from siliform.dse.engines import Engine
     from siliform.dse.outcome import Listener, Outcome
     from siliform.dse.problem import Network, Tell
     from siliform.dse.studyfile import StudyFile
@@ -28,8 +29,6 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "py:FILE.py:CALLABLE": "the user's own: the callable returns a Network (see siliform.dse.problem)",
     }
 )
-#: What the built-in networks that measure yield.
-ACCURACY = ("accuracy", "accuracy_low", "accuracy_high")
 #: Keys of ``[network]`` with ``kind = "model"``: sizes of `models.Request`, and the rest.
 _SIZES = ("phase", "sequence", "batch", "context", "image_pixels")
 _MODEL_KEYS = ("kind", "model", "bits", "accuracy", "measures", *_SIZES)
@@ -86,23 +85,44 @@ def search(
     from siliform.dse.studyfile import read_study
 
     file = study if not isinstance(study, str | Path) else read_study(study)
+    problem = problem_of_file(file)
+    # An engine that asks every point asks the baseline as well, in its place.
+    start = None if file.study.engine == "exhaustive" else problem.baseline[None, :]
+    engine = _engine(file, problem, start)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    source = Source(file, folder)
-    problem = source.made(progress)  # trains what is to be trained once, here, before there are workers
+
     subject = {**file.study.subject, "contents": contents(file, problem)}
     return run_study(
         replace(file.study, subject=subject),
-        source,
+        Source(file, folder),
         folder,
         jobs=jobs,
         executor=executor,
         address=address,
         resume=resume,
         listener=listener,
-        # An engine that asks every point asks the baseline as well, in its place.
-        start=None if file.study.engine == "exhaustive" else problem.baseline[None, :],
+        start=start,
+        engine=engine,
+        problem=problem,
+        # What is to be trained is trained once, here, before there are workers.
+        prepare=partial(problem.model.prepare, folder, progress) if problem.measured else None,
     )
+
+
+def _engine(file: StudyFile, problem: CoDesign, start: Any) -> Engine:
+    """The engine that a study names; what it refuses is told with the file's line."""
+    from siliform.dse.engines import engine_named
+
+    study = file.study
+    try:
+        return engine_named(
+            study.engine, problem.space, len(study.objectives), study.seed, study.options, start=start
+        )
+    except UserError as error:
+        if error.where.startswith("engine."):
+            raise file.located(error, *error.where.split(".")) from error
+        raise
 
 
 def contents(file: StudyFile, problem: CoDesign) -> dict[str, str]:
@@ -127,9 +147,22 @@ def contents(file: StudyFile, problem: CoDesign) -> dict[str, str]:
 def changed(file: StudyFile, **changes: Any) -> StudyFile:
     """The same file with other values of its study: budget, seed, engine, options, confirm."""
     given = {name: value for name, value in changes.items() if value is not None}
+    if "engine" in given:
+        _check_engine(given["engine"])
     if given.get("engine", file.study.engine) != file.study.engine and "options" not in given:
         given["options"] = {}  # those of another engine
     return replace(file, study=replace(file.study, **given))
+
+
+def _check_engine(name: str) -> None:
+    from siliform.dse.engines import options_of
+
+    try:
+        options_of(name)
+    except UserError as error:
+        raise UserError(
+            asked=error.asked, found=error.found, where="--engine", next_step=error.next_step
+        ) from error
 
 
 # -- networks ----------------------------------------------------------------------------------------
@@ -137,6 +170,8 @@ def changed(file: StudyFile, **changes: Any) -> StudyFile:
 
 def _network(file: StudyFile) -> tuple[Network, tuple[str, ...]]:
     """The network of a study file, and what it can measure."""
+    from siliform.dse.gather import ACCURACIES
+
     given = dict(file.network)
     kind = given.pop("kind", "model")
     place = file.place("network", "kind")
@@ -150,7 +185,7 @@ def _network(file: StudyFile) -> tuple[Network, tuple[str, ...]]:
     if kind not in makers:
         raise _refused(f"kind = {kind!r}", place, f"one of the nearest: {nearest(kind, KINDS)}")
     made: Network = _called(makers[kind](), given, file, kind)
-    return made, ACCURACY
+    return made, ACCURACIES
 
 
 def _vit() -> Callable[..., Any]:

@@ -291,3 +291,91 @@ def test_the_study_of_the_minilm_runs(folder: Path, capsys: pytest.CaptureFixtur
     found = told(capsys, study, "--budget", "2", "--engine", "random", "--no-report")
     assert found["evaluations"] == found["networks_measured"] == 2
     assert all(0 < one["values"]["accuracy"] <= 1 for one in found["front"])
+
+
+@pytest.mark.parametrize(
+    ("change", "found", "where"),
+    [
+        (('name = "random"', 'name = "randm"'), "no engine of that name", "small.toml:16 (engine.name)"),
+        (("batch = 8", "bach = 8"), "no option of that name", "small.toml:17 (engine.bach)"),
+        (("batch = 8", "batch = 0"), "a int out of range", "small.toml:17 (engine.batch)"),
+    ],
+)
+def test_an_engine_that_is_none_is_told_with_its_line(
+    change: tuple[str, str], found: str, where: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = STUDY.replace(*change)
+    (folder / "small.toml").write_text(text)
+    _, err = run(capsys, "small.toml", status=2)
+    assert f"found: {found}\nwhere: {where}\n" in err
+    if "name" in where:
+        _, err = run(capsys, "small.toml", "--engine", "nsga", status=2)
+        assert "where: --engine\n" in err
+
+
+TRAINED = """\
+from pathlib import Path
+from siliform.graph_ir.knobs import ordered
+
+
+class Network:
+    name = "mine"
+
+    def knobs(self):
+        return (ordered("depth", (1, 2)),)
+
+    def full(self):
+        return {"depth": 2}
+
+    def prepare(self, folder, progress):
+        with Path("trained").open("a") as out:
+            out.write("once\\n")
+
+    def graph(self, choices):
+        import siliform as sf
+        return sf.trace("gemm:8,8,8,int8")
+
+    def measure(self, choices):
+        return {"accuracy": 0.5}
+
+
+def make():
+    return Network()
+"""
+
+
+def trained(folder: Path) -> int:
+    """How often the network of `TRAINED` was."""
+    return (folder / "trained").read_text().count("once") if (folder / "trained").exists() else 0
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "where"),
+    [
+        (("batch = 8", "batch = 0"), (), "(engine.batch)"),
+        (('name = "random"', 'name = "randm"'), (), "(engine.name)"),
+        (("", ""), ("--executor", "dusk"), "--executor"),
+        (("", ""), ("--address", "tcp://here:1"), "--executor"),
+        (("", ""), ("--out", "done"), "--out"),
+        (("at_most = 5.6", "at_most = 5.5"), ("--out", "done", "--resume"), "done/study.sqlite"),
+    ],
+)
+def test_nothing_is_trained_for_a_search_that_is_refused(
+    change: tuple[str, str],
+    arguments: tuple[str, ...],
+    where: str,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (folder / "mine.py").write_text(TRAINED)
+    network = '[network]\nkind = "py:mine.py:make"\n[design]'
+    text = STUDY[: STUDY.index("[network]")] + network + STUDY[STUDY.index("[design]") + len("[design]") :]
+    text = text.replace('"model.bits" = ["int8", "w4a8"]', '"model.depth" = "all"')
+    text += '[[objectives]]\nname = "accuracy"\n'
+    (folder / "small.toml").write_text(text)
+    told(capsys, "small.toml", "--no-report", "--out", "done")
+    assert trained(folder) == 1
+    (folder / "small.toml").write_text(text.replace(*change))
+    _, err = run(capsys, "small.toml", "--no-report", *arguments, status=2)
+    assert f"{where}\n" in err
+    assert trained(folder) == 1
