@@ -1,10 +1,10 @@
 """Commands: what a generated accelerator executes, and the binary form of a program of them.
 
 A `Program` says which tiles are moved and computed, in which order; its commands say with which addresses.
-An accelerator has four engines (`load`, `store`, `matrix`, `vector`), each of which takes its commands in
-order. A command waits until as many commands as it *needs* are finished, or have read their operands, on each
-engine; nothing else synchronises. The sequencer hands commands out in the order of the binary, so that a
-binary whose commands need only earlier ones cannot deadlock.
+An accelerator has engines (`load`, `store`, `matrix`, `vector`, and `hash` where its design has one), each of
+which takes its commands in order. A command waits until as many commands as it *needs* are finished, or have
+read their operands, on each engine; nothing else synchronises. The sequencer hands commands out in the order
+of the binary, so that a binary whose commands need only earlier ones cannot deadlock.
 
 Binary form. A command is `COMMAND_BYTES` bytes, little-endian: the fields of `HEADER` and then those of its
 engine, each at the bit where the one before ends, from bit 0; the rest is zero. Counts are stored as they
@@ -27,10 +27,10 @@ from types import MappingProxyType
 from siliform.graph_ir.errors import UserError, nearest
 
 COMMAND_BYTES = 64
-ENGINES = ("load", "store", "matrix", "vector")
+ENGINES = ("load", "store", "matrix", "vector", "hash")
 #: What can be waited for: an engine's finished commands, or those whose operands it has read out of the
 #: scratchpad, whose places may then be written.
-EVENTS = (*ENGINES, "matrix_reads", "vector_reads")
+EVENTS = (*ENGINES, "matrix_reads", "vector_reads", "hash_reads")
 OPCODES: Mapping[str, int] = MappingProxyType({"end": 0, **{name: i + 1 for i, name in enumerate(ENGINES)}})
 
 #: What each engine can be told to do besides its first function.
@@ -41,6 +41,7 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "store": ("",),
         "matrix": ("", "transposed"),
         "vector": ("add", "softmax", "layer_norm", "rms_norm", "gelu"),
+        "hash": ("codes", "attention"),
     }
 )
 
@@ -101,6 +102,31 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
             ("first_shift", 8),
             ("second_multiplier", 32),
             ("second_shift", 8),
+        ),
+        # Codes: for every group its anchors (b, packed, one behind the other), then for every batch and row the
+        # words of a token (a). Attention: for every group its keys' codes (b) and values, then its queries' (a).
+        "hash": (
+            ("groups", 16),
+            ("batches", 16),
+            ("rows", 16),
+            ("keys", 16),  # or anchors
+            ("words", 16),  # of a token or of a row of values
+            ("a", 16),
+            ("a_group", 16),
+            ("a_batch", 16),
+            ("a_row", 16),
+            ("b", 16),
+            ("b_group", 16),
+            ("b_row", 16),
+            ("values", 16),
+            ("values_group", 16),
+            ("values_row", 16),
+            ("out", 16),
+            ("out_group", 16),
+            ("out_batch", 16),
+            ("out_row", 16),
+            ("multiplier", 32),  # of what attention gives
+            ("shift", 8),
         ),
     }
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +89,7 @@ class CircuitRun:
         return {
             "model": self.compiled.form.graph.name,
             "design": self.compiled.accelerator.name,
-            "machine": dict(vars(machine)),
+            "machine": asdict(machine),
             "commands": len(self.compiled.image.commands),
             "bit_exact": self.differing == 0,
             "differing_elements": self.differing,

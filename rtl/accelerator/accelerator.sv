@@ -11,6 +11,11 @@ module accelerator
   parameter int unsigned BankWords   = 512,
   parameter int unsigned Depth       = 64,    // rows that the accumulators hold
   parameter int unsigned MaxLength   = 256,   // of a row of the vector engine
+  parameter int unsigned HashLanes   = 0,     // of the hash engine, whose parameters follow; 0 for none
+  parameter int unsigned HashBits    = 16,
+  parameter int unsigned HashAnchors = 32,
+  parameter int unsigned HashChunks  = 16,
+  parameter int unsigned HashKeys    = 256,
   parameter int unsigned DramAddress = 32,
   localparam int unsigned WordWidth  = 8 * Size
 ) (
@@ -39,7 +44,8 @@ module accelerator
 
   localparam int unsigned AddressWidth = CountWidth;  // of commands
   localparam int unsigned SpadAddress  = $clog2(Banks * BankWords);
-  localparam int unsigned Ports        = 10;
+  localparam int unsigned HashPorts    = HashLanes != 0 ? 4 : 0;
+  localparam int unsigned Ports        = 10 + HashPorts;
   localparam int unsigned RequestWidth = DramAddress + CountWidth;
 
   // Commands.
@@ -92,22 +98,22 @@ module accelerator
   // The scratchpad and who uses it. The lower port is served first: streams that lose a cycle whenever they wait
   // come first, those that run ahead come last.
   localparam int unsigned Act = 0, A = 1, B = 2, Result = 3, Row = 4, Weight = 5, Setting = 6, Norm = 7, Load = 8,
-                          Store = 9;
-  logic [Ports-1:0] port_valid, port_ready, port_write, answer_valid;
+                          Store = 9, HashFirst = 10;
+  localparam logic [Ports-1:0] Writes = Ports'((32'd1 << Result) | (32'd1 << Row) | (32'd1 << Load)
+                                              | (32'd1 << (HashFirst + 3)));
+  logic [Ports-1:0] port_valid, port_ready, answer_valid;
   logic [Ports-1:0][AddressWidth-1:0] port_address;
   logic [Ports-1:0][SpadAddress-1:0] address;
   logic [Ports-1:0][WordWidth-1:0] port_data, answer;
 
   always_comb begin : cut
-    port_write = '0;
-    {port_write[Result], port_write[Row], port_write[Load]} = '1;
     for (int unsigned p = 0; p < Ports; p++) address[p] = port_address[p][SpadAddress-1:0];
   end
 
   scratchpad #(
     .Ports(Ports), .Banks(Banks), .Words(BankWords), .WordBytes(Size), .RoundRobin(1'b0)
   ) u_scratchpad (
-    .clk_i, .rst_ni, .req_valid_i(port_valid), .req_ready_o(port_ready), .req_write_i(port_write),
+    .clk_i, .rst_ni, .req_valid_i(port_valid), .req_ready_o(port_ready), .req_write_i(Writes),
     .req_address_i(address), .req_strobe_i('1), .req_data_i(port_data),
     .rsp_valid_o(answer_valid), .rsp_ready_i('1), .rsp_data_o(answer)
   );
@@ -135,7 +141,7 @@ module accelerator
   matrix_engine #(.Size(Size), .AddressWidth(AddressWidth), .Depth(Depth)) u_matrix (
     .clk_i, .rst_ni, .command_valid_i(command_valid[2]), .command_ready_o(command_ready[2]),
     .command_i(matrix_t'(command[2][$bits(matrix_t)-1:0])), .finished_o(finished[2]),
-    .reads_done_o(event_now[4]), .read_valid_o(matrix_valid),
+    .reads_done_o(event_now[EventMatrixReads]), .read_valid_o(matrix_valid),
     .read_ready_i({port_ready[Setting], port_ready[Weight], port_ready[Act]}),
     .read_address_o(matrix_address),
     .answer_valid_i({answer_valid[Setting], answer_valid[Weight], answer_valid[Act]}),
@@ -149,7 +155,7 @@ module accelerator
   vector_engine #(.Size(Size), .Lanes(Lanes), .AddressWidth(AddressWidth), .MaxLength(MaxLength)) u_vector (
     .clk_i, .rst_ni, .command_valid_i(command_valid[3]), .command_ready_o(command_ready[3]),
     .command_i(vector_t'(command[3][$bits(vector_t)-1:0])), .finished_o(finished[3]),
-    .reads_done_o(event_now[5]), .read_valid_o(vector_valid),
+    .reads_done_o(event_now[EventVectorReads]), .read_valid_o(vector_valid),
     .read_ready_i({port_ready[Norm], port_ready[B], port_ready[A]}), .read_address_o(vector_address),
     .answer_valid_i({answer_valid[Norm], answer_valid[B], answer_valid[A]}),
     .answer_i({answer[Norm], answer[B], answer[A]}),
@@ -158,6 +164,28 @@ module accelerator
   );
   assign {port_valid[Norm], port_valid[B], port_valid[A]}       = vector_valid;
   assign {port_address[Norm], port_address[B], port_address[A]} = vector_address;
+
+  if (HashLanes != 0) begin : gen_hash
+    hash_engine #(
+      .Size(Size), .Lanes(HashLanes), .Bits(HashBits), .Anchors(HashAnchors), .Chunks(HashChunks), .Keys(HashKeys),
+      .AddressWidth(AddressWidth)
+    ) u_hash (
+      .clk_i, .rst_ni, .command_valid_i(command_valid[EngineHash]), .command_ready_o(command_ready[EngineHash]),
+      .command_i(hash_t'(command[EngineHash][$bits(hash_t)-1:0])), .finished_o(finished[EngineHash]),
+      .reads_done_o(event_now[EventHashReads]), .read_valid_o(port_valid[HashFirst+:3]),
+      .read_ready_i(port_ready[HashFirst+:3]), .read_address_o(port_address[HashFirst+:3]),
+      .answer_valid_i(answer_valid[HashFirst+:3]), .answer_i(answer[HashFirst+:3]),
+      .write_valid_o(port_valid[HashFirst+3]), .write_ready_i(port_ready[HashFirst+3]),
+      .write_address_o(port_address[HashFirst+3]), .write_o(port_data[HashFirst+3])
+    );
+    assign port_data[HashFirst+:3] = '0;
+    logic unused_answer;
+    assign unused_answer = ^answer[HashFirst+3];
+  end else begin : gen_no_hash
+    assign {command_ready[EngineHash], finished[EngineHash], event_now[EventHashReads]} = '0;
+    logic unused_hash;
+    assign unused_hash = ^{HashBits, HashAnchors, HashChunks, HashKeys, command_valid[EngineHash]};
+  end
 
   assign {port_data[Store], port_data[Norm], port_data[Setting], port_data[Weight]} = '0;
   assign {port_data[B], port_data[A], port_data[Act]}                               = '0;

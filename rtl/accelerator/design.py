@@ -14,6 +14,7 @@ from siliform.rtl.array.unit import ArrayUnit
 from siliform.rtl.common.design import Design
 from siliform.rtl.common.unit import HardwareUnit
 from siliform.rtl.eltwise.unit import EltwiseUnit
+from siliform.rtl.hash.unit import HashUnit
 from siliform.rtl.norm.unit import NormUnit
 from siliform.rtl.requantise.unit import RequantiseUnit
 from siliform.rtl.scratchpad.unit import SOURCES as SCRATCHPAD_SOURCES
@@ -23,6 +24,8 @@ from siliform.rtl.transpose.unit import TransposeUnit
 HERE = Path(__file__).parent
 #: Units of a design that a circuit is generated of, by kind.
 PARTS = ("array", "requantise", "rows", "dma")
+#: Those that it may have besides.
+OPTIONAL = ("hash",)
 COMMON = HERE.parent / "common"
 OWN = (
     "address_generator",
@@ -47,6 +50,14 @@ OWN = (
     "vector_engine",
     "accelerator",
 )
+HASH = (
+    "nest_reader",
+    "hash_anchor_beats",
+    "hash_key_beats",
+    "hash_streams",
+    "hash_results",
+    "hash_engine",
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,7 @@ class Machine:
     banks, bank_words : of the scratchpad, powers of two.
     depth_rows : rows of a product that the accumulators hold.
     max_length : of a row of the vector engine.
+    hash : the unit of the hash engine, where there is one.
     """
 
     size: int = 16
@@ -66,6 +78,7 @@ class Machine:
     bank_words: int = 512
     depth_rows: int = 64
     max_length: int = 256
+    hash: HashUnit | None = None
 
     def __post_init__(self) -> None:
         for name in ("size", "lanes", "banks", "bank_words"):
@@ -83,6 +96,13 @@ class Machine:
                 found="circuits of size 4 to 64, with lanes from an eighth of that to all of it",
                 where="size",
                 next_step="choose a size of 4, 8, 16, 32 or 64, and lanes such as a quarter of it",
+            )
+        if self.hash is not None and (self.hash.bits % self.size or self.size % self.hash.lanes):
+            raise UserError(
+                asked=f"a hash engine of {self.hash.lanes} lanes and {self.hash.bits} bits",
+                found=f"codes that fill words of {self.size} bytes, a byte a bit, and lanes that divide those",
+                where="hash",
+                next_step=f"choose bits such as {self.size}, and lanes such as {max(self.size // 4, 1)}",
             )
 
     @property
@@ -123,7 +143,11 @@ class Machine:
                 )
         depth = 0 if sums is None else sums.bytes // (4 * size)
         words = spad.bytes // (spad.banks * size)
-        return cls(size, rows.lanes, spad.banks, words, depth, rows.max_length)
+        hashing = accelerator.of_kind("hash")
+        return cls(
+            size, rows.lanes, spad.banks, words, depth, rows.max_length,
+            hash=_hash_unit(hashing[0]) if hashing else None,
+        )  # fmt: skip
 
     def design(self) -> Design:
         """What Verilator builds: no streams, its ports are those of `accelerator`."""
@@ -135,9 +159,11 @@ class Machine:
             "Depth": self.depth_rows,
             "MaxLength": self.max_length,
         }
+        if self.hash is not None:
+            parameters |= {f"Hash{name}": value for name, value in self.hash.design().parameters}
         package = (("commands_pkg.sv", commands_package()),)
         generated, sources = _units(self)
-        own = tuple(HERE / f"{name}.sv" for name in OWN)
+        own = tuple(HERE / f"{name}.sv" for name in ((*HASH, *OWN) if self.hash else OWN))
         return Design(
             "accelerator", (*sources, *own), tuple(parameters.items()), (), generated=(*package, *generated)
         )
@@ -145,14 +171,22 @@ class Machine:
 
 def _only(accelerator: Accelerator, kind: str) -> Any:
     found = accelerator.of_kind(kind)
-    if len(found) != 1 or len(accelerator.units) != len(PARTS):
+    more = {unit.kind for unit in accelerator.units} & set(OPTIONAL)
+    if len(found) != 1 or len(accelerator.units) != len(PARTS) + len(more):
         raise UserError(
             asked=f"the circuit of {accelerator.name}",
             found=f"units {', '.join(u.kind for u in accelerator.units)}",
             where=f"design {accelerator.name}",
-            next_step=f"give it one unit of each of {', '.join(PARTS)}, and no other, as tile-16x16 has",
+            next_step=f"give it one unit of each of {', '.join(PARTS)}, as tile-16x16 has, and no other, "
+            f"or at most one each of {', '.join(OPTIONAL)} besides",
         )
     return found[0]
+
+
+def _hash_unit(engine: Any) -> HashUnit:
+    """The circuit of a design's hash engine."""
+    chunks = -(-engine.width // engine.lanes)
+    return HashUnit(engine.lanes, engine.bits, engine.anchors, chunks, engine.keys)
 
 
 def _units(machine: Machine) -> tuple[tuple[tuple[str, str], ...], tuple[Path, ...]]:
@@ -169,7 +203,9 @@ def _units(machine: Machine) -> tuple[tuple[tuple[str, str], ...], tuple[Path, .
 def _inside(machine: Machine) -> tuple[HardwareUnit, ...]:
     """The units that the accelerator is made of, with its parameters."""
     size, lanes = machine.size, machine.lanes
+    hashing = () if machine.hash is None else (machine.hash,)
     return (
+        *hashing,
         ArrayUnit(rows=size, columns=size, depth_rows=machine.depth_rows),
         RequantiseUnit(lanes=size),
         TransposeUnit(side=size),

@@ -12,7 +12,9 @@ from siliform.arch.commands import ENGINES, EVENTS, Command
 
 NOTHING = np.zeros(0, np.int64)
 #: What says that an engine has read its operands, where that comes before it has finished.
-READ_EVENT = MappingProxyType({"matrix": "matrix_reads", "vector": "vector_reads"})
+READ_EVENT = MappingProxyType(
+    {engine: f"{engine}_reads" for engine in ENGINES if f"{engine}_reads" in EVENTS}
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@
 
 namespace {
 
-constexpr int kEngines = 4;
+constexpr int kEngines = 8;  // at most: `finished_o` has a bit for each that there is
 
 struct Read {
   uint64_t word, left, ready_cycle;

@@ -12,12 +12,15 @@ def commands_package() -> str:
     """The text of ``commands_pkg.sv``."""
     needs_at = sum(bits for name, bits in HEADER if not name.startswith("needs_"))
     structs = "\n".join(_struct(engine, (*HEADER, *LAYOUTS[engine])) for engine in ENGINES)
-    functions = "\n".join(
-        f"  localparam logic [3:0] {_camel(engine, name)} = 4'd{i};"
+    enums = [
+        _enum("engine", "int unsigned", [_camel("engine", name) for name in ENGINES]),
+        _enum("event", "int unsigned", [_camel("event", name) for name in EVENTS]),
+    ]
+    enums += [
+        _enum(f"{engine}_fn", "logic [3:0]", [_camel(engine, name or "plain") for name in FUNCTIONS[engine]])
         for engine in ENGINES
-        for i, name in enumerate(FUNCTIONS[engine])
-        if name
-    )
+    ]
+    named = "\n".join(enums)
     return f"""\
 // Written by rtl/accelerator/package.py from arch/commands.py.
 package commands_pkg;
@@ -27,7 +30,7 @@ package commands_pkg;
   localparam int unsigned Engines      = {len(ENGINES)};
   localparam int unsigned Events       = {len(EVENTS)};  // the engines' own, then those of their reads
   localparam logic [3:0] OpcodeEnd     = 4'd{OPCODES["end"]};
-{functions}
+{named}
 {structs}
 endpackage
 """
@@ -41,5 +44,11 @@ def _struct(engine: str, layout: Layout) -> str:
     return f"  typedef struct packed {{\n{fields}\n  }} {engine}_t;"
 
 
-def _camel(engine: str, name: str) -> str:
-    return "".join(word.capitalize() for word in f"{engine}_{name}".split("_"))
+def _enum(name: str, kind: str, members: list[str]) -> str:
+    """An enumeration from 0 on; its members may stand where a number does."""
+    listed = ", ".join(f"{member} = {i}" for i, member in enumerate(members))
+    return f"  typedef enum {kind} {{{listed}}} {name}_e;"
+
+
+def _camel(*names: str) -> str:
+    return "".join(word.capitalize() for name in names for word in name.split("_"))
