@@ -1,7 +1,7 @@
 """Where elements lie: addresses through views, and loops over them that a command can say.
 
 Every value that is no view has a storage of its own, a byte an element: row by row, or, where it is read
-through one view only that shows all of it in another order, in that view's order. A view is its operand's
+through one view only that shows all its rows in another order, in that view's order. A view is its operand's
 storage seen otherwise; its addresses are found by letting the view's own reference move the addresses of what
 it is a view of.
 """
@@ -91,11 +91,14 @@ class Layouts:
         self._rows[value.name] = rows.shape[-1] if rows.ndim else 1
         if given or len(shown) != 1 or shown[0].size != rows.size:
             return rows
-        self._rows[value.name] = shown[0].shape[-1]
         # Element shown[0][i] is the i-th in the view's order.
         order = np.empty(rows.size, np.int64)
         order[shown[0].reshape(-1)] = np.arange(rows.size)
-        return order.reshape(rows.shape)
+        found = order.reshape(rows.shape)
+        if (np.diff(found, axis=-1) != 1).any():  # the view turns rows, which are written as words
+            return rows
+        self._rows[value.name] = shown[0].shape[-1]
+        return found
 
     def _shown(self, value: Value, bytes: np.ndarray) -> Iterator[np.ndarray]:
         """What the nodes that are no views read of a value, an array for each way through views."""
