@@ -180,7 +180,10 @@ MUTANTS = (
     Mutant("a sum begun anew", "matrix_activations.sv", "<= !act_emit_o", "<= 1'b0"),
     Mutant("keys not transposed", "matrix_weights.sv", "word[Size-1-i]", "word[i]"),
     Mutant(
-        "order lost at the transposer", "matrix_weights.sv", "empty && weight_ready_i;\n", "weight_ready_i;\n"
+        "order lost at the transposer",
+        "matrix_weights.sv",
+        "turn_ready : empty && weight",
+        "turn_ready : weight",
     ),
     Mutant("another lane's shift", "matrix_results.sv", "settings[8*l+:6]", "settings[8*(l/2)+:6]"),
     Mutant("rows that never end", "row_function.sv", ".in_i(x_row_last_i)", ".in_i(x_last_i)"),
