@@ -137,6 +137,10 @@ class CoDesign:
             self._graphs[key] = self.model.graph(self.choices(row)[0])
         return self._graphs[key]
 
+    def code(self, kind: str) -> str:
+        """The user's own code that a step runs, "cost" or "measure", as the study names it, or ""."""
+        return str(self.model.code(kind)) if hasattr(self.model, "code") else ""
+
     def measure(self, row: np.ndarray) -> Mapping[str, float]:
         """Quantities of the network of one row; see `Problem`."""
         return self.model.measure(self.choices(row)[0])

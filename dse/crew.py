@@ -242,8 +242,8 @@ class Crew:
 
         Raises
         ------
-        EvaluationError : a task that killed its worker `MOST_LOSSES` times, the last time alone.
-        UserError : a Dask scheduler that went away.
+        UserError : a design that killed its worker `MOST_LOSSES` times, the last time alone; a Dask scheduler
+            that went away.
         """
         answers: list[tuple[Task, Answer]] = []
         while not answers and self.busy:
@@ -252,7 +252,7 @@ class Crew:
             self._hand_out_again()
             try:
                 self._wait(answers, None if not at_once else 0)
-            except (EvaluationError, UserError) as error:
+            except UserError as error:
                 self._error = error  # once the answers beside it are in good hands
             if at_once:
                 break
@@ -312,11 +312,7 @@ class Crew:
             return
         rows = len(again.task.rows)
         if rows == 1:
-            raise EvaluationError(
-                f"evaluating {_point(self._problem.space, again.task.rows[0])} killed its worker "
-                f"{again.losses} times, the last time with nothing else running; memory that ran out, or a "
-                "crash in compiled code? Everything that was finished is in the store"
-            )
+            raise _deadly(self._problem, again.task, again.losses)
         for part in (slice(None, rows // 2), slice(rows // 2, None)):
             task = replace(again.task, rows=again.task.rows[part], places=again.task.places[part])
             self._suspects.append(replace(again, task=task, losses=MOST_LOSSES - 1))
@@ -329,6 +325,26 @@ def raise_failure(failure: Failure, space: Space) -> None:
         raise UserError(asked=asked, found=found, where=where, next_step=next_step)
     point = "several points together" if failure.row is None else _point(space, failure.row)
     raise EvaluationError(f"evaluating {point} raised {failure.error}\n{failure.trace}")
+
+
+def _deadly(problem: Problem, task: Task, losses: int) -> UserError:
+    """A design whose evaluation ends the process that it runs in, and whose code that may be."""
+    told = problem.space.decode(task.rows[0])
+    if task.kind == "measure":  # of the other knobs the row says nothing
+        names = {problem.space.names[place] for place in problem.network}
+        told = {name: value for name, value in told.items() if name in names}
+    point = ", ".join(f"{name} = {value}" for name, value in told.items()) or "the network, which is fixed"
+    code = str(problem.code(task.kind)) if hasattr(problem, "code") else ""
+    alone = (
+        f"call {code} with this design by itself" if code else "give each worker more memory (fewer --jobs)"
+    )
+    return UserError(
+        asked=f"to {task.kind} {point}" + (f", by {code}" if code else ""),
+        found=f"it killed its worker {losses} times, the last time with nothing else running: memory that "
+        "ran out, or a crash in compiled code",
+        where=code or "a worker process of the search",
+        next_step=f"{alone}, or leave the design out; then --resume: all that was finished is in the store",
+    )
 
 
 def _point(space: Space, row: np.ndarray) -> str:

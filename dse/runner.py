@@ -65,8 +65,9 @@ def run_study(
     Raises
     ------
     UserError : a store that is in use, of another study, or there already without `resume`; what an engine
-        or an executor refuses; an objective or a limit on what nothing yields.
-    EvaluationError : an exception of the problem, or the death of a worker, with the point named.
+        or an executor refuses; an objective or a limit on what nothing yields; a design that kills its
+        worker.
+    EvaluationError : an exception of the problem, with the point named.
     """
     begun = perf_counter()
     problem = problem_factory() if problem is None else problem

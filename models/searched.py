@@ -140,6 +140,10 @@ class CatalogueNetwork:
             next_step="return a number, or a dictionary of numbers by name",
         )
 
+    def code(self, kind: str) -> str:
+        """The user's callable that a step runs, "cost" or "measure", or ""."""
+        return self.accuracy if kind == "measure" else self.name if self.name.startswith("py:") else ""
+
     def full(self) -> Mapping[str, Value]:
         """The model as its name has it."""
         return {}

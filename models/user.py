@@ -108,6 +108,10 @@ class UserNetwork:
             )
         return found
 
+    def code(self, kind: str) -> str:
+        """The method that a step runs, "cost" or "measure"."""
+        return f"{'measure' if kind == 'measure' else 'graph'}() of {self._where}"
+
     def _run(self, method: str, *given: Any) -> Any:
         try:
             return getattr(self._made, method)(*given)

@@ -379,3 +379,31 @@ def test_nothing_is_trained_for_a_search_that_is_refused(
     _, err = run(capsys, "small.toml", "--no-report", *arguments, status=2)
     assert f"{where}\n" in err
     assert trained(folder) == 1
+
+
+@pytest.mark.parametrize(
+    ("network", "code", "knob"),
+    [
+        (
+            'model = "bert-tiny"\nsequence = 16\naccuracy = "py:mine.py:score"',
+            "py:mine.py:score",
+            'num_hidden_layers" = [1, 2]',
+        ),
+        ('kind = "py:mine.py:make"', "measure() of py:mine.py:make", 'depth" = "all"'),
+    ],
+)
+def test_a_callable_that_kills_its_worker_is_named_with_the_design(
+    network: str, code: str, knob: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dies = "os._exit(9) if choices.get('depth', choices.get('num_hidden_layers')) == 1 else 0.5"
+    text = TRAINED.replace('{"accuracy": 0.5}', f'{{"accuracy": {dies}}}')
+    (folder / "mine.py").write_text(f"import os\n{text}\n\ndef score(choices):\n    return {dies}\n")
+    text = STUDY.replace('model = "bert-tiny"\nsequence = 16\nbits = "int8"', network)
+    text = text.replace('bits" = ["int8", "w4a8"]', knob) + '[[objectives]]\nname = "accuracy"\n'
+    (folder / "small.toml").write_text(text)
+    _, err = run(capsys, "small.toml", "--no-report", "--jobs", "2", status=2)
+    asked = f"asked: to measure model.{knob.partition(chr(34))[0]} = 1, by {code}\n"
+    assert asked in err
+    assert "found: it killed its worker 3 times, the last time with nothing else running" in err
+    assert f"where: {code}\nnext:  call {code} with this design by itself, or leave the design out;" in err
+    assert "Traceback" not in err

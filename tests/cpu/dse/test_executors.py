@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from siliform.dse.crew import Crew, EvaluationError, Pace, Packed, Task, work
+from siliform.dse.crew import Crew, Pace, Packed, Task, work
 from siliform.dse.executors import ONE_THREAD, Local, Serial, pool_named
 from siliform.dse.outcome import Progress
 from siliform.dse.problem import Results
@@ -185,9 +185,12 @@ def test_tasks_lost_with_a_worker_are_done_by_the_next(tmp_path):
 def test_a_point_that_kills_its_worker_thrice_is_named_and_the_others_are_kept(tmp_path):
     study = replace(HARDWARE_ONLY, budget=Budget(evaluations=300))
     toy = Toy(tmp_path / "log", measures=False, trouble="kill")
-    with pytest.raises(EvaluationError, match="killed its worker 3 times") as caught:
+    with pytest.raises(UserError, match="killed its worker 3 times") as caught:
         run_study(study, Making(toy), tmp_path, jobs=2, engine=Climber(objectives=2, points=1000))
-    assert "rows = 33" in str(caught.value)
+    assert caught.value.asked.startswith("to cost depth = ")
+    assert "rows = 33" in caught.value.asked
+    assert caught.value.where == "a worker process of the search"
+    assert "fewer --jobs" in caught.value.next_step
     with Store.read(tmp_path) as store:
         table = store.table()
     assert not (table.rows[:, 3] == 32).any()
