@@ -39,7 +39,7 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "end": ("",),
         "load": ("",),
         "store": ("",),
-        "matrix": ("", "transposed"),
+        "matrix": ("", "transposed", "signs"),
         "vector": ("add", "softmax", "layer_norm", "rms_norm", "gelu"),
         "hash": ("codes", "attention"),
     }
@@ -64,7 +64,8 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         "end": (),
         "load": _MOVE,
         "store": _MOVE,
-        # For every batch, every block of columns, every block of the sum, every row: a beat.
+        # For every batch, every block of columns, every block of the sum, every row: a beat. Of signs, rows come
+        # before blocks of the sum, and a row of weights is a word of eight columns' bits.
         "matrix": (
             ("batches", 16),
             ("column_blocks", 16),
@@ -103,8 +104,9 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
             ("second_multiplier", 32),
             ("second_shift", 8),
         ),
-        # Codes: for every group its anchors (b, packed, one behind the other), then for every batch and row the
-        # words of a token (a). Attention: for every group its keys' codes (b) and values, then its queries' (a).
+        # Codes: for every group its anchors (b, packed, one behind the other), then for every batch and row
+        # the words of a token (a). Attention: for every group its keys' codes (b) and their values, then its
+        # queries' codes (a).
         "hash": (
             ("groups", 16),
             ("batches", 16),

@@ -11,6 +11,7 @@ module accelerator
   parameter int unsigned BankWords   = 512,
   parameter int unsigned Depth       = 64,    // rows that the accumulators hold
   parameter int unsigned MaxLength   = 256,   // of a row of the vector engine
+  parameter int unsigned HeldWords   = 0,     // of the matrix engine's unit of signs; 0 for none
   parameter int unsigned HashLanes   = 0,     // of the hash engine, whose parameters follow; 0 for none
   parameter int unsigned HashBits    = 16,
   parameter int unsigned HashAnchors = 32,
@@ -138,7 +139,9 @@ module accelerator
 
   logic [2:0] matrix_valid, vector_valid;
   logic [2:0][AddressWidth-1:0] matrix_address, vector_address;
-  matrix_engine #(.Size(Size), .AddressWidth(AddressWidth), .Depth(Depth)) u_matrix (
+  matrix_engine #(
+    .Size(Size), .AddressWidth(AddressWidth), .Depth(Depth), .HeldWords(HeldWords)
+  ) u_matrix (
     .clk_i, .rst_ni, .command_valid_i(command_valid[2]), .command_ready_o(command_ready[2]),
     .command_i(matrix_t'(command[2][$bits(matrix_t)-1:0])), .finished_o(finished[2]),
     .reads_done_o(event_now[EventMatrixReads]), .read_valid_o(matrix_valid),

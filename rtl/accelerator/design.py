@@ -11,6 +11,7 @@ from siliform.graph_ir.errors import UserError
 from siliform.rtl.accelerator.package import commands_package
 from siliform.rtl.activation.unit import ActivationUnit
 from siliform.rtl.array.unit import ArrayUnit
+from siliform.rtl.binary.unit import BinaryMatrixUnit
 from siliform.rtl.common.design import Design
 from siliform.rtl.common.unit import HardwareUnit
 from siliform.rtl.eltwise.unit import EltwiseUnit
@@ -25,7 +26,7 @@ HERE = Path(__file__).parent
 #: Units of a design that a circuit is generated of, by kind.
 PARTS = ("array", "requantise", "rows", "dma")
 #: Those that it may have besides.
-OPTIONAL = ("hash",)
+OPTIONAL = ("hash", "binary")
 COMMON = HERE.parent / "common"
 OWN = (
     "address_generator",
@@ -58,6 +59,7 @@ HASH = (
     "hash_results",
     "hash_engine",
 )
+SIGNS = ("held_words", "matrix_signs")
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Machine:
     depth_rows : rows of a product that the accumulators hold.
     max_length : of a row of the vector engine.
     hash : the unit of the hash engine, where there is one.
+    held_words : words of signs that each column of the binary unit holds; 0 where there is none.
     """
 
     size: int = 16
@@ -79,6 +82,7 @@ class Machine:
     depth_rows: int = 64
     max_length: int = 256
     hash: HashUnit | None = None
+    held_words: int = 0
 
     def __post_init__(self) -> None:
         for name in ("size", "lanes", "banks", "bank_words"):
@@ -100,9 +104,18 @@ class Machine:
         if self.hash is not None and (self.hash.bits % self.size or self.size % self.hash.lanes):
             raise UserError(
                 asked=f"a hash engine of {self.hash.lanes} lanes and {self.hash.bits} bits",
-                found=f"codes that fill words of {self.size} bytes, a byte a bit, and lanes that divide those",
+                found=f"codes that fill words of {self.size} bytes, a byte a bit, and lanes that divide them",
                 where="hash",
                 next_step=f"choose bits such as {self.size}, and lanes such as {max(self.size // 4, 1)}",
+            )
+
+        held = self.held_words
+        if held and (self.size < 8 or held < 2 or held & (held - 1)):
+            raise UserError(
+                asked=f"a binary unit of size {self.size} that holds {held} words of weights",
+                found="circuits of size 8 to 64 that hold a power of two of them, 2 or more",
+                where="held_words",
+                next_step=f"choose a size of 8 to 64, and a power of two such as {1 << max(held, 2).bit_length()}",
             )
 
     @property
@@ -132,6 +145,7 @@ class Machine:
             "dma.handover": (dma.handover, "whole-tiles"),
             "scratchpad.word_bytes": (spad.word_bytes, size),
             "accumulator": (sums is not None, True),
+            **_wanted_of_signs(accelerator, size),
         }
         for name, (found, needed) in wanted.items():
             if found != needed:
@@ -143,10 +157,11 @@ class Machine:
                 )
         depth = 0 if sums is None else sums.bytes // (4 * size)
         words = spad.bytes // (spad.banks * size)
-        hashing = accelerator.of_kind("hash")
+        hashing, binary = accelerator.of_kind("hash"), accelerator.of_kind("binary")
         return cls(
             size, rows.lanes, spad.banks, words, depth, rows.max_length,
             hash=_hash_unit(hashing[0]) if hashing else None,
+            held_words=vars(binary[0])["held_words"] if binary else 0,
         )  # fmt: skip
 
     def design(self) -> Design:
@@ -161,9 +176,12 @@ class Machine:
         }
         if self.hash is not None:
             parameters |= {f"Hash{name}": value for name, value in self.hash.design().parameters}
+        if self.held_words:
+            parameters["HeldWords"] = self.held_words
         package = (("commands_pkg.sv", commands_package()),)
         generated, sources = _units(self)
-        own = tuple(HERE / f"{name}.sv" for name in ((*HASH, *OWN) if self.hash else OWN))
+        names = (*(HASH if self.hash else ()), *(SIGNS if self.held_words else ()), *OWN)
+        own = tuple(HERE / f"{name}.sv" for name in names)
         return Design(
             "accelerator", (*sources, *own), tuple(parameters.items()), (), generated=(*package, *generated)
         )
@@ -189,6 +207,19 @@ def _hash_unit(engine: Any) -> HashUnit:
     return HashUnit(engine.lanes, engine.bits, engine.anchors, chunks, engine.keys)
 
 
+def _wanted_of_signs(accelerator: Accelerator, size: int) -> dict[str, tuple[Any, Any]]:
+    """What is and what must be of a binary unit: a word of activations a cycle meets all columns."""
+    found = {}
+    for unit in accelerator.of_kind("binary"):
+        known = vars(unit)
+        needed = {"rows": 1, "columns": size, "width": size}
+        found |= {f"binary.{name}": (known[name], value) for name, value in needed.items()}
+        held = known["held_words"] or 2 * size
+        found["binary.held_words"] = (known["held_words"], held)
+        found["binary.count_bits"] = (known["count_bits"], (held * size).bit_length())
+    return found
+
+
 def _units(machine: Machine) -> tuple[tuple[tuple[str, str], ...], tuple[Path, ...]]:
     """Sources of the units inside, each file once, in the order in which their own designs compile them."""
     generated: dict[str, str] = {}
@@ -204,8 +235,10 @@ def _inside(machine: Machine) -> tuple[HardwareUnit, ...]:
     """The units that the accelerator is made of, with its parameters."""
     size, lanes = machine.size, machine.lanes
     hashing = () if machine.hash is None else (machine.hash,)
+    signs = (BinaryMatrixUnit(1, size, size),) if machine.held_words else ()
     return (
         *hashing,
+        *signs,
         ArrayUnit(rows=size, columns=size, depth_rows=machine.depth_rows),
         RequantiseUnit(lanes=size),
         TransposeUnit(side=size),

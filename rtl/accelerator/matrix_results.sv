@@ -22,6 +22,7 @@ module matrix_results
   input  logic                    total_valid_i,
   output logic                    total_ready_o,
   input  logic [Size-1:0][31:0]   total_i,
+  output logic                    total_signs_o,  // it waits for totals of a product of signs
   output logic                    write_valid_o,
   input  logic                    write_ready_i,
   output logic [AddressWidth-1:0] write_address_o,
@@ -75,6 +76,9 @@ module matrix_results
     .last_o(last_place)
   );
   assign total_ready_o = place_valid && sum_ready;
+  always_ff @(posedge clk_i) begin : kind
+    if (command_valid_i[1] && command_ready_o[1]) total_signs_o <= command_i[1].fn == MatrixSigns;
+  end
 
   logic y_valid, y_ready, out_valid, there_valid;
   logic [2:0] last_there;

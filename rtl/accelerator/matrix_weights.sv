@@ -1,5 +1,6 @@
 // Weights of a product: a word is a row of the array, the last row of a block first; or, transposed, a word is
-// a column (a key of attention, say), whose last element belongs to the last row.
+// a column (a key of attention, say), whose last element belongs to the last row. Of signs a word is eight
+// columns of a block, a bit a row, and goes to the unit of signs.
 module matrix_weights
   import commands_pkg::*;
 #(
@@ -20,33 +21,40 @@ module matrix_weights
   input  logic [WordWidth-1:0]    answer_i,
   output logic                    weight_valid_o,
   input  logic                    weight_ready_i,
-  output logic [WordWidth-1:0]    weight_o
+  output logic [WordWidth-1:0]    weight_o,
+  output logic                    signs_valid_o,
+  input  logic                    signs_ready_i,
+  output logic [WordWidth-1:0]    signs_o
 );
 
-  logic address_valid, address_ready, transposed_q, word_valid, word_ready, transposed, block_last, unused;
+  logic address_valid, address_ready, transposed_q, signs_q, word_valid, word_ready, transposed, signs, block_last, unused;
   logic [AddressWidth-1:0] address;
   logic [3:0] last;
   logic [Size-1:0][7:0] word, reversed, turned;
 
-  // From inside out: rows, blocks of the sum, blocks of columns, batches.
+  // From inside out: rows (words of signs), blocks of the sum, blocks of columns, batches.
+  logic [CountWidth-1:0] words;
+  assign words = command_i.fn == MatrixSigns ? CountWidth'(Size / 8) : CountWidth'(Size);
   address_generator #(.Levels(4), .AddressWidth(AddressWidth), .CountWidth(CountWidth)) u_addresses (
     .clk_i, .rst_ni, .nest_valid_i(command_valid_i), .nest_ready_o(command_ready_o),
     .base_i(command_i.weight),
-    .count_i({command_i.batches, command_i.column_blocks, command_i.sum_blocks, CountWidth'(Size)}),
+    .count_i({command_i.batches, command_i.column_blocks, command_i.sum_blocks, words}),
     .stride_i({command_i.weight_batch, command_i.weight_column, command_i.weight_sum, command_i.weight_row}),
     .address_valid_o(address_valid), .address_ready_i(address_ready), .address_o(address), .last_o(last)
   );
   assign done_o = address_valid && address_ready && (&last);
 
   always_ff @(posedge clk_i) begin : kind
-    if (command_valid_i && command_ready_o) transposed_q <= command_i.fn == MatrixTransposed;
+    if (command_valid_i && command_ready_o) begin
+      {transposed_q, signs_q} <= {command_i.fn == MatrixTransposed, command_i.fn == MatrixSigns};
+    end
   end
 
-  scratchpad_reader #(.AddressWidth(AddressWidth), .WordWidth(WordWidth), .LabelWidth(2)) u_reader (
+  scratchpad_reader #(.AddressWidth(AddressWidth), .WordWidth(WordWidth), .LabelWidth(3)) u_reader (
     .clk_i, .rst_ni, .address_valid_i(address_valid), .address_ready_o(address_ready), .address_i(address),
-    .label_i({transposed_q, last[0]}), .request_valid_o(read_valid_o), .request_ready_i(read_ready_i),
+    .label_i({signs_q, transposed_q, last[0]}), .request_valid_o(read_valid_o), .request_ready_i(read_ready_i),
     .request_o(read_address_o), .answer_valid_i, .answer_i,
-    .word_valid_o(word_valid), .word_ready_i(word_ready), .word_o(word), .label_o({transposed, block_last})
+    .word_valid_o(word_valid), .word_ready_i(word_ready), .word_o(word), .label_o({signs, transposed, block_last})
   );
 
   // Words that are not transposed go past the transposer, but only while it is empty: order is kept.
@@ -54,10 +62,12 @@ module matrix_weights
   logic [$clog2(2*Size+1)-1:0] inside_q;
   assign empty          = inside_q == '0;
   assign turn_valid     = word_valid && transposed;
-  assign word_ready     = transposed ? turn_ready : empty && weight_ready_i;
-  assign weight_valid_o = empty ? word_valid && !transposed : turned_valid;
+  assign word_ready     = signs ? signs_ready_i : transposed ? turn_ready : empty && weight_ready_i;
+  assign weight_valid_o = empty ? word_valid && !transposed && !signs : turned_valid;
   assign weight_o       = empty ? word : turned;
   assign turned_ready   = !empty && weight_ready_i;
+  assign signs_valid_o  = word_valid && signs;
+  assign signs_o        = word;
 
   always_comb begin : reverse
     for (int unsigned i = 0; i < Size; i++) reversed[i] = word[Size-1-i];

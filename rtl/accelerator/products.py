@@ -26,7 +26,10 @@ PRODUCTS = ("linear", "matmul")
 
 @dataclass(frozen=True, eq=False)
 class ProductNode:
-    """A fused product and its requantisation, taken apart: outer operands by their part."""
+    """A fused product and its requantisation, taken apart: outer operands by their part.
+
+    signs : whether it is a product of the signs of `a` and of `b`, a parameter in one bit.
+    """
 
     node: Node
     product: Node
@@ -35,17 +38,22 @@ class ProductNode:
     multiplier: Value
     shift: Value
     bias: Value | None
+    signs: bool = False
 
 
 def product_of(node: Node) -> ProductNode | None:
     """A node as a product with its requantisation, or None where it is something else."""
     body = node.attributes.get("body")
-    if not isinstance(body, Graph) or len(body.nodes) != 2:
+    if not isinstance(body, Graph) or len(body.nodes) < 2:
         return None
-    product, scaling = body.nodes
+    *before, product, scaling = body.nodes
     if product.op.name not in PRODUCTS or scaling.op.name != "requantise":
         return None
     outer = {v.name: node.operands[i] for i, v in enumerate(body.inputs)}
+    if before:
+        if [inner.op.name for inner in before] != ["constant", "binarise"] or product.op.name != "linear":
+            return None
+        outer[before[1].name] = outer[before[1].operands[0].name]
     bias = scaling.inputs[3] if len(scaling.inputs) > 3 else None
     return ProductNode(
         node,
@@ -55,6 +63,7 @@ def product_of(node: Node) -> ProductNode | None:
         outer[scaling.operands[1].name],
         outer[scaling.operands[2].name],
         None if bias is None else outer[bias.name],
+        signs=bool(before),
     )
 
 
@@ -104,13 +113,21 @@ class ProductCommands:
                 if cut
                 else f"choose widths that are multiples of {self.size}",
             )
+        held = self.machine.held_words
+        if self.parts.signs and self.k > held * self.size:
+            raise UserError(
+                asked=f"{self.parts.node.name}: signs in sums of {self.k} terms",
+                found=f"a binary unit that holds {held} words of {self.size} signs of each column",
+                where=self.where,
+                next_step=f"set binary.held_words to {1 << (self.k // self.size - 1).bit_length()} or more",
+            )
 
     # -- what is wanted --------------------------------------------------------------------------
 
     @property
     def column_words(self) -> int:
         """Words of one block of columns in DRAM: settings, and weights where they are parameters."""
-        return SETTINGS_WORDS + (self.k if self.is_weight else 0)
+        return SETTINGS_WORDS + (self.k // (8 if self.parts.signs else 1) if self.is_weight else 0)
 
     def packed(self) -> np.ndarray:
         """What the product reads of DRAM besides activations: bytes [blocks of columns, words, size].
@@ -120,12 +137,21 @@ class ProductCommands:
         blocks = self.n // self.size if self.is_weight else 1
         found = np.zeros((blocks, self.column_words, self.size), np.uint8)
         found[:, :SETTINGS_WORDS] = self._settings(blocks)
-        if self.is_weight:
+        if self.parts.signs:
+            found[:, SETTINGS_WORDS:] = self._packed_signs(blocks)
+        elif self.is_weight:
             weight = np.asarray(self.graph.data[self.parts.b.name], np.int8)
             rows = weight.T if self.parts.product.op.name == "linear" else weight.reshape(self.k, self.n)
             by_block = rows.reshape(self.k, blocks, self.size).transpose(1, 0, 2)
             found[:, SETTINGS_WORDS:] = by_block.astype(np.int8).view(np.uint8)
         return found
+
+    def _packed_signs(self, blocks: int) -> np.ndarray:
+        """Words of signs [blocks of columns, words, size]: of each block of the sum column by column."""
+        bits = np.asarray(self.graph.data[self.parts.b.name]) > 0
+        by_block = bits.reshape(blocks, self.size, self.k // self.size, self.size).transpose(0, 2, 1, 3)
+        packed = np.packbits(by_block.reshape(blocks, -1), axis=1, bitorder="little")
+        return packed.reshape(blocks, -1, self.size)
 
     def _settings(self, blocks: int) -> np.ndarray:
         parts = self.parts
@@ -217,7 +243,7 @@ class ProductCommands:
             memory.next_tile(name, "out")
             out = memory.held(name, "out", there.shape)
         acts = self._acts_at(memory, tile)
-        depth = self.machine.depth_rows
+        depth = end - first if self.parts.signs else self.machine.depth_rows
         computes = [
             command
             for m in range(0, end - first, depth)
@@ -262,7 +288,7 @@ class ProductCommands:
         _, words = self._packed_part(tile)
         packed = memory.held(self.block.name, "packed", (words,)).reshape(-1, self.column_words)
         settings = np.broadcast_to(packed[:, :SETTINGS_WORDS], (self._blocks(tile), SETTINGS_WORDS))
-        weights, transposed = self._weights_at(memory, tile, packed)
+        weights, function = self._weights_at(memory, tile, packed)
         found, first = [], 0
         while first < len(acts):
             last = next(
@@ -271,12 +297,12 @@ class ProductCommands:
                 if all(is_nest(words[first:end, :1, :1]) for words in (acts, out, weights))
             )
             parts = (words[first:last] for words in (acts, out, weights))
-            found.append(self._command(*parts, settings, transposed))
+            found.append(self._command(*parts, settings, function))
             first = last
         return found
 
     def _command(
-        self, acts: np.ndarray, out: np.ndarray, weights: np.ndarray, settings: np.ndarray, transposed: bool
+        self, acts: np.ndarray, out: np.ndarray, weights: np.ndarray, settings: np.ndarray, function: str
     ) -> Draft:
         nests = {
             "act": (acts, ("act_batch", "act_row", "act_sum")),
@@ -295,7 +321,7 @@ class ProductCommands:
             "matrix",
             {name: value % (1 << 16) for name, value in fields.items()},
             self.block.name,
-            "transposed" if transposed else "",
+            function,
             reads=np.concatenate([words.reshape(-1) for words in (acts, weights, settings)]),
             writes=out.reshape(-1),
         )
@@ -307,12 +333,14 @@ class ProductCommands:
             return memory.place(self.acts.home, words)
         return memory.held(self.block.name, "a", words.shape)
 
-    def _weights_at(self, memory: Memory, tile: Tile, packed: np.ndarray) -> tuple[np.ndarray, bool]:
-        """Words of weights [batch, blocks of columns, of the sum, rows as they go in], and if transposed."""
+    def _weights_at(self, memory: Memory, tile: Tile, packed: np.ndarray) -> tuple[np.ndarray, str]:
+        """Words of weights [batch, blocks of columns, of the sum, rows as they go in], and the function."""
         size, sums, blocks = self.size, self.k // self.size, self._blocks(tile)
+        if self.parts.signs:
+            return packed[:, SETTINGS_WORDS:].reshape(1, blocks, sums, size // 8), "signs"
         if self.is_weight:
             rows = packed[:, SETTINGS_WORDS:].reshape(1, blocks, sums, size)
-            return rows[..., ::-1], False
+            return rows[..., ::-1], ""
         words, transposed = self._factor_words(tile)
         home = self.layouts.home(self.parts.b)
         here = (
@@ -321,8 +349,8 @@ class ProductCommands:
             else memory.held(self.block.name, "b", words.shape)
         )
         if transposed:
-            return here.reshape(-1, blocks, size, sums).transpose(0, 1, 3, 2), True
-        return here.reshape(-1, sums, size, blocks).transpose(0, 3, 1, 2)[..., ::-1], False
+            return here.reshape(-1, blocks, size, sums).transpose(0, 1, 3, 2), "transposed"
+        return here.reshape(-1, sums, size, blocks).transpose(0, 3, 1, 2)[..., ::-1], ""
 
     def _factor_words(self, tile: Tile) -> tuple[np.ndarray, bool]:
         """Words of a second operand that is no parameter [batch, rows, words], and if its rows are columns.
