@@ -70,6 +70,8 @@ class Outcome:
     interrupted : whether Ctrl-C ended it.
     seconds : of this run.
     store : the file with every evaluation.
+    report : the page about it; None where none was written.
+    confirmed : with a report, designs of the front that were simulated by events: "point" and what was found.
     """
 
     study: Study
@@ -87,6 +89,8 @@ class Outcome:
     interrupted: bool
     seconds: float
     store: Path
+    report: Path | None = None
+    confirmed: tuple[Mapping[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; a number that there is not is None."""
@@ -122,7 +126,11 @@ class Outcome:
             "interrupted": self.interrupted,
             "seconds": self.seconds,
             "store": str(self.store),
+            **({} if self.report is None else self._reported()),
         }
+
+    def _reported(self) -> dict[str, Any]:
+        return {"report": str(self.report), "confirmed": [dict(one) for one in self.confirmed]}
 
 
 def _number(value: float) -> float | None:

@@ -65,7 +65,7 @@ class StudyFile:
 
     def located(self, error: UserError, *path: str) -> UserError:
         """The same mistake, told with file and line of a key."""
-        return _located(error, self.place(*path))
+        return located(error, self.place(*path))
 
     @property
     def folder(self) -> Path:
@@ -140,7 +140,8 @@ def _place(where: str, text: str, path: str) -> str:
     return f"{where}:{line_of(text, tuple(path.split('.')))} ({path})"
 
 
-def _located(error: UserError, place: str) -> UserError:
+def located(error: UserError, place: str) -> UserError:
+    """The same mistake, told with another place."""
     return UserError(asked=error.asked, found=error.found, where=place, next_step=error.next_step)
 
 
@@ -154,7 +155,7 @@ def _each(
         try:
             found.append(make(table))
         except UserError as error:
-            raise _located(error, place) from error
+            raise located(error, place) from error
         if name == "objectives" and table.name in [other.name for other in tables[:number]]:
             raise UserError(
                 asked=f"the study in {where}",

@@ -415,6 +415,11 @@ def search(
     executor: str = "local",
     address: str | None = None,
     resume: bool = False,
+    budget: int | str | None = None,
+    engine: str | None = None,
+    seed: int | None = None,
+    confirm: int | None = None,
+    report: bool = False,
     listener: Listener | None = None,
 ) -> Outcome:
     """Search networks, bit widths and hardware together, as a study file asks.
@@ -427,6 +432,11 @@ def search(
         last. The result is the same on any of them. A script that uses more than one process needs
         ``if __name__ == "__main__":`` around what it does.
     resume : go on with what the folder holds.
+    budget : evaluations (500) or a time ("90s", "2min"), in place of the study's, as are the next three.
+    engine, seed : who asks, options left out where it is another one; and of every random choice.
+    confirm : designs of the front to simulate by events, with a report.
+    report : whether to write report.html, pictures, CSV files and chosen designs into the folder, as the
+        command does; ``outcome.report`` is the page and ``outcome.confirmed`` what was simulated.
     listener : told how far the search is; see `siliform.dse.outcome.Listener`.
 
     Returns
@@ -440,4 +450,17 @@ def search(
     """
     from siliform.studies import search as run
 
-    return run(study, out, jobs=jobs, executor=executor, address=address, resume=resume, listener=listener)
+    return run(
+        study,
+        out,
+        jobs=jobs,
+        executor=executor,
+        address=address,
+        resume=resume,
+        budget=budget,
+        engine=engine,
+        seed=seed,
+        confirm=confirm,
+        report=report,
+        listener=listener,
+    )

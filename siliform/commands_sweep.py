@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from siliform.console import make_folder, messages_to_stderr, print_json, quiet_logs, writing
+from siliform.console import messages_to_stderr, print_json, quiet_logs
 from siliform.options import Json
 
 if TYPE_CHECKING:
@@ -107,20 +107,12 @@ def sweep(
     examples/ has studies; docs/search.md says what a study file may state, and how to use many machines
     (--executor dask --address tcp://HOST:8786).
     """
-    from siliform.dse.study import Budget
     from siliform.dse.studyfile import read_study
     from siliform.simulator.tables import wide_console
-    from siliform.studies import changed, search
+    from siliform.studies import search
 
-    file = changed(
-        read_study(study),
-        budget=None if budget is None else Budget.parse(budget),
-        engine=engine,
-        seed=seed,
-        confirm=confirm,
-    )
+    file = read_study(study)
     folder = out or Path("out") / re.sub(r"[^\w.+-]+|^\.+", "_", file.study.name)
-    make_folder("--out", folder)
     with drawn(file) as view, messages_to_stderr(), quiet_logs():
         outcome = search(
             file,
@@ -129,15 +121,15 @@ def sweep(
             executor=executor,
             address=address,
             resume=resume,
+            budget=budget,
+            engine=engine,
+            seed=seed,
+            confirm=confirm,
+            report=report,
             listener=view,
-            progress=view.preparing,
+            progress=view.doing,
         )
-        told = {"format": "siliform-sweep", "version": 1, **outcome.to_json(), "out": str(folder)}
-        if report:
-            from siliform.sweepreport import write_sweep_report
-
-            with writing("--out", folder):
-                told |= write_sweep_report(file, folder, outcome, view.doing)
+    told = {"format": "siliform-sweep", "version": 1, **outcome.to_json(), "out": str(folder)}
     if as_json:
         print_json(told)
     else:
@@ -153,12 +145,8 @@ class View:
     bar: Any = None
     task: Any = None
 
-    def preparing(self, what: str, done: int, of: int) -> None:
-        """A network is being trained, or loaded."""
-        self._show(what, done, of)
-
-    def doing(self, what: str, done: int = 0, of: int = 0) -> None:
-        """Something after the search: designs being simulated, pictures drawn."""
+    def doing(self, what: str, done: int, of: int) -> None:
+        """Something before the search or after it: a network trained, designs simulated, pictures drawn."""
         self._show(what, done, of)
 
     def on_round(self, progress: Progress) -> None:

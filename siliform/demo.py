@@ -75,15 +75,22 @@ def _search(folder: Path, budget: str, console: Any) -> dict[str, Any]:
     from siliform.commands_sweep import drawn, print_front
     from siliform.dse.study import Budget
     from siliform.dse.studyfile import read_study
-    from siliform.studies import changed, search
-    from siliform.sweepreport import write_sweep_report
+    from siliform.studies import search
 
-    file = changed(read_study(STUDY), budget=Budget.parse(budget))
-    console.print(f"\nNow a search: which chip of {file.study.name}'s, for {file.study.budget} ...")
+    file = read_study(STUDY)
+    console.print(f"\nNow a search: which chip of {file.study.name}'s, for {Budget.parse(budget)} ...")
     with drawn(file) as view, messages_to_stderr(), quiet_logs():
-        outcome = search(file, folder, executor="serial", resume=True, listener=view)
-        told = outcome.to_json() | {"out": str(folder)}
-        told |= write_sweep_report(file, folder, outcome, view.doing)
+        outcome = search(
+            file,
+            folder,
+            executor="serial",
+            resume=True,
+            budget=budget,
+            report=True,
+            listener=view,
+            progress=view.doing,
+        )
+    told = outcome.to_json() | {"out": str(folder)}
     print_front(outcome, told, console)
     kept = ("evaluations", "infeasible", "hypervolume", "space_size", "seconds", "report")
     return {**{key: told[key] for key in kept}, "front": len(told["front"])}

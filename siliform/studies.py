@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from siliform.console import make_folder, writing
 from siliform.graph_ir.errors import UserError, nearest
 
 if TYPE_CHECKING:
@@ -77,23 +78,32 @@ def search(
     executor: str = "local",
     address: str | None = None,
     resume: bool = False,
+    budget: int | str | None = None,
+    engine: str | None = None,
+    seed: int | None = None,
+    confirm: int | None = None,
+    report: bool = False,
     listener: Listener | None = None,
     progress: Tell = lambda _what, _done, _of: None,
 ) -> Outcome:
-    """Run a study; see `siliform.search`."""
+    """Run a study, and report on it: what `siliform.search` and ``siliform sweep`` both do.
+
+    `progress` is told of what takes long before the search and after it; the rest is `siliform.search`'s.
+    """
     from siliform.dse.runner import run_study
     from siliform.dse.studyfile import read_study
 
     file = study if not isinstance(study, str | Path) else read_study(study)
+    file = changed(file, budget=budget, engine=engine, seed=seed, confirm=confirm)
     problem = problem_of_file(file)
     # An engine that asks every point asks the baseline as well, in its place.
     start = None if file.study.engine == "exhaustive" else problem.baseline[None, :]
-    engine = _engine(file, problem, start)
+    asking = _engine(file, problem, start)
     folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder("--out", folder)
 
     subject = {**file.study.subject, "contents": contents(file, problem)}
-    return run_study(
+    outcome = run_study(
         replace(file.study, subject=subject),
         Source(file, folder),
         folder,
@@ -103,11 +113,17 @@ def search(
         resume=resume,
         listener=listener,
         start=start,
-        engine=engine,
+        engine=asking,
         problem=problem,
         # What is to be trained is trained once, here, before there are workers.
         prepare=partial(problem.model.prepare, folder, progress) if problem.measured else None,
     )
+    if not report:
+        return outcome
+    from siliform.sweepreport import write_sweep_report
+
+    with writing("--out", folder):
+        return write_sweep_report(file, folder, outcome, progress)
 
 
 def _engine(file: StudyFile, problem: CoDesign, start: Any) -> Engine:
@@ -144,25 +160,46 @@ def contents(file: StudyFile, problem: CoDesign) -> dict[str, str]:
     return {name: sha256(content).hexdigest()[:16] for name, content in found.items()}
 
 
-def changed(file: StudyFile, **changes: Any) -> StudyFile:
-    """The same file with other values of its study: budget, seed, engine, options, confirm."""
-    given = {name: value for name, value in changes.items() if value is not None}
-    if "engine" in given:
-        _check_engine(given["engine"])
-    if given.get("engine", file.study.engine) != file.study.engine and "options" not in given:
-        given["options"] = {}  # those of another engine
-    return replace(file, study=replace(file.study, **given))
+def changed(
+    file: StudyFile,
+    *,
+    budget: int | str | None = None,
+    engine: str | None = None,
+    seed: int | None = None,
+    confirm: int | None = None,
+) -> StudyFile:
+    """The same file with other values of its study, where they are given.
 
-
-def _check_engine(name: str) -> None:
+    Raises
+    ------
+    UserError : a budget that is none, an unknown engine, a seed or a number of designs below 0.
+    """
     from siliform.dse.engines import options_of
+    from siliform.dse.study import Budget
+    from siliform.dse.studyfile import located
 
-    try:
-        options_of(name)
-    except UserError as error:
-        raise UserError(
-            asked=error.asked, found=error.found, where="--engine", next_step=error.next_step
-        ) from error
+    given: dict[str, Any] = {}
+    if budget is not None:
+        given["budget"] = Budget.parse(budget)
+    if engine is not None:
+        try:
+            options_of(engine)
+        except UserError as error:
+            raise located(error, "--engine") from error
+        given["engine"] = engine
+        if engine != file.study.engine:
+            given["options"] = {}  # those of another engine
+    for name, value in (("seed", seed), ("confirm", confirm)):
+        if value is not None:
+            if value < 0:
+                raise UserError(
+                    asked=f"a search with {name} {value}",
+                    found="a number below 0",
+                    where=f"--{name}",
+                    next_step="give a whole number of 0 or more",
+                )
+            given[name] = value
+    return replace(file, study=replace(file.study, **given))
 
 
 # -- networks ----------------------------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from siliform.studies import problem_of_file
 
@@ -14,12 +15,12 @@ if TYPE_CHECKING:
     from siliform.dse.studyfile import StudyFile
 
 
-def write_sweep_report(file: StudyFile, folder: Path, outcome: Outcome, progress: Tell) -> dict[str, Any]:
+def write_sweep_report(file: StudyFile, folder: Path, outcome: Outcome, progress: Tell) -> Outcome:
     """Confirm the front and write report.html, pictures, tables and chosen designs into `folder`.
 
     Returns
     -------
-    "report", the page's path, and "confirmed": what was simulated, timelines left out.
+    The outcome with its report, and with what was simulated, timelines left out.
     """
     from siliform.dse.report import ReportData, write_report
     from siliform.dse.store import Store
@@ -47,11 +48,11 @@ def write_sweep_report(file: StudyFile, folder: Path, outcome: Outcome, progress
     )
     page = write_report(folder, data)
     rows = problem.space.rows_of(list(confirmations)) if confirmations else ()
-    confirmed = [
+    confirmed = tuple(
         {"point": dict(problem.space.decode(row)), **{k: v for k, v in told.items() if k != "timeline"}}
         for row, told in zip(rows, confirmations.values(), strict=True)
-    ]
-    return {"report": str(page), "confirmed": confirmed}
+    )
+    return replace(outcome, report=page, confirmed=confirmed)
 
 
 def _confirm(problem: CoDesign, outcome: Outcome, progress: Tell) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ import siliform as sf
 from siliform import listing
 from siliform.arch.design import design_toml
 from siliform.cli import main
+from siliform.commands_sweep import sweep
 from siliform.dse.store import Store
 from siliform.dse.studyschema import study_schema
+from siliform.graph_ir.errors import UserError
 from siliform.models.data.folder import is_held, root
 from siliform.models.data.packages import PACKAGES
 
@@ -407,3 +410,45 @@ def test_a_callable_that_kills_its_worker_is_named_with_the_design(
     assert "found: it killed its worker 3 times, the last time with nothing else running" in err
     assert f"where: {code}\nnext:  call {code} with this design by itself, or leave the design out;" in err
     assert "Traceback" not in err
+
+
+def test_python_searches_as_the_command_does(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    changes = ("--budget", "12", "--engine", "nsga2", "--seed", "5", "--confirm", "1")
+    by_command = told(capsys, "small.toml", "--out", "one", *changes)
+    outcome = sf.search(
+        "small.toml", "two", budget=12, engine="nsga2", seed=5, confirm=1, report=True, executor="serial"
+    )
+    assert (outcome.study.engine, outcome.study.seed, outcome.evaluations) == ("nsga2", 5, 12)
+    assert outcome.report == Path("two/report.html")
+    assert outcome.report.is_file()
+    assert len(outcome.confirmed) == len(by_command["confirmed"]) == 1
+    mine = json.loads(json.dumps(outcome.to_json()))
+    there = {"format", "version", "out", "seconds", "store", "report"}
+    assert {k: v for k, v in mine.items() if k not in there} == {
+        k: v for k, v in by_command.items() if k not in there
+    }
+    timed = sf.search("small.toml", "three", budget="1h")
+    assert timed.study.budget.seconds == 3600
+    assert (timed.report, timed.confirmed) == (None, ())
+    assert not Path("three/report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [
+        ({"budget": "soon"}, "--budget"),
+        ({"engine": "nsga"}, "--engine"),
+        ({"seed": -1}, "--seed"),
+        ({"confirm": -2}, "--confirm"),
+    ],
+)
+def test_python_is_refused_what_the_command_is(given: dict[str, Any], where: str) -> None:
+    with pytest.raises(UserError) as refused:
+        sf.search("small.toml", "out", **given)
+    assert refused.value.where == where
+    assert not Path("out").exists()
+
+
+def test_python_takes_all_that_the_command_has_options_for() -> None:
+    options = set(inspect.signature(sweep).parameters) - {"as_json"}
+    assert options <= set(inspect.signature(sf.search).parameters)
