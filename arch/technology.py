@@ -18,6 +18,7 @@ import numpy as np
 
 from siliform.arch.parameter import check_parameters, parameter
 from siliform.arch.sourced import Sourced, total, unknown
+from siliform.arch.tech.netlists import NetlistRow, netlist_of
 from siliform.arch.tech.tables import (
     areas_um2,
     dram_pj_per_bit,
@@ -52,7 +53,6 @@ NODES_NM = (45, 32, 28, 20, 16, 14, 10, 7, 5)
 N5_AREA = 1 / 1.84  # TSMC, IEDM 2019: N5 has 1.84 times the logic density of N7
 N5_POWER = 0.70  # TSMC, IEDM 2019: 30 % less power than N7 at the same speed
 N5_DELAY = 1 / 1.15  # TSMC, IEDM 2019: 15 % more speed than N7 at the same power
-PE_GATES_INT8 = 1196  # Yosys synthesis of an int8 multiply-accumulate cell on OSU018, NAND2 equivalents
 NAND2_LEAKAGE_NW = 17.393360  # NangateOpenCellLibrary typical (1.1 V, 25 C), NAND2_X1 cell_leakage_power
 
 
@@ -256,18 +256,30 @@ class Technology:
         )
         return total(parts, "um2")
 
-    def mac_area_um2(self, format_name: str) -> Sourced:
+    def gates_area_um2(self, gate_equivalents: float, source: str) -> Sourced:
+        """So many gates, counted in NAND2 of another library."""
+        nand2 = areas_um2()["nand2", "gate"]
+        told = f"{gate_equivalents:,.0f} gates ({source}) of {nand2.source}"
+        return self._area(gate_equivalents * nand2.number, told)
+
+    def mac_area_um2(
+        self, format_name: str, dataflow: str = "weight-stationary", overlap: str = "double-buffered"
+    ) -> Sourced:
         """A cell of a systolic array: multiplier, accumulating adder, operand and result registers.
 
-        The int8 cell is synthesised; others are in proportion to operators and flip-flops.
+        Cells that add up integers are synthesised: those of integers and of 4-bit floats, whose products are
+        small integers. Others are in proportion to operators and flip-flops. There are netlists of cells for
+        fp8 too, but they add up in exact fixed point, and the energies here are of sums in fp32.
         """
-        nand2 = areas_um2()["nand2", "gate"]
-        int8 = PE_GATES_INT8 * nand2.number
+        fmt, known = format_named(format_name), _cell_netlist(format_name, dataflow, overlap)
+        if known is not None and (fmt.kind == "integer" or fmt.bits <= 4):
+            return self.gates_area_um2(known.gate_equivalents, known.source)
+        int8 = _cell_netlist("int8", dataflow, overlap)
+        if int8 is None:
+            raise ValueError(f"no netlist of an int8 cell, {dataflow}, {overlap}")
         ratio = self._cell_um2(format_name) / self._cell_um2("int8")
-        source = f"{PE_GATES_INT8} gates (Yosys, int8 cell on OSU018) of {nand2.source}"
-        if format_name != "int8":
-            source += f"; assumption: {format_name} in proportion to operators and flip-flops (Dally 2015)"
-        return self._area(int8 * ratio, source)
+        rule = f"assumption: {format_name} in proportion to operators and flip-flops (Dally 2015)"
+        return self.gates_area_um2(int8.gate_equivalents, int8.source).times(ratio, rule)
 
     def _cell_um2(self, format_name: str) -> float:
         fmt = format_named(format_name)
@@ -319,6 +331,11 @@ def multiplier_bits(format_name: str) -> int:
     if format_name in SIGNIFICAND_BITS:
         return SIGNIFICAND_BITS[format_name]
     return format_named(format_name).bits
+
+
+def _cell_netlist(format_name: str, dataflow: str, overlap: str) -> NetlistRow | None:
+    """The netlist of an array's cell, both operands in that format."""
+    return netlist_of("array_cell", {"dataflow": dataflow, "overlap": overlap, "format": format_name})
 
 
 @cache

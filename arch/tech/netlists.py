@@ -24,8 +24,9 @@ HEAD = """\
 # longest path has no wires in it; energies are of random cases of the unit's own, without wires, clock tree
 # and glitches; memories of 32 words or more are counted in bits and not in gates. A row array_cell is what
 # one more cell of an array takes: the 4 x 4 netlist less the 2 x 4 and the 4 x 2, plus the 2 x 2, over four.
-# `sources` is the start of the SHA-256 of the circuit's texts without comments and blanks. osu018_stdcells:
-# Oklahoma State University's cells for TSMC 180 nm, typical, 1.8 V, 25 C (Debian: qflow-tech-osu018).
+# `sources` is the start of the SHA-256 of the circuit's texts, without comments and blanks, and of the
+# commands to Yosys. osu018_stdcells: Oklahoma State University's cells for TSMC 180 nm, typical, 1.8 V, 25 C
+# (Debian's package qflow-tech-osu018).
 """
 
 

@@ -256,8 +256,14 @@ class SystolicArray(MatrixUnit):
         return max(self.formats, key=lambda name: format_named(name).bits)
 
     def cell_area_um2(self, technology: Technology) -> Sourced:
-        """One cell; a second set of weight registers is part of it."""
-        return technology.mac_area_um2(self.widest_format)
+        """One cell with its registers; a second set of weights, or of sums, is part of it.
+
+        An input-stationary array is the weight-stationary circuit with its operands exchanged. The cells of
+        ``bound``, which no circuit is, are taken for double-buffered ones.
+        """
+        dataflow = "output-stationary" if self.dataflow == "output-stationary" else "weight-stationary"
+        overlap = "none" if self.overlap == "none" else "double-buffered"
+        return technology.mac_area_um2(self.widest_format, dataflow, overlap)
 
     def area_um2(self, technology: Technology) -> Sourced:
         """Cells times the area of one."""

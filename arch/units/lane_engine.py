@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from siliform.arch.parameter import parameter
 from siliform.arch.sourced import Sourced
 from siliform.arch.units.engine import Engine
+from siliform.arch.units.in_gates import scaled_by_netlist
 
 if TYPE_CHECKING:
     from siliform.arch.technology import Technology
@@ -25,7 +26,11 @@ class LaneEngine(Engine):
         """Arithmetic and registers of one lane."""
 
     def area_um2(self, technology: Technology) -> Sourced:
-        """The lanes; what they share is small beside them unless a subclass adds it."""
+        """The lanes, scaled by a netlist where there is one; what they share is small beside them."""
+        return scaled_by_netlist(self, technology, lambda unit: unit.lanes_area_um2(technology))
+
+    def lanes_area_um2(self, technology: Technology) -> Sourced:
+        """The lanes by their operators and registers alone."""
         return self.lane_area_um2(technology).times(self.lanes, f"{self.lanes} lanes")
 
     def leakage_watts(self, technology: Technology) -> Sourced:

@@ -17,7 +17,7 @@ from siliform.rtl.common.unit import HardwareUnit, parameters_of
 from siliform.rtl.output_stationary.unit import OutputStationaryUnit
 from siliform.rtl.synthesis.circuit import Circuit
 from siliform.rtl.synthesis.energy import Energy
-from siliform.rtl.synthesis.synth import Synthesis, synthesise
+from siliform.rtl.synthesis.synth import Synthesis, recipe, synthesise
 
 CELL = "array_cell"
 TABLE_ELABORATIONS = 2
@@ -61,9 +61,9 @@ def cell_circuits() -> Iterator[CellCircuit]:
 
 
 def sources_hash(unit: HardwareUnit) -> str:
-    """Sixteen hexadecimal digits of a unit's texts, less comments and blanks, and of its parameters."""
+    """Sixteen hexadecimal digits of a unit's texts, less comments and blanks, parameters and the recipe."""
     circuit = Circuit.of(unit.design())
-    bare = (IGNORED.sub("", text) for _, text in circuit.texts)
+    bare = [*(IGNORED.sub("", text) for _, text in circuit.texts), recipe()]
     return hashlib.sha256("\n".join(bare).encode()).hexdigest()[:16]
 
 

@@ -115,10 +115,16 @@ def synthesise(
         return found
 
 
+def recipe() -> str:
+    """What is done to every circuit, in a text: figures made by another one are not comparable."""
+    return "\n".join([*_logic("top", True), *_mapped()])
+
+
 def _logic(top: str, memories_apart: bool) -> Sequence[str]:
     """Commands up to gates that no library knows, with large memories in a module of their own."""
     apart = [
-        f"select -set large t:$mem_v2 r:SIZE>={MEMORY_WORDS} %i",
+        # A memory that nothing writes is a table of constants, which gates hold best.
+        f"select -set large t:$mem_v2 r:SIZE>={MEMORY_WORDS} %i r:WR_PORTS>0 %i",
         f"submod -name {BOX} @large",
         f"select {BOX}",
         "write_json -selected memories.json",

@@ -133,9 +133,9 @@ def test_sram_grows_with_capacity_on_and_between_rows() -> None:
 
 
 def test_the_synthesised_cell_is_within_twice_the_sum_of_its_operators() -> None:
-    # 1196 gates by Yosys against Dally's multiplier and adder with flip-flops: two independent roads.
-    synthesised = value(T45.mac_area_um2("int8"))
-    assert synthesised == pytest.approx(1196 * 0.798)
+    # A netlist by Yosys against Dally's multiplier and adder with flip-flops: two independent roads.
+    synthesised = value(T45.mac_area_um2("int8", overlap="none"))
+    assert 1000 * 0.798 < synthesised < 1400 * 0.798
     assert 0.5 < synthesised / T45._cell_um2("int8") < 2
 
 
