@@ -277,11 +277,12 @@ class Technology:
         int8 = _cell_netlist("int8", dataflow, overlap)
         if int8 is None:
             raise ValueError(f"no netlist of an int8 cell, {dataflow}, {overlap}")
-        ratio = self._cell_um2(format_name) / self._cell_um2("int8")
+        ratio = self.cell_operators_um2(format_name).number / self.cell_operators_um2("int8").number
         rule = f"assumption: {format_name} in proportion to operators and flip-flops (Dally 2015)"
         return self.gates_area_um2(int8.gate_equivalents, int8.source).times(ratio, rule)
 
-    def _cell_um2(self, format_name: str) -> float:
+    def cell_operators_um2(self, format_name: str) -> Sourced:
+        """The same cell by its operators and flip-flops alone, with one operand that stays."""
         fmt = format_named(format_name)
         accumulator = "fp32" if fmt.kind == "float" and fmt.bits > 4 else "int32"
         parts = (
@@ -289,7 +290,7 @@ class Technology:
             self.operator_area_um2("add", accumulator),
             self.register_area_um2(2 * fmt.bits + 32),
         )
-        return total(parts, "um2").number
+        return total(parts, "um2")
 
     def sram_area_um2(self, capacity_bytes: int) -> Sourced:
         """A memory of that capacity with one read-write port."""

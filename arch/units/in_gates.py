@@ -33,8 +33,10 @@ def scaled_by_netlist(unit: AnyUnit, technology: Technology, law: Callable[[AnyU
     fitting = [row for row in netlists() if unit.kind in IN_GATES and _is_circuit_of(unit, row)]
     if not fitting:
         return law(unit)
-    row = max(fitting, key=lambda row: sum(v == getattr(unit, n) for n, v in _shared(unit, row).items()))
-    twin = replace(unit, **_shared(unit, row))
+    row = max(
+        fitting, key=lambda row: sum(v == getattr(unit, n) for n, v in shared_parameters(unit, row).items())
+    )
+    twin = replace(unit, **shared_parameters(unit, row))
     gates = technology.gates_area_um2(row.gate_equivalents, row.source)
     if twin == unit:
         return gates
@@ -49,11 +51,11 @@ def _is_circuit_of(unit: Unit, row: NetlistRow) -> bool:
     """Whether a row is of that kind of unit, holds no memory and has the unit's words."""
     if row.circuit != unit.kind or row.memory_bits:
         return False
-    words = {name: value for name, value in _shared(unit, row).items() if isinstance(value, str)}
+    words = {name: value for name, value in shared_parameters(unit, row).items() if isinstance(value, str)}
     return all(getattr(unit, name) == word for name, word in words.items())
 
 
-def _shared(unit: Unit, row: NetlistRow) -> dict[str, Any]:
+def shared_parameters(unit: Unit, row: NetlistRow) -> dict[str, Any]:
     """The row's values of parameters that the unit has too, in the unit's types."""
     return {
         name: type(getattr(unit, name))(row.parameters[name])

@@ -154,6 +154,24 @@ def test_memories_are_counted_apart_unless_asked(liberty: Path, tmp_path: Path) 
     assert (together.memory_bits, together.flip_flops) == (0, 512)
 
 
+TABLE = """
+module looks_up (input logic [5:0] at_i, output logic [7:0] y_o);
+  always_comb case (at_i)
+    %s
+    default: y_o = 8'd255;
+  endcase
+endmodule
+"""
+
+
+def test_a_table_of_constants_is_gates(liberty: Path) -> None:
+    _needs(find_yosys)
+    lines = "\n".join(f"6'd{i}: y_o = 8'd{i * i * 7 % 251};" for i in range(63))
+    made = synthesise(Circuit.of(TABLE % lines), liberty)
+    assert (made.memories, made.flip_flops) == ((), 0)
+    assert made.cells > 60
+
+
 def test_gates_do_what_the_unit_does_in_its_law(synthesis: Synthesis) -> None:
     _needs(find_verilator, find_compiler)
     gates = gate_design(synthesis, UNIT.design())

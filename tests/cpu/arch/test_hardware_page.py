@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from siliform.arch import area_page
 from siliform.arch.design import parse_design
 from siliform.arch.document import BEGIN, END, PAGE, parameter_tables
 
@@ -20,3 +21,8 @@ def test_the_example_is_a_design() -> None:
     stated = parse_design(f"{blocks[0]}\n{blocks[1]}")
     assert stated.area_mm2.value == 826.0
     assert stated.dram_energy_pj_per_byte.value is None
+
+
+def test_the_tables_of_areas_are_generated() -> None:
+    _, _, rest = area_page.PAGE.read_text(encoding="utf-8").partition(area_page.BEGIN)
+    assert rest.partition(area_page.END)[0].strip() == area_page.area_tables().strip(), "python -m siliform.arch.area_page --write"

@@ -136,7 +136,7 @@ def test_the_synthesised_cell_is_within_twice_the_sum_of_its_operators() -> None
     # A netlist by Yosys against Dally's multiplier and adder with flip-flops: two independent roads.
     synthesised = value(T45.mac_area_um2("int8", overlap="none"))
     assert 1000 * 0.798 < synthesised < 1400 * 0.798
-    assert 0.5 < synthesised / T45._cell_um2("int8") < 2
+    assert 0.5 < synthesised / value(T45.cell_operators_um2("int8")) < 2
 
 
 def test_dram_without_a_source_is_unknown_and_says_why() -> None:
