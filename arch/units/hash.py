@@ -2,7 +2,8 @@
 
 Two halves that run side by side. The *coder* compares a token with one anchor after the other, `lanes`
 elements in a cycle, and turns the kernels into a code. The *mixer* adds each key's values, with the signs of
-its code, into a state of ``bits x width`` sums, and for each query adds up that state and divides.
+its code, into a state of ``bits x width`` sums, and for each query adds up that state and divides; a
+requantiser behind it makes int8 of that where a node asks for it (`graph_ir.passes.integer_only`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from siliform.arch.law import Count, ceil_div, checked_product, where
 from siliform.arch.parameter import parameter
 from siliform.arch.sourced import Sourced, total
 from siliform.arch.units.engine import Engine
+from siliform.arch.units.requantise import Requantiser
+from siliform.arch.units.rows import SCALE_CYCLES, WRITE_CYCLES, function_of
 from siliform.graph_ir.graph import Node
 
 if TYPE_CHECKING:
@@ -68,9 +71,16 @@ class HashEngine(Engine):
         "elements of a token or of a row of values, at most", default=128, low=1, high=4096
     )
     keys: int = parameter("keys of a group, at most: sums are so wide", default=65536, low=1, high=2**20)
+    startup_cycles: int = parameter(
+        "cycles from what a command waits for to its first beat, and from its last result to the write of it",
+        default=0,
+        low=0,
+        high=1000,
+    )
 
     def node_refusal(self, node: Node) -> str | None:
-        """Accepts hash_codes and hash_attention in their integer form, within its sizes."""
+        """Accepts hash_codes and hash_attention in their integer form, within its sizes; requantised, too."""
+        node = function_of(node) or node
         if node.op.name not in ("hash_codes", "hash_attention"):
             return f"{self.name} does hash_codes and hash_attention, not {node.op.name}"
         form = node.attributes.get("numerics")
@@ -90,7 +100,12 @@ class HashEngine(Engine):
         return bits, ("groups of keys", second[-2], self.keys), ("rows of values", rest[0][-1], self.width)
 
     def node_cycles(self, node: Node) -> int:
-        """Sets of anchors, or groups, one behind the other."""
+        """Sets of anchors, or groups, one behind the other; then a requantiser, if any, and a word."""
+        inner = function_of(node) or node
+        behind = 0 if inner is node else SCALE_CYCLES + WRITE_CYCLES
+        return self._law(inner) + self.startup_cycles + behind
+
+    def _law(self, node: Node) -> int:
         first, second, *rest = (v.type.shape for v in node.operands)
         if node.op.name == "hash_codes":
             sets, tokens = prod(second[:-2]), prod(first[:-1])
@@ -102,7 +117,8 @@ class HashEngine(Engine):
     def row_elements(self, node: Node) -> int:
         """A code; or all results of a group, which share its state."""
         shape = node.output.type.shape
-        return max(shape[-1] if node.op.name == "hash_codes" else shape[-2] * shape[-1], 1)
+        inner = function_of(node) or node
+        return max(shape[-1] if inner.op.name == "hash_codes" else shape[-2] * shape[-1], 1)
 
     @property
     def sum_bits(self) -> int:
@@ -110,8 +126,9 @@ class HashEngine(Engine):
         return 9 + ceil(log2(self.keys))
 
     def area_um2(self, technology: Technology) -> Sourced:
-        """Both halves."""
-        return total((self._coder_um2(technology), self._mixer_um2(technology)), "um2")
+        """Both halves, and the requantiser."""
+        scaling = Requantiser(name="scaling", lanes=self.lanes).area_um2(technology)
+        return total((self._coder_um2(technology), self._mixer_um2(technology), scaling), "um2")
 
     def _coder_um2(self, technology: Technology) -> Sourced:
         chunks = ceil_div(self.width, self.lanes)

@@ -18,6 +18,8 @@ gelu            int16 Q.11, gelu (`piecewise_linear`), Q.11, requantised
 attention       first expanded into two products and a softmax
 linear of       signs of int8 levels (`binarise` at 0) x signs of weights, requantised as above: where
 signs           the operand is spelt ``where(x >= 0, 1, -1)`` and each row of weights has one magnitude
+hash_codes      no fused node: hash_codes (`integer`) of int8 levels gives codes of 1 and -1
+hash_attention  hash_attention (`integer`) by codes, Q.8, requantised
 ==============  ===================================================================================
 
 What is made of parameters alone is a parameter. A product with a number changes a scale and no level.
@@ -46,10 +48,12 @@ from siliform.graph_ir.ops.requantise import requantise, requantised_add
 from siliform.graph_ir.passes.sign_codes import is_sign, signed
 from siliform.graph_ir.types import tensor
 from siliform.graph_ir.variants import gelu as gelu_forms
+from siliform.graph_ir.variants import hashing as hashing_forms
 from siliform.graph_ir.variants import norms as norm_forms
 from siliform.graph_ir.variants import softmax as softmax_forms
 from siliform.graph_ir.variants.requantise import common_multipliers, fixed_multiplier
 
+FORMATS = MappingProxyType({"int8": "int8", "float32": "fp32"})  # by NumPy's name
 LARGEST = 127  # of an int8 level; -128 is left out, so that scales are symmetric
 
 
@@ -203,6 +207,8 @@ class _Lowering:
             "mul": self._mul,
             "contiguous": self._same,
             "constant": lambda node: None,
+            "hash_codes": self._hash_codes,
+            "hash_attention": self._hash_attention,
             **dict.fromkeys(FIXED, self._fixed),
         }
 
@@ -378,6 +384,35 @@ class _Lowering:
     def _weights(self, node: Node) -> list[tuple[str, np.ndarray]]:
         names = ("weight", "bias")
         return [(names[i - 1], self._held(node, i)) for i, v in enumerate(node.inputs) if i and v is not None]
+
+    def _hash_codes(self, node: Node) -> None:
+        """Anchors at the scale of the tokens, rates of squared levels; a bit's weights have a scale each."""
+        x, scale = self._operand(node, 0)
+        anchors, rate, means, weight = (self._held(node, place) for place in range(1, 5))
+        peaks = np.abs(weight).max(axis=-1, keepdims=True)
+        given = {
+            "anchors": np.clip(np.rint(anchors / scale), -LARGEST, LARGEST).astype(np.int8),
+            "rate": (rate * scale**2).astype(np.float32),
+            "means": means.astype(np.float32),
+            "weight": np.rint(weight / np.where(peaks > 0, peaks, 1.0) * LARGEST).astype(np.int8),
+        }
+        held = (
+            self.b.parameter(f"{node.name}.{name}", tensor(FORMATS[data.dtype.name], *data.shape), data)
+            for name, data in given.items()
+        )
+        self._stands_for(node.output, self.b(node.op, x, *held, name=node.name, numerics="integer"), 1.0)
+
+    def _hash_attention(self, node: Node) -> None:
+        (q, _), (k, _), (v, scale) = (self._operand(node, place) for place in range(3))
+        bits = hashing_forms.RESULT_BITS
+        out = self._factor(f"{node.name}.out", scale * 2.0**-bits / self._scale(node.output))
+
+        def body(b: Builder, q: Value, k: Value, v: Value, m: Value, s: Value) -> Value:
+            mixed = b(node.op, q, k, v, numerics="integer")
+            result: Value = b(requantise, b(to_fixed, mixed, fraction_bits=bits, format="int32"), m, s)
+            return result
+
+        self._fuse(node, body, q, k, v, *out)
 
     def _same(self, node: Node) -> None:
         made, scale = self._operand(node, 0)

@@ -18,11 +18,13 @@ B batch, N tokens, W width of the stream, H heads, c width of a head, m anchors,
 from __future__ import annotations
 
 from math import exp
+from typing import Self
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from siliform.kernels import hash_attention, hash_codes
 from siliform.models.blocks.heads import HeadLinear, Product, merge_heads, split_heads
 
 ANCHORS = 25  # support samples of the hash function in the experiments of arXiv 2209.09004
@@ -100,4 +102,49 @@ class HashAttention(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         codes = self.hash(split_heads(self.query(x), self.heads))
         mixed: torch.Tensor = self.out(merge_heads(self.mix(codes, split_heads(self.value(x), self.heads))))
+        return mixed
+
+
+class HashedAttention(nn.Module):
+    """`HashAttention` for inference, x [B, N, W] -> [B, N, W]: two projections around two ops of its own.
+
+    The ops are `hash_codes` and `hash_attention`, which a trace shows as one node each, so that a hash engine
+    does them as a whole. Queries and values come from one projection. There is no gradient.
+    """
+
+    def __init__(
+        self, width: int, heads: int, head_width: int, anchors: int = ANCHORS, bits: int = BITS
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        self.project = nn.Linear(width, 2 * heads * head_width)
+        self.out = nn.Linear(heads * head_width, width)
+        self.register_buffer("anchors", torch.zeros(heads, anchors, head_width))
+        self.register_buffer("rate", torch.zeros(heads))
+        self.register_buffer("means", torch.zeros(heads, anchors))
+        self.register_buffer("weight", torch.zeros(heads, bits, anchors))
+
+    @classmethod
+    def of(cls, layer: HashAttention) -> Self:
+        """The same function as a trained layer's."""
+        hashing = layer.hash
+        heads, head_width, anchors = hashing.anchors.weight.shape
+        made = cls(layer.query.in_features, heads, head_width, anchors, hashing.project.weight.shape[-1])
+        state = {
+            "project.weight": torch.cat([layer.query.weight, layer.value.weight]),
+            "project.bias": torch.cat([layer.query.bias, layer.value.bias]),
+            "out.weight": layer.out.weight,
+            "out.bias": layer.out.bias,
+            "anchors": hashing.anchors.weight.transpose(-1, -2),
+            "rate": hashing.rate.flatten().square(),
+            "means": hashing.means.squeeze(-2),
+            "weight": hashing.project.weight.transpose(-1, -2),
+        }
+        made.load_state_dict({name: value.detach().clone() for name, value in state.items()})
+        return made.eval()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, v = (split_heads(part, self.heads) for part in self.project(x).chunk(2, dim=-1))
+        codes = hash_codes(q, self.anchors, self.rate, self.means, self.weight)
+        mixed: torch.Tensor = self.out(merge_heads(hash_attention(codes, codes, v)))
         return mixed

@@ -13,6 +13,7 @@ from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.graph import Graph, Value
 from siliform.rtl.accelerator.design import Machine
 from siliform.rtl.accelerator.drafts import Group, Issued, issued
+from siliform.rtl.accelerator.hashing import HashCommands, hash_of
 from siliform.rtl.accelerator.layout import Layouts
 from siliform.rtl.accelerator.memory import BufferWish, Memory, Rows
 from siliform.rtl.accelerator.products import ProductCommands, product_of
@@ -22,7 +23,7 @@ from siliform.rtl.accelerator.rows import RowCommands
 #: Tiles whose loads may be asked for before their turn: as many commands as an engine's queue holds.
 AHEAD = 4
 
-BlockCommands = ProductCommands | RowCommands
+BlockCommands = ProductCommands | RowCommands | HashCommands
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +98,8 @@ def _commands_of(graph: Graph, layouts: Layouts, machine: Machine, block: Block)
     parts = product_of(node)
     if parts is not None:
         return ProductCommands(graph, layouts, machine, block, parts)
+    if hash_of(node) is not None:
+        return HashCommands(graph, layouts, machine, block, node)
     return RowCommands(graph, layouts, machine, block, node)
 
 

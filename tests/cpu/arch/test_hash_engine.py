@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -129,3 +131,23 @@ def test_area_grows_with_lanes_bits_and_what_is_held() -> None:
         assert all(small < area(kind, **{"lanes": 8, **more}) < 8 * small for more in larger)
     assert HASH.leakage_watts(technology).number > 0
     assert TABLE.leakage_watts(technology).number > 0
+
+
+def test_a_requantiser_behind_attention_and_a_startup_are_added() -> None:
+    """As integer-only graphs have it: hash_attention, Q.8, requantised."""
+    inner = Builder("body")
+    codes, v = inner.input("codes", tensor("int8", 2, 6, 16)), inner.input("v", tensor("int8", 2, 6, 20))
+    scaling = (inner.input("m", tensor("int32")), inner.input("s", tensor("int8")))
+    mixed = inner(OPS["hash_attention"], codes, codes, v, numerics="integer")
+    fixed = inner(OPS["to_fixed"], mixed, fraction_bits=8, format="int32")
+    body = inner.finish(inner(OPS["requantise"], fixed, *scaling))
+    b = Builder("graph")
+    operands = [b.input(value.name, value.type) for value in body.inputs]
+    (around,) = b.finish(b(OPS["fused"], *operands, body=body)).nodes
+    law = hash_attention_cycles(2, 6, 6, 20 // HASH.lanes + 1)
+    assert HASH.node_refusal(around) is None
+    assert HASH.node_cycles(around) == law + 4
+    assert replace(HASH, startup_cycles=6).node_cycles(around) == law + 10
+    assert HASH.row_elements(around) == 6 * 20
+    narrow = replace(HASH, width=19)
+    assert narrow.node_refusal(around) == "hasher takes rows of values of up to 19, not 20"
