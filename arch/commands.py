@@ -64,8 +64,8 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         "end": (),
         "load": _MOVE,
         "store": _MOVE,
-        # For every batch, every block of columns, every block of the sum, every row: a beat. Of signs, rows come
-        # before blocks of the sum, and a row of weights is a word of eight columns' bits.
+        # For every batch, every block of columns, every block of the sum, every row: a beat. Of signs, rows
+        # come before blocks of the sum, and a row of weights is a word of eight columns' bits.
         "matrix": (
             ("batches", 16),
             ("column_blocks", 16),

@@ -115,7 +115,7 @@ class Machine:
                 asked=f"a binary unit of size {self.size} that holds {held} words of weights",
                 found="circuits of size 8 to 64 that hold a power of two of them, 2 or more",
                 where="held_words",
-                next_step=f"choose a size of 8 to 64, and a power of two such as {1 << max(held, 2).bit_length()}",
+                next_step=f"choose a size of 8 to 64, and a power of two such as {1 << held.bit_length()}",
             )
 
     @property
