@@ -48,7 +48,7 @@ def with_hash(accelerator: Accelerator, **sizes: int) -> Accelerator:
 
 
 def small(kib: int) -> Accelerator:
-    """An accelerator of SIZE x SIZE cells with that much scratchpad, and codes of two words."""
+    """An accelerator of SIZE x SIZE cells: codes are two words, and short anchors wait for their terms."""
     core = sf.accelerator(
         "tile-16x16",
         **{
@@ -58,7 +58,7 @@ def small(kib: int) -> Accelerator:
             "accumulator.bytes": 32 * 4 * SIZE, "accumulator.word_bytes": 4 * SIZE,
         },
     )  # fmt: skip
-    return with_hash(core, lanes=SIZE // 4, bits=2 * SIZE, anchors=9, width=32, keys=64)
+    return with_hash(core, lanes=SIZE // 2, bits=2 * SIZE, anchors=9, width=32, keys=64)
 
 
 def layer(width: int, heads: int, head_width: int, anchors: int, bits: int, seed: int) -> HashedAttention:
