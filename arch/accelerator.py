@@ -24,6 +24,16 @@ PUBLISHABLE: Mapping[str, str] = {
     "sram_energy_pj_per_byte": "pJ/B",
     "dram_energy_pj_per_byte": "pJ/B",
 }
+#: Parameters of units and on-chip memories that say how well silicon is used, or by what, and not what it is.
+_OF_USE = (
+    "efficiency_percent",
+    "format_efficiency_percent",
+    "seconds",
+    "fill_seconds",
+    "weight_density_percent",
+    "activation_density_percent",
+    "resident_percent",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +196,17 @@ class Accelerator:
     def area_mm2(self) -> Sourced:
         """The published area where there is one, else the sum of the parts."""
         return self._figure("area_mm2", total(self.area_parts_mm2.values(), "mm2"))
+
+    def shapes_die(self, key: str) -> bool:
+        """Whether a parameter, such as "array.rows", says what the die is made of: then a published area is
+        that of another die once the parameter has another value."""
+        holder, _, name = key.rpartition(".")
+        parts = {
+            "technology",
+            *(unit.name for unit in self.units),
+            *(memory for memory, _ in self.memories()),
+        }
+        return holder in parts and name not in _OF_USE
 
     def to_toml(self) -> str:
         """The design as TOML; `load_design` of it gives an equal accelerator."""

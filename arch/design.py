@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
@@ -90,7 +90,36 @@ def parse_design(
         path = _override_path(key, table)
         origin.overridden[path] = f"{key}={value}"
         _assign(table, path, value, key)
-    return _build(table, origin)
+    built = _build(table, origin)
+    if origin.overridden and any(name == "area_mm2" and figure.known for name, figure in built.published):
+        return _without_area(built, text, origin)
+    return built
+
+
+def _without_area(built: Accelerator, text: str, origin: _Origin) -> Accelerator:
+    """The design with its published area, unless what is overridden makes it another die."""
+    try:
+        published = _build(tomllib.loads(text), replace(origin, overridden={}))
+    except UserError:  # a file that is whole only with what is overridden
+        published = None
+    changed = [
+        told
+        for path, told in origin.overridden.items()
+        if built.shapes_die(".".join(path[-2:]))
+        and (published is None or _value(built, path) != _value(published, path))
+    ]
+    if not changed:
+        return built
+    reason = f"the published area is that of {built.name} as it is, not with {', '.join(changed)}"
+    figures = dict(built.published) | {"area_mm2": unknown(PUBLISHABLE["area_mm2"], reason)}
+    return replace(built, published=tuple(figures.items()))
+
+
+def _value(accelerator: Accelerator, path: tuple[str, ...]) -> Any:
+    """The parameter of a unit, an on-chip memory or the technology; None where that is not there."""
+    parts: dict[str, Any] = {unit.name: unit for unit in accelerator.units}
+    parts |= {"technology": accelerator.technology, **dict(accelerator.memories())}
+    return getattr(parts.get(path[-2]), path[-1], None)
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,17 @@ class Designs:
         return np.array(exact)
 
     @cached_property
+    def other_die(self) -> np.ndarray:
+        """Whether a design is another die than the base, so that a published area is not its; bool [count]."""
+        found = np.zeros(self.count, bool)
+        known = known_parameters(self.base)
+        for key, column in self.columns.items():
+            if self.base.shapes_die(key):
+                declared, value = known[key]
+                found |= column != (declared.choices.index(value) if declared.choices else value)
+        return found
+
+    @cached_property
     def exists(self) -> np.ndarray:
         """Whether such a design can be made: its memories have a word for each of their banks."""
         possible = np.ones(self.count, bool)

@@ -30,7 +30,7 @@ class Figures:
         """Area, as `Report.area_mm2`."""
         stated = self._stated("area_mm2")
         if stated is not None:
-            return stated
+            return np.where(self.designs.other_die, np.nan, stated)
         units = [self._of_unit(name, lambda chip, name: chip.area_parts_mm2[name]) for name in self._others]
         memories = [memory.area_um2 * 1e-6 for memory in self._memories.values()]
         return _sum([self._array_um2 * 1e-6, *units, *memories])

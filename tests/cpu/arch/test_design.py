@@ -289,3 +289,40 @@ def test_importing_the_room_stays_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"tensor.multiprocessors": 54},
+        {"scratchpad.bytes": "80 MiB"},
+        {"registers.bytes": "13 MiB"},
+        {"technology.node_nm": 5},
+        {"tensor.multiprocessors": "54", "clock": "1 GHz"},
+    ],
+)
+def test_a_published_area_is_not_that_of_another_die(overrides: dict[str, object]) -> None:
+    area = load_design("nvidia-a100", overrides).area_mm2
+    key, value = next(iter(overrides.items()))
+    assert area.value is None
+    assert area.source == f"the published area is that of nvidia-a100 as it is, not with {key}={value}"
+    again = parse_design(load_design("nvidia-a100", overrides).to_toml())
+    assert again.area_mm2 == area
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"tensor.multiprocessors": 108, "scratchpad.bytes": "40 MiB"},
+        {"tensor.efficiency_percent": 60, "launch.seconds": "2 us", "scratchpad.resident_percent": 30},
+        {"clock": "1 GHz", "dram.bandwidth": "1 TB/s", "dram.bytes": "40 GB", "nvlink.bandwidth": "600 GB/s"},
+    ],
+)
+def test_a_published_area_stays_that_of_the_same_die(overrides: dict[str, object]) -> None:
+    assert load_design("nvidia-a100", overrides).area_mm2.value == 826.0
+
+
+def test_a_file_that_is_whole_only_with_what_is_set_has_no_published_area() -> None:
+    text = (DESIGNS / "nvidia-a100.toml").read_text().replace("lanes = 6912", "lanes = 0")
+    area = parse_design(text, {"cuda.lanes": 6912}).area_mm2
+    assert area.source == "the published area is that of nvidia-a100 as it is, not with cuda.lanes=6912"
