@@ -78,7 +78,7 @@ class Designs:
 
     @cached_property
     def other_die(self) -> np.ndarray:
-        """Whether a design is another die than the base, so that a published area is not its; bool [count]."""
+        """Whether a design is another die than the base, which a published area is not of; bool [count]."""
         found = np.zeros(self.count, bool)
         known = known_parameters(self.base)
         for key, column in self.columns.items():
