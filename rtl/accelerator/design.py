@@ -209,7 +209,7 @@ def _hash_unit(engine: Any) -> HashUnit:
 
 def _wanted_of_signs(accelerator: Accelerator, size: int) -> dict[str, tuple[Any, Any]]:
     """What is and what must be of a binary unit: a word of activations a cycle meets all columns."""
-    found = {}
+    found: dict[str, tuple[Any, Any]] = {}
     for unit in accelerator.of_kind("binary"):
         known = vars(unit)
         needed = {"rows": 1, "columns": size, "width": size}

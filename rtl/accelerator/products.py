@@ -296,8 +296,8 @@ class ProductCommands:
                 for end in range(len(acts), first, -1)
                 if all(is_nest(words[first:end, :1, :1]) for words in (acts, out, weights))
             )
-            parts = (words[first:last] for words in (acts, out, weights))
-            found.append(self._command(*parts, settings, function))
+            stretch = slice(first, last)
+            found.append(self._command(acts[stretch], out[stretch], weights[stretch], settings, function))
             first = last
         return found
 

@@ -80,11 +80,11 @@ class Layer(torch.nn.Module):
         return self.last(x + self.down(torch.nn.functional.gelu(self.up(x))))
 
 
-def chip(folder: Path, size: int = 16, **overrides: object) -> Accelerator:
-    """tile-16x16 with a binary unit beside its array, of that size."""
+def chip(folder: Path, size: int = 16, held: int = 64, **overrides: object) -> Accelerator:
+    """tile-16x16 with a binary unit beside its array, of that size, which holds so many words."""
     unit = (
-        f"[units.binary]\nrows = 1\ncolumns = {size}\nwidth = {size}\nheld_words = 64\n"
-        f"count_bits = {(64 * size).bit_length()}\nstartup_cycles = 12\n\n[units.requantise]"
+        f"[units.binary]\nrows = 1\ncolumns = {size}\nwidth = {size}\nheld_words = {held}\n"
+        f"count_bits = {(held * size).bit_length()}\nstartup_cycles = 12\n\n[units.requantise]"
     )
     path = folder / "signs.toml"
     path.write_text(TILE.read_text(encoding="utf-8").replace("[units.requantise]", unit), encoding="utf-8")
@@ -92,10 +92,11 @@ def chip(folder: Path, size: int = 16, **overrides: object) -> Accelerator:
 
 
 def small(folder: Path, kib: int) -> Accelerator:
-    """The same of SIZE x SIZE cells with that much scratchpad."""
+    """The same of SIZE x SIZE cells with that much scratchpad; it holds a block of the widest layer."""
     return chip(
         folder,
         SIZE,
+        8,
         **{
             "array.rows": SIZE, "array.columns": SIZE, "requantise.lanes": SIZE, "rows.word_bytes": SIZE,
             "rows.lanes": SIZE // 4, "rows.max_length": 64, "dma.bytes_per_cycle": SIZE,
