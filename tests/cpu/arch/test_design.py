@@ -35,6 +35,7 @@ def test_the_designs_that_come_with_it() -> None:
         "nvidia-h100",
         "nvidia-h200",
         "server-128x128",
+        "tile-16x16",
     )
 
 
@@ -246,8 +247,8 @@ def test_a_wrong_override_is_told_as_one() -> None:
     error = told(array__row="3")
     assert error.found == "no parameter 'row' of array"
     assert error.next_step == (
-        "use one of rows, columns, dataflow, overlap, formats, accumulator_bits, weight_density_percent, "
-        "activation_density_percent"
+        "use one of rows, columns, dataflow, overlap, formats, accumulator_bits, startup_cycles, "
+        "weight_density_percent, activation_density_percent"
     )
     error = told(arrya__rows="3")
     assert error.found == "no unit or memory 'arrya' in the design"
