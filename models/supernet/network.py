@@ -23,7 +23,7 @@ from siliform.models.supernet.training import Progress, Recipe, train_family
 
 CLASSES = 10  # both data sets are of decimal digits
 PATCH = {"digits": 2, "mnist-5k": 4}  # pixels: 16 and 49 tokens
-EPOCHS = {"digits": 50, "mnist-5k": 12}  # about one minute and five of one core
+EPOCHS = {"digits": 50, "mnist-5k": 12}  # some 60 s and 80 s of one core
 
 
 @dataclass(eq=False)
