@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from siliform.arch.sourced import Sourced
 from siliform.arch.technology import Srams
+from siliform.arch.units.array import DATAFLOWS, OVERLAPS
 from siliform.simulator.costs import PICO, EnergyRates
 from siliform.simulator.population.designs import Designs
 
@@ -80,8 +81,15 @@ class Figures:
 
     @cached_property
     def _array_um2(self) -> np.ndarray:
-        cell = number(self.designs.array.cell_area_um2(self.designs.base.technology))
-        return cell * (self.designs.of_array("rows") * self.designs.of_array("columns"))
+        kinds = len(OVERLAPS) * self.designs.of_array("dataflow") + self.designs.of_array("overlap")
+        different, which = np.unique(kinds, return_inverse=True)
+        cells = np.array([self._cell_um2(*divmod(kind, len(OVERLAPS))) for kind in different.tolist()])
+        return cells[which] * (self.designs.of_array("rows") * self.designs.of_array("columns"))
+
+    def _cell_um2(self, dataflow: int, overlap: int) -> float:
+        """A cell of the array with this dataflow and overlap, by their indices."""
+        array = replace(self.designs.array, dataflow=DATAFLOWS[dataflow], overlap=OVERLAPS[overlap])
+        return number(array.cell_area_um2(self.designs.base.technology))
 
     @cached_property
     def _others(self) -> list[str]:
