@@ -10,11 +10,15 @@ from siliform.arch.design import design_names, load_design
 from siliform.arch.unit import Unit
 from siliform.arch.units.array import SystolicArray
 from siliform.arch.units.dma import Dma
+from siliform.arch.units.engine import Engine
 from siliform.arch.units.gather import GatherEngine
 from siliform.arch.units.lanes import Lanes
 from siliform.arch.units.launch import Launch
 from siliform.arch.units.tensor import TensorCores
+from siliform.graph_ir.graph import Builder, Node
+from siliform.graph_ir.ops import op_named
 from siliform.graph_ir.space import SCALAR_OPS, Space
+from siliform.graph_ir.types import tensor
 
 UNITS = [(name, unit) for name in design_names() for unit in load_design(name).units]
 IDS = [f"{name}-{unit.name}" for name, unit in UNITS]
@@ -51,6 +55,18 @@ def test_no_product_is_faster_than_the_peak(design: str, unit: Unit) -> None:
             assert 0 < space.macs <= peak * unit.cycles(space)
 
 
+def taken_by(engine: Engine) -> list[Node]:
+    """Nodes of integers that an engine of a design takes, at least one."""
+    b = Builder("integers")
+    sums, levels = b.input("sums", tensor("int32", 48, 64)), b.input("levels", tensor("int8", 48, 64))
+    factor, shift = b.input("factor", tensor("int32")), b.input("shift", tensor("int8"))
+    b(op_named("requantise"), sums, factor, shift)
+    b(op_named("requantised_add"), levels, levels, multiplier_a=3, multiplier_b=5, shift=3)
+    nodes = [node for node in b.finish(levels).nodes if engine.node_refusal(node) is None]
+    assert nodes
+    return nodes
+
+
 @pytest.mark.parametrize(("design", "unit"), UNITS, ids=IDS)
 def test_half_the_unit_is_not_faster(design: str, unit: Unit) -> None:
     shape = (2048, 2048, 2048)
@@ -66,6 +82,9 @@ def test_half_the_unit_is_not_faster(design: str, unit: Unit) -> None:
     elif isinstance(unit, GatherEngine | Dma):
         narrower = replace(unit, bytes_per_cycle=unit.bytes_per_cycle // 2)
         times = [u.move_cycles(c) for u in (narrower, unit) for c in COUNTS]
+    elif isinstance(unit, Engine):
+        fewer_lanes, nodes = replace(unit, lanes=unit.lanes // 2), taken_by(unit)
+        times = [u.node_cycles(node) for u in (fewer_lanes, unit) for node in nodes]
     else:
         assert isinstance(unit, Launch)
         slower = replace(unit, seconds=2 * unit.seconds)
