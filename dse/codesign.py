@@ -246,8 +246,8 @@ class CoDesign:
 
 def check_quantity(name: str, hardware: Hardware, measures: Iterable[str] = ()) -> None:
     """UserError unless there is a quantity of that name; `measures` are those of the network."""
-    known = [*CLOSED_FORM, *measures, *REPORT_PATHS, *hardware.parameters]
-    if name not in known and not _is_path(name):
+    if name not in CLOSED_FORM and name not in hardware.parameters and not _is_path(name):
+        known = [*CLOSED_FORM, *measures, *REPORT_PATHS, *hardware.parameters]
         raise UserError(
             asked=f"the quantity {name!r}",
             found="none of that name",

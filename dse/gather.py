@@ -233,7 +233,8 @@ def _check_quantities(file: StudyFile, hardware: Hardware, measures: Sequence[st
         read += zip(limit.names, (f"constraints.{number}.{k}" for k in ("name", key)), strict=False)
     for name, path in read:
         try:
-            check_quantity(name, hardware, measures)
+            if name not in measures:
+                check_quantity(name, hardware, measures)
         except UserError as error:
             told = error
             if name in ACCURACIES and file.network.get("kind", "model") == "model":
