@@ -260,7 +260,7 @@ def test_numeric_variants_that_ops_declare_are_knobs():
 @pytest.mark.parametrize(
     ("space", "found"),
     [
-        ('"model.numerics.add" = "all"', "no numeric variants of an op 'add'"),
+        ('"model.numerics.sub" = "all"', "no numeric variants of an op 'sub'"),
         ('"model.numerics.gelu" = ["exact"]', "no value of that knob"),
         ('"model.bits" = "all"', "no values that are declared"),
     ],
