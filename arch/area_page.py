@@ -20,6 +20,7 @@ from siliform.arch.units.lane_engine import LaneEngine
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "area.md"
 BEGIN, END = "<!-- areas: begin -->\n", "<!-- areas: end -->\n"
+FIGURES = ("gates", "flip-flops", "netlist um²", "operators um²", "ratio")
 AT_45 = Technology(node_nm=45)
 
 
@@ -27,20 +28,10 @@ def area_tables() -> str:
     """Cells of arrays, then units of lanes, in Markdown."""
     cells = [row for row in netlists() if row.circuit == "array_cell"]
     units = [row for row in netlists() if row.circuit in IN_GATES]
-    heads = (
-        "dataflow",
-        "overlap",
-        "format",
-        "gates",
-        "flip-flops",
-        "netlist um²",
-        "operators um²",
-        "ratio",
-        "used",
-    )
-    lines = ["### Cells of arrays", "", *_table(heads, 3, (_cell(row) for row in cells))]
-    heads = ("unit", "netlist of", "gates", "flip-flops", "netlist um²", "operators um²", "ratio")
-    lines += ["", "### Units of lanes", "", *_table(heads, 2, (_unit(row) for row in units))]
+    cell_heads = ("dataflow", "overlap", "format", *FIGURES, "used")
+    lines = ["### Cells of arrays", "", *_table(cell_heads, 3, (_cell(row) for row in cells))]
+    unit_heads = ("unit", "netlist of", *FIGURES)
+    lines += ["", "### Units of lanes", "", *_table(unit_heads, 2, (_unit(row) for row in units))]
     return "\n".join(lines) + "\n"
 
 
