@@ -25,4 +25,5 @@ def test_the_example_is_a_design() -> None:
 
 def test_the_tables_of_areas_are_generated() -> None:
     _, _, rest = area_page.PAGE.read_text(encoding="utf-8").partition(area_page.BEGIN)
-    assert rest.partition(area_page.END)[0].strip() == area_page.area_tables().strip(), "python -m siliform.arch.area_page --write"
+    told = rest.partition(area_page.END)[0].strip()
+    assert told == area_page.area_tables().strip(), "python -m siliform.arch.area_page --write"
