@@ -29,14 +29,15 @@ module hash_streams #(
 );
 
   logic token_ready, query_word_ready, anchor_word_ready, key_word_ready;
-  logic x_valid, x_ready, x_set, x_beat_last;
+  logic x_valid, x_ready, x_set, unused_beat_last;
   logic [8*Lanes-1:0] x;
   assign word_ready_o[1:0] = codes_i ? {anchor_word_ready, token_ready} : {key_word_ready, query_word_ready};
 
+  // That a token is the set's last counts in its last beat, and may be said before.
   word_serializer #(.BeatWidth(8 * Lanes), .Beats(Size / Lanes), .LabelWidth(1)) u_tokens (
     .clk_i, .rst_ni, .word_valid_i(word_valid_i[0] && codes_i), .word_ready_o(token_ready), .word_i(word_i[0]),
     .label_i(&a_last_i[2:0]), .beat_valid_o(x_valid), .beat_ready_i(x_ready), .beat_o(x), .label_o(x_set),
-    .last_o(x_beat_last)
+    .last_o(unused_beat_last)
   );
 
   logic query_valid, query_ready;
@@ -77,13 +78,13 @@ module hash_streams #(
     .clk_i, .rst_ni, .anchor_valid_i(anchor_valid), .anchor_ready_o(anchor_ready), .anchor_i(anchor),
     .anchor_mean_i(mean), .anchor_weight_i(weight), .anchor_multiplier_i(multiplier), .anchor_shift_i(shift),
     .anchor_end_i(anchor_end), .anchor_last_i(anchor_last), .x_valid_i(x_valid), .x_ready_o(x_ready), .x_i(x),
-    .x_last_i(x_set && x_beat_last), .code_valid_o, .code_ready_i, .code_o, .key_valid_i(key_valid),
+    .x_last_i(x_set), .code_valid_o, .code_ready_i, .code_o, .key_valid_i(key_valid),
     .key_ready_o(key_ready), .key_code_i(key_code), .key_value_i(key_value), .key_end_i(key_end),
     .key_last_i(key_last), .query_valid_i(query_valid), .query_ready_o(query_ready), .query_code_i(query_code),
     .query_last_i(query_set[Bits/Size-1]), .y_valid_o, .y_ready_i, .y_o
   );
 
   logic unused;
-  assign unused = ^{query, query_set, a_last_i[3]};
+  assign unused = ^{query, query_set, a_last_i[3], unused_beat_last};
 
 endmodule

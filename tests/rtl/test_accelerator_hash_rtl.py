@@ -73,7 +73,7 @@ def layer(width: int, heads: int, head_width: int, anchors: int, bits: int, seed
 
 @dataclass(frozen=True)
 class Drawn:
-    """A layer, compiled for a design, and a DRAM, drawn from a seed."""
+    """A layer or two, compiled for a design, and a DRAM, drawn from a seed."""
 
     compiled: Compiled
     inputs: tuple[np.ndarray, ...]
@@ -81,13 +81,14 @@ class Drawn:
 
 
 def drawn(seed: int, kib: int = 32) -> Drawn:
-    """Any number of tokens and anchors, one to three heads of one to four words, several images."""
+    """One or two layers, any number of tokens and anchors, one to three heads of one to four words."""
     generator = np.random.default_rng(seed)
     heads, head_width = int(generator.integers(1, 4)), SIZE * int(generator.integers(1, 5))
     tokens, batch = int(generator.integers(1, 20)), int(generator.choice([1, 1, 2]))
     width, anchors = SIZE * int(generator.integers(1, 5)), int(generator.choice([1, 4, 9]))
-    made = layer(width, heads, head_width, anchors, 2 * SIZE, seed)
-    graph = trace(made, (torch.zeros(batch, tokens, width),))
+    depth = int(generator.integers(1, 3))
+    layers = [layer(width, heads, head_width, anchors, 2 * SIZE, seed + 100 * i) for i in range(depth)]
+    graph = trace(torch.nn.Sequential(*layers), (torch.zeros(batch, tokens, width),))
     compiled = compile_for_circuit(graph, small(kib), seed=seed)
     dram = Dram(int(generator.choice([1, 20, 100])), int(generator.choice([SIZE // 2, SIZE, 4 * SIZE])))
     x = generator.standard_normal((batch, tokens, width)).astype(np.float32)
@@ -175,13 +176,18 @@ MUTANTS = (
         "beat_valid && key_last_o && key_ready_i",
     ),
     Mutant("signs of keys turned", "hash_key_beats.sv", "!code[b][7]", "code[b][7]"),
-    Mutant("a token's first beat ends the set", "hash_streams.sv", "x_set && x_beat_last", "x_set"),
+    Mutant(
+        "a set that ends with an image",
+        "hash_streams.sv",
+        ".label_i(&a_last_i[2:0])",
+        ".label_i(&a_last_i[1:0])",
+    ),
     Mutant("queries of one word", "hash_streams.sv", "query[b/Size]", "query[0]"),
     Mutant(
         "a group that ends with a row",
         "hash_streams.sv",
         "{&a_last_i[2:0], word_i[0]}",
-        "{&a_last_i[1:0], word_i[0]}",
+        "{a_last_i[0], word_i[0]}",
     ),
     Mutant("codes of 0 and 1", "hash_results.sv", "8'd1 : '1", "8'd1 : '0"),
     Mutant("settings that never end", "hash_results.sv", ".sum_last_i(&beat_last)", ".sum_last_i(1'b0)"),
@@ -191,9 +197,7 @@ MUTANTS = (
         "write_ready_i && (&last)",
         "write_ready_i && (&last[2:0])",
     ),
-    Mutant(
-        "reads told without the values", "hash_engine.sv", "{start && takes_codes, 2'b0}", "{start, 2'b0}"
-    ),
+    Mutant("reads told at the start", "hash_engine.sv", "read | {start && takes_codes, 2'b0}", "{3{start}}"),
     Mutant("a level forgotten", "nest_reader.sv", "address_ready && (&last)", "address_ready && last[0]"),
 )
 
