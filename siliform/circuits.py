@@ -58,8 +58,11 @@ class NodeCycles:
 
     @property
     def error(self) -> float:
-        """By what share events are short of the circuit; negative where they take longer."""
-        return (self.circuit_cycles - self.event_cycles) / self.circuit_cycles
+        """By what share events are short of the circuit; negative where they take longer.
+
+        A node that ends beside the one before, and so takes no cycle of its own, counts as one cycle.
+        """
+        return (self.circuit_cycles - self.event_cycles) / max(self.circuit_cycles, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +90,8 @@ class CircuitRun:
         """The content of ``siliform rtl run --json``."""
         machine = self.compiled.machine
         return {
+            "format": "siliform-rtl-run",
+            "version": 1,
             "model": self.compiled.form.graph.name,
             "design": self.compiled.accelerator.name,
             "machine": asdict(machine),
@@ -140,20 +145,22 @@ def compile_for_circuit(
     """A traced fp32 graph in integers, mapped onto a design and assembled into its commands.
 
     calibration : inputs such as the model will see, a tuple of arrays each; normally distributed ones, drawn
-        from `seed`, where none are given.
+        from `seed`, where none are given. So are weights that the graph does not hold.
 
     Raises
     ------
-    UserError : a node without integer form, or that the circuit's commands cannot say.
+    UserError : inputs that are no floats, a node without integer form, or what no command can say.
     """
+    from siliform.graph_ir.interpret import random_data
     from siliform.graph_ir.passes.integer_only import integer_only
     from siliform.rtl.accelerator.assemble import assemble
     from siliform.rtl.accelerator.design import Machine
     from siliform.simulator.estimate import compile_graph
 
     machine = Machine.of(accelerator)
+    _check_inputs(graph)
     runs = calibration or [_normal(graph, seed + 1 + i) for i in range(CALIBRATION_RUNS)]
-    form = integer_only(graph, runs)
+    form = integer_only(graph, runs, random_data(graph, seed))
     program = compile_graph(form.graph, accelerator, bits="traced")
     return Compiled(accelerator, machine, form, assemble(form.graph, program, machine))
 
@@ -214,16 +221,19 @@ def _nodes(compiled: Compiled, run: Run, events: Report) -> tuple[NodeCycles, ..
     return tuple(found)
 
 
-def _normal(graph: Graph, seed: int) -> tuple[np.ndarray, ...]:
-    generator = np.random.default_rng(seed)
-    strange = next((v for v in graph.inputs if v.type.format.kind not in ("float", "integer")), None)
+def _check_inputs(graph: Graph) -> None:
+    strange = next((v for v in graph.inputs if v.type.format.kind != "float"), None)
     if strange is not None:
         raise UserError(
-            asked=f"random inputs of graph {graph.name!r}",
-            found=f"the input {strange} : {strange.type}",
-            where="inputs",
-            next_step="give inputs of your own",
+            asked=f"graph {graph.name!r} on a circuit",
+            found=f"the input {strange} : {strange.type}, where floats are made int8",
+            where=f"input {strange.name!r}",
+            next_step="give a module that begins behind its embeddings, such as an encoder, in fp32",
         )
+
+
+def _normal(graph: Graph, seed: int) -> tuple[np.ndarray, ...]:
+    generator = np.random.default_rng(seed)
     return tuple(generator.standard_normal(v.type.shape).astype(np.float32) for v in graph.inputs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ from siliform.console import check_file, make_folder, messages_to_stderr, print_
 from siliform.options import Batch, DesignName, Json, ModelName, Overrides, Seq, override
 
 if TYPE_CHECKING:
-    from siliform.circuits import CircuitRun, Compiled
+    from siliform.circuits import Compiled
 
 #: Exit status of a run whose results are not the integer graph's: a fault of ours, told without a traceback.
 DIFFERENT = 1
@@ -55,8 +56,10 @@ def generate(
     if as_json:
         print_json(
             {
+                "format": "siliform-rtl-generate",
+                "version": 1,
                 "design": accelerator.name,
-                "parameters": dict(vars(circuit.machine)),
+                "parameters": asdict(circuit.machine),
                 "files": [str(path) for path in circuit.files],
             }
         )
@@ -80,19 +83,22 @@ def run(
 ) -> None:
     """Run a model on a design's circuit under Verilator: one binary, one start, one done.
 
-    The model is made integer-only (int8 between nodes, ranges from random inputs), mapped, and assembled into
-    commands. Results must be those of the integer graph bit for bit; cycles stand beside those of the event
-    simulator, node by node. Exit status 1 where a bit differs.
+    The model is made integer-only (int8 between nodes, ranges from random inputs; weights it has not are
+    random), mapped, and assembled into commands. Results must be those of the integer graph bit for bit;
+    cycles stand beside those of the event simulator, node by node. Exit status 1 where a bit differs.
     """
     import siliform as sf
     from siliform.circuits import compile_for_circuit, run_circuit
+    from siliform.rtl.common.told import tools
 
     accelerator = sf.accelerator(design, **dict(override(text) for text in overrides or []))
     for option, path in (("--binary", binary), ("--listing", listing), ("--waveform", waveform)):
         check_file(option, path)
+    tools()
     with progress("tracing and compiling"), messages_to_stderr():
-        own = model.startswith("py:")
-        graph = sf.trace(model) if own else sf.trace(model, seq=seq, batch=batch, seed=seed)
+        # What is traced from a module, a saved graph and a single product have no sizes of a catalogue.
+        own = model.startswith(("py:", "gemm:")) or model.endswith(".graph")
+        graph = sf.trace(model, seq=seq, batch=batch, seed=None if own else seed)
         compiled = compile_for_circuit(graph, accelerator, seed=seed)
     _write(compiled, binary, listing)
     with progress("building and running the circuit"), messages_to_stderr():
@@ -114,8 +120,3 @@ def _write(compiled: Compiled, binary: Path | None, listing: Path | None) -> Non
         binary.write_bytes(compiled.image.binary)
     if listing is not None:
         listing.write_text(disassemble(compiled.image.binary), encoding="utf-8")
-
-
-def worst(found: CircuitRun) -> float:
-    """The largest share by which a node's cycles differ."""
-    return max((abs(node.error) for node in found.nodes), default=0.0)

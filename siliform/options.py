@@ -43,6 +43,8 @@ SCHEMAS = {
     "cluster-sweep": "siliform cluster --sweep --json",
     "sweep": "siliform sweep --json",
     "rtl-list": "siliform rtl list --json",
+    "rtl-generate": "siliform rtl generate --json",
+    "rtl-run": "siliform rtl run --json",
     "rtl-test": "siliform rtl test --json",
     "rtl-calibrate": "siliform rtl calibrate --json",
     "rtl-synth": "siliform rtl synth --json",

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 ADD = "requantised_add"
 #: Nodes of a fused body that only change scales: the stages in front of a function and behind it.
 SCALING = ("requantise", "from_fixed", "to_fixed")
-#: Widths of what a function takes and gives: the requantisers in front and behind.
-TAKEN_BITS, GIVEN_BITS = 20, 8
 # Cycles from the edge at which the last thing that a command needs has happened to the one that writes its
 # last word, beside those of its function (rtl/accelerator): the event is counted, the command taken (1), the
 # first word is asked for, read and held (3) while settings are taken, its beats are scaled (3); behind the

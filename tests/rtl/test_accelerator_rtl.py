@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 import torch
 
 import siliform as sf
+from siliform import listing
 from siliform.arch.accelerator import Accelerator
 from siliform.circuits import Compiled, compile_for_circuit, run_circuit
 from siliform.graph_ir.errors import UserError
@@ -141,6 +143,13 @@ def test_an_encoder_traced_from_pytorch_runs_bit_for_bit_and_in_the_time_of_its_
     far = {node.name: node.error for node in found.nodes if abs(node.error) > 0.05}
     assert not far, f"nodes more than 5 % from the event simulator: {far}"
     assert len(found.nodes) == 24
+    jsonschema.validate(found.to_dict(), listing.schema("rtl-run"))
+    # The row of README.md is what this printed.
+    whole = (found.run.cycles - found.events.cycles) / found.run.cycles
+    worst = max(abs(node.error) for node in found.nodes)
+    row = f"| {found.events.cycles:,} | {found.run.cycles:,} | {whole:.1%} | {worst:.1%} | equal |"
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert row.replace("%", " %") in readme
 
 
 def test_a_second_start_needs_no_reset() -> None:
