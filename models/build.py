@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from siliform.graph_ir.errors import UserError
 from siliform.models.catalogue import model_named
+from siliform.models.methods import method_named
 from siliform.models.request import Request
 from siliform.models.spec import ModelSpec, Prepared
 
 if TYPE_CHECKING:
+    import torch
+
     from siliform.graph_ir.graph import Graph
+
+#: Sizes of a mixer by itself: the layer of the Long Range Arena's text task is 512 wide with 8 heads (Tay et
+#: al., arXiv 2011.04006, appendix A); the length is its shortest.
+MIXER_WIDTH, MIXER_HEADS, MIXER_SEQUENCE = 512, 8, 1024
 
 #: The option that sets each size of a request.
 OPTIONS = {
@@ -24,12 +31,42 @@ OPTIONS = {
 
 
 def spec_named(name: str) -> ModelSpec:
-    """The configuration of a built-in name or of ``hf:<config.json>``."""
+    """The configuration of a built-in name, of ``hf:<config.json>`` or of ``mixer:<method>``."""
     if name.startswith("hf:"):
         from siliform.models.huggingface.file import spec_from_file
 
         return spec_from_file(name)
+    if name.startswith("mixer:"):
+        return mixer_spec(name.removeprefix("mixer:"))
     return model_named(name)
+
+
+def mixer_spec(method: str) -> ModelSpec:
+    """One layer of a method's token mixer, of the sizes at which mixers are compared.
+
+    Raises
+    ------
+    UserError : no such method, or one that is no mixer.
+    """
+    found = method_named(method)
+    if found.mixer is None:
+        raise UserError(
+            asked=f"the mixer of {found.name}",
+            found=f"a method that is no mixer: {found.structure}",
+            where="--model",
+            next_step=f"trace a network of it: {found.example}",
+        )
+    return ModelSpec(
+        name=f"mixer:{found.name}",
+        family="mixer",
+        library="blocks",
+        head=found.mixer.head,
+        configuration={"width": MIXER_WIDTH, "heads": MIXER_HEADS, **found.mixer.choices},
+        sequence=MIXER_SEQUENCE,
+        source=found.paper,
+        shrunk={"width": 32, "heads": 4},
+        shrunk_sequence=64,
+    )
 
 
 def prepare(model: str | ModelSpec, request: Request | None = None, *, seed: int | None = None) -> Prepared:
@@ -80,6 +117,24 @@ def build_graph(model: str | ModelSpec, request: Request | None = None, *, seed:
     return _traced(prepare(model, request, seed=seed))
 
 
+def with_policies(graph: Graph, module: torch.nn.Module) -> Graph:
+    """The graph with the formats that modules ask for by their attribute ``bits``; the innermost decides."""
+    from siliform.graph_ir.passes.assign_formats import Policy, assign_formats, parse_bits
+
+    asked = [
+        (name, bits)
+        for name, part in module.named_modules()
+        if isinstance(bits := getattr(part, "bits", None), str)
+    ]
+    rules = [
+        replace(rule, module=pattern)
+        for name, bits in sorted(asked, key=lambda pair: -pair[0].count("."))
+        for rule in parse_bits(bits).rules
+        for pattern in ((name, f"{name}.*") if name else ("*",))
+    ]
+    return assign_formats(graph, Policy(tuple(rules))) if rules else graph
+
+
 def _traced(ready: Prepared) -> Graph:
     from siliform.graph_ir.passes import standard_passes
     from siliform.models.huggingface.library import quiet
@@ -94,7 +149,7 @@ def _traced(ready: Prepared) -> Graph:
             states=ready.states,
             keep_data=ready.keep_data,
         )
-    return standard_passes(graph)
+    return with_policies(standard_passes(graph), ready.module)
 
 
 def _refuse_sizes(name: str, request: Request | None, because: str) -> None:

@@ -26,7 +26,7 @@ class ModelSpec:
     family : models that differ in sizes only share it.
     library : who holds the module's code.
     head : class that builds the module: an Auto class or a model class of the transformers library,
-        or a class of `models/blocks`.
+        or a class of ours, as "networks.poolformer:PoolFormer" under ``siliform.models``.
     configuration : the values of the configuration, keyed as the library keys them; for the
         transformers library with ``model_type``.
     format : number format of weights and activations as published.
@@ -34,6 +34,8 @@ class ModelSpec:
         the input's length follows from its configuration (images, spectrograms).
     parameters : trained parameters, tied ones once, as counted in the module; None if not pinned.
     source : where the configuration's values are from.
+    inputs : of a class of ours: "stream" [B, N, width], "tokens" [B, N] below vocabulary, or "image"
+        [B, 3, S, S].
     shrunk : changes that make `tiny()`, and `shrunk_sequence` its default input length.
     """
 
@@ -46,6 +48,7 @@ class ModelSpec:
     sequence: int | None = None
     parameters: int | None = None
     source: str = ""
+    inputs: Literal["stream", "tokens", "image"] = "stream"
     shrunk: Mapping[str, Any] = field(default_factory=dict)
     shrunk_sequence: int = 12
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from siliform.graph_ir.errors import UserError
 from siliform.models.blocks.dit import PIXELS_PER_LATENT, DiT
+from siliform.models.blocks.ours import prepare_ours
 from siliform.models.drawing import DTYPES, Draw
 from siliform.models.request import Request
 from siliform.models.spec import ModelSpec, Prepared
@@ -18,7 +19,7 @@ Block = TypeVar("Block", bound=nn.Module)
 def prepare(spec: ModelSpec, request: Request, seed: int | None) -> Prepared:
     """Our module of `spec` with inputs of the sizes of `request`."""
     makers = {"DiT": _dit, "Mamba": _mamba}
-    return makers[spec.head](spec, request, Draw(seed))
+    return makers.get(spec.head, prepare_ours)(spec, request, Draw(seed))
 
 
 def _build(cls: type[Block], spec: ModelSpec, values: dict[str, Any], draw: Draw) -> Block:

@@ -1,0 +1,5 @@
+"""Reducers of tokens, one file per method: ``reducer(x [B, N, W], evidence) -> [B, N', W]``.
+
+Each has an attribute `evidence`, what of the mixer before it is to be seen: "keys" [B, H, N, c], "weights"
+[B, H, N, N] or "none". How many tokens go is set when it is made, so that every later shape follows.
+"""
