@@ -6,8 +6,16 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from siliform.graph_ir.errors import UserError, nearest
+from siliform.models.catalogue.arithmetic import ARITHMETIC
+from siliform.models.catalogue.fewer_tokens import FEWER_TOKENS
+from siliform.models.catalogue.heads_and_terms import HEADS
+from siliform.models.catalogue.kernels_and_codes import KERNELS
 from siliform.models.catalogue.perception import PERCEPTION
+from siliform.models.catalogue.recurrences import RECURRENCES
+from siliform.models.catalogue.reshaped import RESHAPED
+from siliform.models.catalogue.sparse_attention import SPARSE
 from siliform.models.catalogue.text import TEXT
+from siliform.models.catalogue.without_attention import WITHOUT_ATTENTION
 from siliform.models.spec import ModelSpec
 
 
@@ -21,7 +29,20 @@ def _by_name(specs: Iterable[ModelSpec]) -> Mapping[str, ModelSpec]:
 
 
 #: Every built-in model by name.
-MODELS: Mapping[str, ModelSpec] = _by_name((*TEXT, *PERCEPTION))
+MODELS: Mapping[str, ModelSpec] = _by_name(
+    (
+        *TEXT,
+        *PERCEPTION,
+        *ARITHMETIC,
+        *FEWER_TOKENS,
+        *HEADS,
+        *KERNELS,
+        *RECURRENCES,
+        *RESHAPED,
+        *SPARSE,
+        *WITHOUT_ATTENTION,
+    )
+)
 
 #: Other spellings that papers and libraries use.
 ALIASES: Mapping[str, str] = MappingProxyType(
