@@ -50,6 +50,7 @@ demo: $(READY) ## BERT-base and Llama-2-7B on three designs, then a two-minute s
 
 bench: $(READY) ## speed and agreement, side by side with other tools where they are installed
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python -m benchmarks.$$(basename $$file .py); done
+	$(BIN)/python -m benchmarks.published
 
 pins: $(READY) ## write constraints.txt anew from what the virtual environment holds
 	@{ sed '/^[^#]/,$$d' constraints.txt; \
