@@ -4,4 +4,36 @@ from __future__ import annotations
 
 from siliform.models.methods.method import Method
 
-METHODS: tuple[Method, ...] = ()
+_T2T = "Yuan et al., Tokens-to-Token ViT, arXiv 2101.11986"
+
+METHODS: tuple[Method, ...] = (
+    Method(
+        name="t2t-vit",
+        title="T2T-ViT",
+        section="D",
+        row="T2T-ViT",
+        paper=_T2T,
+        structure="soft splits 7/4/2, 3/2/1, 3/2/1 with two token performers of width 64, deep-narrow backbone",
+        complexity="N₀ = P²/16 tokens at the first mix: 4 N₀ E m for its attention, E = 64, m = 32",
+        models=("t2t-vit-14", "t2t-vit-19", "t2t-vit-24"),
+        tests=(
+            "cpu/methods/test_t2t_vit.py::test_linear_form_is_the_quadratic_form_of_the_same_features",
+            "cpu/methods/test_t2t_vit.py::test_features_estimate_the_exponential_of_the_product",
+            "cpu/methods/test_t2t_vit.py::test_counts_by_hand",
+        ),
+    ),
+    Method(
+        name="t2t-vit-t",
+        title="T2T-ViT_t",
+        section="D",
+        row="T2T-ViT",
+        paper=_T2T,
+        structure="soft splits 7/4/2, 3/2/1, 3/2/1 with two transformer layers of width 64, deep-narrow backbone",
+        complexity="N₀ = P²/16 tokens at the first mix: 2 N₀² E for its attention, E = 64",
+        models=("t2t-vit-t-14", "t2t-vit-t-19", "t2t-vit-t-24"),
+        tests=(
+            "cpu/methods/test_t2t_vit.py::test_every_pixel_reaches_the_tokens_and_the_map_shrinks_sixteenfold",
+            "cpu/methods/test_t2t_vit.py::test_counts_by_hand",
+        ),
+    ),
+)

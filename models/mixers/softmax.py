@@ -3,8 +3,8 @@
 Vaswani et al., arXiv 1706.03762, section 3.2; with fewer heads of keys and values than of queries it is
 grouped-query attention (Ainslie et al., arXiv 2305.13245) and with one, multi-query attention (Shazeer,
 arXiv 1911.02150); with fewer heads of queries it is sparse query attention (Filipek, arXiv 2510.01817), whose
-products between tokens cost as many times less as there are fewer. Shapes: B batch, N tokens, W width of the
-stream, H query heads, G heads of keys and values, c width of a head.
+products between tokens cost as many times less as there are fewer. Shapes: B batch, N tokens, n cached
+tokens, W width of the stream, H query heads, G heads of keys and values, c width of a head.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from torch import nn
 from torch.nn import functional
 
 from siliform.models.blocks.heads import merge_heads, split_heads
+from siliform.models.blocks.rotary import angles, frequencies, turned
+from siliform.models.drawing import Draw
 
 
 class SoftmaxMixer(nn.Module):
@@ -24,8 +26,10 @@ class SoftmaxMixer(nn.Module):
     width, heads : W, and how many heads W is cut into: c = width / heads.
     query_heads : H; all of them where None.
     kv_heads : G, a divisor of H; as many as H where None.
+    query_share, kv_share : H and G as one in so many of `heads`, where the numbers are not given.
     causal : whether a token sees none behind it.
     bias : of the projections.
+    rotary_base : base of rotary positions, such as 10,000; no positions where None.
     """
 
     def __init__(
@@ -34,30 +38,37 @@ class SoftmaxMixer(nn.Module):
         heads: int,
         query_heads: int | None = None,
         kv_heads: int | None = None,
+        query_share: int = 1,
+        kv_share: int | None = None,
         causal: bool = False,
         bias: bool = False,
+        rotary_base: float | None = None,
     ) -> None:
         super().__init__()
         self.head_width = width // heads
-        self.query_heads = query_heads or heads
-        self.kv_heads = kv_heads or self.query_heads
-        self.causal = causal
+        self.query_heads = query_heads or heads // query_share
+        self.kv_heads = kv_heads or (self.query_heads if kv_share is None else heads // kv_share)
+        self.causal, self.rotary_base = causal, rotary_base
         self.query = nn.Linear(width, self.query_heads * self.head_width, bias=bias)
         self.key = nn.Linear(width, self.kv_heads * self.head_width, bias=bias)
         self.value = nn.Linear(width, self.kv_heads * self.head_width, bias=bias)
         self.out = nn.Linear(self.query_heads * self.head_width, width, bias=bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        q, k, v = self.projected(x)
-        mixed = functional.scaled_dot_product_attention(
-            q, k, v, is_causal=self.causal, enable_gqa=self.kv_heads != self.query_heads
-        )
-        projected: torch.Tensor = self.out(merge_heads(mixed))
+        projected: torch.Tensor = self.out(merge_heads(self.mixed(*self.projected(x))))
         return projected
+
+    def mixed(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        """q [B, H, N, c], k and v [B, G, M, c] -> [B, H, N, c]; where M > N the last query sees all keys."""
+        causal = self.causal and q.shape[-2] == k.shape[-2]
+        return functional.scaled_dot_product_attention(
+            q, k, v, is_causal=causal, enable_gqa=self.kv_heads != self.query_heads
+        )
 
     def with_keys(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What `forward` gives, and the keys [B, G, N, c]."""
-        return self.forward(x), split_heads(self.key(x), self.kv_heads)
+        q, k, v = self.projected(x)
+        return self.out(merge_heads(self.mixed(q, k, v))), k
 
     def with_weights(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What `forward` gives, and the attention weights [B, H, N, N], whose rows sum to one."""
@@ -71,10 +82,44 @@ class SoftmaxMixer(nn.Module):
         mixed: torch.Tensor = self.out(merge_heads(weights @ v))
         return mixed, weights
 
-    def projected(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Queries [B, H, N, c], keys and values [B, G, N, c]."""
-        return (
-            split_heads(self.query(x), self.query_heads),
-            split_heads(self.key(x), self.kv_heads),
-            split_heads(self.value(x), self.kv_heads),
-        )
+    def projected(self, x: torch.Tensor, first: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Queries [B, H, N, c], keys and values [B, G, N, c] of tokens from position `first` on."""
+        q = split_heads(self.query(x), self.query_heads)
+        k, v = (split_heads(layer(x), self.kv_heads) for layer in (self.key, self.value))
+        if self.rotary_base is not None:
+            angle = angles(x.shape[1], frequencies(self.head_width, self.rotary_base, x), first)
+            q, k = turned(q, angle), turned(k, angle)
+        return q, k, v
+
+    def advance(
+        self, x: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """One token x [B, 1, W] behind keys and values [B, G, n, c] -> [B, 1, W] and both caches with it."""
+        q, k, v = self.projected(x, keys.shape[2])
+        keys, values = torch.cat([keys, k], dim=2), torch.cat([values, v], dim=2)
+        return self.out(merge_heads(self.mixed(q, keys, values))), keys, values
+
+    def cache(self, batch: int, context: int, draw: Draw, stream: int = 1) -> tuple[torch.Tensor, ...]:
+        """Keys and values [B, G, n, c] of `context` tokens, drawn."""
+        shape, dtype = (batch, self.kv_heads, context, self.head_width), self.out.weight.dtype
+        return tuple(draw.normal(*shape, dtype=dtype, stream=stream + half) for half in range(2))
+
+    def decoding(
+        self, batch: int, context: int, draw: Draw
+    ) -> tuple[nn.Module, tuple[torch.Tensor, ...], tuple[str, ...]]:
+        """The module of one step behind `context` tokens, its inputs, and which of them are states."""
+        token = draw.normal(batch, 1, self.out.out_features, dtype=self.out.weight.dtype)
+        return Step(self), (token, *self.cache(batch, context, draw)), ("keys", "values")
+
+
+class Step(nn.Module):
+    """A mixer's `advance` as a module: ``forward(x, keys, values)``."""
+
+    def __init__(self, mixer: SoftmaxMixer) -> None:
+        super().__init__()
+        self.mixer = mixer
+
+    def forward(
+        self, x: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        return self.mixer.advance(x, keys, values)
