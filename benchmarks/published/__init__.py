@@ -15,6 +15,7 @@ from typing import Literal
 #: The modules of this package that have rows, in the order of the page.
 FAMILIES: tuple[str, ...] = (
     "serving",
+    "ecoformer",
 )  # fmt: skip
 
 #: "within" the tolerance of the published figure, "outside" of it, or inside a published "bound"; "alone"
