@@ -50,7 +50,9 @@ from siliform.options import (
     Seq,
     check_schema,
     complete_design,
+    complete_method,
     complete_schema,
+    complete_section,
     override,
 )
 
@@ -78,6 +80,7 @@ app = typer.Typer(
     epilog="""\b
 Examples:
   siliform models
+  siliform methods
   siliform designs
   siliform estimate --model bert-base --design edge-32x32
   siliform estimate --model gpt2 --design nvidia-a100 --phase decode --context 512
@@ -287,6 +290,42 @@ def models(as_json: Json = False) -> None:
 
 
 @app.command(
+    short_help="List the published methods and their state, or show one.",
+    epilog="""\b
+Examples:
+  siliform methods
+  siliform methods --section C
+  siliform methods gqa
+  siliform methods --json
+""",
+)
+def methods(
+    name: Annotated[
+        str | None, typer.Argument(help="Show this one whole.", autocompletion=complete_method)
+    ] = None,
+    section: Annotated[
+        str | None,
+        typer.Option("--section", help="Those of one section, A to E.", autocompletion=complete_section),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the published methods: what each computes, and which of model, circuit and GPU kernel is there."""
+    from siliform import methods as catalogue
+
+    if name is None:
+        catalogue.list_methods(section, as_json)
+    elif section is None:
+        catalogue.show_method(name, as_json)
+    else:
+        raise UserError(
+            asked=f"{name} with --section {section}",
+            found="one method, and a section",
+            where="--section",
+            next_step="leave one of the two out",
+        )
+
+
+@app.command(
     epilog="""\b
 Examples:
   siliform schema report
@@ -297,9 +336,9 @@ def schema(
     what: Annotated[
         str,
         typer.Argument(
-            help="report, graph, designs, shown-design, models, demo, serving, long-context, cluster, "
-            "cluster-sweep, sweep, rtl-list, rtl-test, rtl-calibrate or rtl-synth: what the command prints "
-            "with --json; design, study: such a file.",
+            help="report, graph, designs, shown-design, models, methods, demo, serving, long-context, "
+            "cluster, cluster-sweep, sweep, rtl-list, rtl-generate, rtl-run, rtl-test, rtl-calibrate or "
+            "rtl-synth: what the command prints with --json; design, study: such a file.",
             autocompletion=complete_schema,
         ),
     ],

@@ -43,7 +43,7 @@ def list_designs(as_json: bool) -> None:
     if as_json:
         print_json({"format": "siliform-designs", "version": 1, "designs": rows})
         return
-    _table(
+    print_table(
         ("design", "peak MAC/s", "on-chip", "DRAM", "area", "native", "what it is"),
         [
             (
@@ -98,7 +98,7 @@ def list_models(as_json: bool) -> None:
     if as_json:
         print_json({"format": "siliform-models", "version": 1, "models": rows})
         return
-    _table(
+    print_table(
         ("model", "family", "format", "--seq", "parameters", "source of the configuration"),
         [
             (
@@ -126,7 +126,8 @@ def _engineering(value: Any, unit: str) -> str:
     return engineering(value, unit)
 
 
-def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def print_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """A table as wide as the terminal; cells wrap but for the first column's."""
     from rich.table import Table
 
     from siliform.simulator.tables import wide_console

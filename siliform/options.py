@@ -36,6 +36,7 @@ SCHEMAS = {
     "designs": "siliform designs --json",
     "shown-design": "siliform designs NAME --json",
     "models": "siliform models --json",
+    "methods": "siliform methods --json",
     "demo": "siliform demo --json",
     "serving": "siliform serve --json",
     "long-context": "siliform long-context --json",
@@ -62,8 +63,10 @@ def _starting(incomplete: str, values: Completed) -> Completed:
 def complete_model(incomplete: str) -> Completed:
     """Built-in names, the prefixes of other kinds of name, and saved graphs in the named folder."""
     from siliform.models.catalogue import MODELS
+    from siliform.models.methods import METHODS
 
     found = [(name, spec.family) for name, spec in MODELS.items()]
+    found += [(f"mixer:{method.name}", method.structure) for method in METHODS.values() if method.mixer]
     found += [("gemm:", "M,N,K[,format]: one product"), ("hf:", "a config.json"), ("py:", "file.py:callable")]
     folder = Path(incomplete).parent
     if folder.is_dir():
@@ -80,6 +83,20 @@ def complete_design(incomplete: str) -> Completed:
     if folder.is_dir():
         found += [(str(file), "a TOML file") for file in sorted(folder.glob("*.toml"))]
     return _starting(incomplete, found)
+
+
+def complete_method(incomplete: str) -> Completed:
+    """Names of methods."""
+    from siliform.models.methods import METHODS
+
+    return _starting(incomplete, [(name, method.title) for name, method in METHODS.items()])
+
+
+def complete_section(incomplete: str) -> Completed:
+    """Sections of the catalogue of methods."""
+    from siliform.models.methods import SECTIONS
+
+    return _starting(incomplete, list(SECTIONS.items()))
 
 
 def complete_bits(incomplete: str) -> Completed:
@@ -158,8 +175,8 @@ ModelName = Annotated[
     str,
     typer.Option(
         "--model",
-        help="A built-in name (see `siliform models`), hf:<config.json>, py:<file.py>:<callable>, "
-        "gemm:M,N,K[,format], or a saved .graph file.",
+        help="A built-in name (see `siliform models`), mixer:<method> (see `siliform methods`), "
+        "hf:<config.json>, py:<file.py>:<callable>, gemm:M,N,K[,format], or a saved .graph file.",
         autocompletion=complete_model,
     ),
 ]

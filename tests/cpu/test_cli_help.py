@@ -17,6 +17,7 @@ from siliform import options
 from siliform.arch.design import design_names
 from siliform.cli import main
 from siliform.models.catalogue import MODELS
+from siliform.models.methods import METHODS
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
@@ -24,6 +25,7 @@ COMMANDS = (
     "trace",
     "designs",
     "models",
+    "methods",
     "schema",
     "demo",
     "simulate",
@@ -112,6 +114,9 @@ def names(completed: options.Completed) -> list[str]:
     [
         (options.complete_model, "bert-", ["bert-tiny", "bert-base", "bert-large"]),
         (options.complete_model, "gem", ["gemm:"]),
+        (options.complete_model, "mixer:softm", ["mixer:softmax"]),
+        (options.complete_method, "softm", ["softmax"]),
+        (options.complete_section, "", ["A", "B", "C", "D", "E"]),
         (options.complete_model, "zz", []),
         (options.complete_design, "edge", ["edge-16x16-gemmini", "edge-32x32"]),
         (options.complete_bits, "w", ["w4a8", "w4a16", "w2a8", "w1a1"]),
@@ -129,7 +134,8 @@ def test_completes_every_name_there_is(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     (tmp_path / "saved.graph").touch()
     (tmp_path / "chip.toml").touch()
-    assert {*MODELS, "saved.graph", "gemm:", "hf:", "py:"} == set(names(options.complete_model("")))
+    mixers = {f"mixer:{method.name}" for method in METHODS.values() if method.mixer}
+    assert {*MODELS, *mixers, "saved.graph", "gemm:", "hf:", "py:"} == set(names(options.complete_model("")))
     assert {*design_names(), "chip.toml"} == set(names(options.complete_design("")))
 
 

@@ -62,6 +62,8 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
     "designs": (("designs", "--json"), "designs"),
     "one design": (("designs", "nvidia-a100", "--json"), "shown-design"),
     "models": (("models", "--json"), "models"),
+    "methods": (("methods", "--json"), "methods"),
+    "one method": (("methods", "softmax", "--json"), "methods"),
 }
 
 
