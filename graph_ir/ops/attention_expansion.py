@@ -46,7 +46,10 @@ def expanded(
         scores = b(where, mask, scores, scalar(b, _HIDDEN, scores)) if boolean else b(add, scores, mask)
     weights = b(softmax, scores, axis=-1)
     if isinstance(v.type.format, Scaled):
-        weights = b(quantize, weights, format=v.type.format.name)
+        # Probabilities are never negative: signs of them would all be +1.
+        name = v.type.format.name
+        signs = v.type.format.element.name == "binary"
+        weights = b(quantize, weights, format=f"binary01{name.removeprefix('binary')}" if signs else name)
     weights = b(reshape, weights, shape=(*lead, groups, heads // groups, rows[0], k.type.shape[-2]))
     mixed = b(matmul, weights, b(unsqueeze, v, axis=rank - 2))
     made: Value = b(reshape, mixed, shape=(*lead, heads, rows[0], v.type.shape[-1]))

@@ -10,6 +10,9 @@ What a rule's formats do to a product (linear, matmul, grouped_matmul, conv, att
 - **attention** quantises q, k and v; its reference then quantises the probabilities as well.
 - A **cache** that is appended to and read by attention is stored in the activation format with one
   scale per token, so that old rows keep their scales when new ones are appended.
+- An activation in **binary** that is never negative, as behind a ReLU or a softmax, is 0 or 1 instead
+  (``binary01``; Liu et al., BiT, arXiv 2205.13016, section 3.1): of such a one, every sign is +1.
+- An **embedding** stays wide unless a rule names the op; its table then has one scale per row.
 - A **tied weight**, read by an embedding as well, is stored once, in the product's format; the
   embedding dequantises the rows it reads. A rule for the product's module can choose a wider
   format for both. Any other reader of a stored weight reads it through one ``dequantize`` node.
@@ -35,6 +38,7 @@ from siliform.graph_ir.arrays import hold
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.formats import Format, Quantised, Scaled, format_named, quantise
 from siliform.graph_ir.graph import FreshNames, Graph, Node, Value
+from siliform.graph_ir.passes.nonnegative import never_negative
 from siliform.graph_ir.passes.policy import Policy, Rule, is_wide, parse_bits, parse_policy
 from siliform.graph_ir.types import TensorType
 
@@ -83,6 +87,13 @@ def narrow_operands(node: Node) -> dict[int, int]:
     """Positions of a product's operands that take narrow formats, with their channel axis."""
     axes = _PRODUCTS.get(node.op.name, {})
     return {i: axes[o.name] for i, o in enumerate(node.op.operands) if o.name in axes}
+
+
+def _stored_operands(node: Node, rule: Rule | None) -> dict[int, int]:
+    """As `narrow_operands`, and the table of an embedding for which a rule is made."""
+    if node.op.name == "embedding" and rule is not None and rule.op == "embedding":
+        return {1: 0}
+    return narrow_operands(node)
 
 
 def _check_numerics(graph: Graph, policy: Policy, rules: Mapping[str, Rule]) -> None:
@@ -171,8 +182,8 @@ class _Assignment:
         if not is_wide(value.type.format) or value in self.graph.outputs:
             return None
         for node in self.graph.consumers.get(value.name, ()):
-            for position, axis in narrow_operands(node).items():
-                rule = self.rules.get(node.name)
+            rule = self.rules.get(node.name)
+            for position, axis in _stored_operands(node, rule).items():
                 if node.inputs[position] == value and rule is not None and rule.weight is not None:
                     return _scaled(rule.weight, f"channel{axis % value.type.rank}", node)
         return None
@@ -236,11 +247,29 @@ class _Assignment:
             return value
         is_weight = node.op.operands[position].name == "weight"
         name = rule.weight if is_weight else rule.activation
+        if rule.first is not None and position == 0 and node.op.name in ("linear", "matmul"):
+            name = rule.first
         where = f"channel{axes[position] % value.type.rank}" if is_weight else "tensor"
-        return value if name is None else self._quantize(value, _scaled(name, where, node), node)
+        if name is None:
+            return value
+        # A logarithm of probabilities needs no scale; of anything else it has the greatest value's.
+        unscaled = format_named(name).kind == "log2" and self._is_probability(node.inputs[position])
+        form = {"numerics": "integer_log2"} if unscaled else {}
+        format = _scaled(name, where, node)
+        if format.element.name == "binary" and not is_weight and never_negative(self.graph, value):
+            format = format_named(f"binary01{format.name.removeprefix('binary')}")
+        return self._quantize(value, format, node, **form)
 
-    def _quantize(self, value: Value, format: Format, node: Node) -> Value:
-        return self._once("quantize", value, node, format=format.name)
+    def _is_probability(self, value: Value | None) -> bool:
+        """Whether a softmax made `value`, views aside."""
+        while value is not None and (node := self.graph.producers.get(value.name)) is not None:
+            if node.op.kind == "softmax":
+                return True
+            value = node.operands[0] if node.op.movement == "view" and node.operands else None
+        return False
+
+    def _quantize(self, value: Value, format: Format, node: Node, **form: str) -> Value:
+        return self._once("quantize", value, node, format=format.name, **form)
 
     def _dequantize(self, value: Value, node: Node) -> Value:
         made = self._once("dequantize", value, node)

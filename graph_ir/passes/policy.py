@@ -6,7 +6,10 @@ is written as a short text, as the command line takes it, or as TOML::
     int8                weights int8 per output channel, activations int8 per tensor
     fp16                every float in fp16, nothing scaled
     w4a8                int4 weights, int8 activations; 1 is binary, 2 ternary, 16 stays fp16
+    w1e1a2              the same with tables of embeddings in 1 bit, one scale per row
     mxfp4               fp4_e2m1@block32:e8m0 on both sides; mxfp8 likewise with fp8_e4m3
+    log2_4*int8         the first operand of a product in log2_4, such as probabilities; the others int8
+    binary*fp32         likewise, the others as they are
     my-policy.toml      as below
 
     wide = "fp16"
@@ -37,7 +40,7 @@ from siliform.graph_ir.errors import UserError, nearest
 from siliform.graph_ir.formats import ALIASES, FORMATS, Format, Scaled, format_named
 from siliform.graph_ir.graph import Node
 
-_SPLIT = re.compile(r"w(\d+)a(\d+)")
+_SPLIT = re.compile(r"w(\d+)(?:e(\d+))?a(\d+)")
 
 #: Formats by the digits of ``w4a8``; 16 and 32 are floats, which are not scaled.
 _WIDTHS: Mapping[str, str] = MappingProxyType(
@@ -55,8 +58,12 @@ class Rule:
     module : pattern of the user's module path.
     weight, activation : format of the operands of a product, or None to leave them. An element
         format means scales per output channel for weights and per tensor for activations; a scaled
-        one, such as ``int4@block32``, is taken as it stands. Ops that are no products ignore both.
+        one, such as ``int4@block32``, is taken as it stands. Ops that are no products ignore both, but
+        `weight` of a rule for the op "embedding" is the format of its table.
     numerics : numeric variant of the nodes that have one of this name.
+    first : format of the first operand of a linear or matmul, an activation, where it is not that of
+        `activation`: a logarithm (``log2_4``, ``adalog20_4``) for probabilities and other data that is never
+        negative, so that products are shifts. What a softmax gives has the scale 1 in it.
     """
 
     op: str = "*"
@@ -64,11 +71,14 @@ class Rule:
     weight: str | None = None
     activation: str | None = None
     numerics: str | None = None
+    first: str | None = None
 
     def __post_init__(self) -> None:
         for name in (self.weight, self.activation):
             if name is not None:
                 _check_narrow(format_named(name))
+        if self.first is not None and format_named(self.first).kind != "log2":
+            _check_narrow(format_named(self.first))
 
     def matches(self, node: Node) -> bool:
         """Whether the node's op, or its kind, and its module fit the patterns."""
@@ -110,8 +120,13 @@ def parse_bits(text: str) -> Policy:
         return Policy()
     split = _SPLIT.fullmatch(text)
     try:
-        if split and all(width in _WIDTHS for width in split.groups()):
-            return _of_sides(*(_WIDTHS[width] for width in split.groups()))
+        if split and all(width in _WIDTHS for width in split.groups(default="32")):
+            weight, table, activation = (width and _WIDTHS[width] for width in split.groups())
+            return _with_tables(table, _of_sides(weight, activation))
+        first, star, second = text.partition("*")
+        if star:
+            rest = None if is_wide(format_named(second)) else second
+            return Policy((Rule(weight=rest, activation=rest, first=first),))
         known = ALIASES.get(text, text)
         return _of_sides(known, known)
     except UserError as error:
@@ -152,6 +167,13 @@ def _of_sides(weight: str, activation: str) -> Policy:
     if is_wide(activation_format):
         return Policy((Rule(weight=weight),), activation)
     return Policy((Rule(weight=weight, activation=activation),))
+
+
+def _with_tables(table: str | None, policy: Policy) -> Policy:
+    """The policy with tables of embeddings in the format `table`, unless that is a wide one or None."""
+    if table is None or is_wide(format_named(table)):
+        return policy
+    return Policy((Rule("embedding", weight=table), *policy.rules), policy.wide)
 
 
 def _check_narrow(format: Format) -> None:

@@ -368,3 +368,34 @@ def test_fused_graphs_are_refused():
     assert "fused" in _ops(fused)
     with pytest.raises(UserError, match="assign formats before fusing"):
         assign_formats(fused, INT8)
+
+
+def test_binary_activations_that_are_never_negative_are_zero_or_one():
+    b = Builder("signs")
+    x, y, w = (b.input(name, tensor("fp32", 4, 8)) for name in "xyw")
+    soft = b(OPS["reshape"], b(OPS["softmax"], x), shape=(8, 4))
+    graph = b.finish(b(OPS["matmul"], soft, b(OPS["relu"], y)), b(OPS["matmul"], soft, w))
+    made = assign_formats(graph, parse_bits("w1a1"))
+    assert [[v.type.format.name for v in n.operands] for n in made.nodes if n.op.name == "matmul"] == [
+        ["binary01@tensor", "binary01@tensor"],
+        ["binary01@tensor", "binary@tensor"],
+    ]
+    # One rounding for both products.
+    assert sum(n.op.name == "quantize" for n in made.nodes) == 3
+    only_first = assign_formats(graph, parse_bits("binary*fp32"))
+    formats = [v.type.format.name for n in only_first.nodes if n.op.name == "matmul" for v in n.operands]
+    assert formats == ["binary01@tensor", "fp32"] * 2
+
+
+def test_tables_of_embeddings_are_narrow_where_a_rule_names_the_op():
+    b = Builder("table")
+    ids, table = b.input("ids", tensor("int64", 5)), b.parameter("table", tensor("fp32", 9, 16))
+    weight = b.parameter("weight", tensor("fp32", 3, 16))
+    graph = b.finish(b(OPS["linear"], b(OPS["embedding"], ids, table), weight))
+
+    def stored(bits):
+        return [v.type.format.name for v in assign_formats(graph, parse_bits(bits)).parameters]
+
+    assert stored("w2a8") == ["fp32", "ternary@channel0"]
+    assert stored("w2e1a8") == ["binary@channel0", "ternary@channel0"]
+    assert stored("w2e32a8") == ["fp32", "ternary@channel0"]
