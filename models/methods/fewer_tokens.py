@@ -13,7 +13,7 @@ METHODS: tuple[Method, ...] = (
         section="D",
         row="T2T-ViT",
         paper=_T2T,
-        structure="soft splits 7/4/2, 3/2/1, 3/2/1 with two token performers of width 64, deep-narrow backbone",
+        structure="three soft splits by 4, 2, 2 with two token performers of width 64, deep and narrow",
         complexity="N₀ = P²/16 tokens at the first mix: 4 N₀ E m for its attention, E = 64, m = 32",
         models=("t2t-vit-14", "t2t-vit-19", "t2t-vit-24"),
         tests=(
@@ -28,7 +28,7 @@ METHODS: tuple[Method, ...] = (
         section="D",
         row="T2T-ViT",
         paper=_T2T,
-        structure="soft splits 7/4/2, 3/2/1, 3/2/1 with two transformer layers of width 64, deep-narrow backbone",
+        structure="three soft splits by 4, 2, 2 with two transformer layers of width 64, deep and narrow",
         complexity="N₀ = P²/16 tokens at the first mix: 2 N₀² E for its attention, E = 64",
         models=("t2t-vit-t-14", "t2t-vit-t-19", "t2t-vit-t-24"),
         tests=(

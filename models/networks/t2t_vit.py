@@ -110,11 +110,18 @@ class SoftSplits(nn.Module):
         return projected
 
 
+class BiasedOut(SoftmaxMixer):
+    """Softmax attention whose last projection alone has a bias (the authors' transformer_block.py)."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__(width, heads)
+        self.out = nn.Linear(width, width)
+
+
 class T2TViT(PlainViT):
     """An image [B, 3, P, P], P a multiple of 16, -> scores [B, classes].
 
-    The projections of the backbone's attention have no biases but the last one's; `softmax` chooses what
-    mixes the tokens between the splits.
+    `softmax` chooses what mixes the tokens between the splits.
     """
 
     def __init__(
@@ -129,12 +136,7 @@ class T2TViT(PlainViT):
         classes: int = 1000,
     ) -> None:
         blocks = [
-            TransformerBlock(
-                width,
-                SoftmaxMixer(width, heads, out_bias=True),
-                MLP(width, mlp_ratio * width),
-                norm=layer_norm,
-            )
+            TransformerBlock(width, BiasedOut(width, heads), MLP(width, mlp_ratio * width), norm=layer_norm)
             for _ in range(layers)
         ]
         tokens = (image_pixels // 16) ** 2 + 1
