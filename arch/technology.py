@@ -29,6 +29,7 @@ from siliform.arch.tech.tables import (
 )
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.formats import format_named
+from siliform.graph_ir.formats.logarithm import AdaLog
 
 #: Significand bits, the hidden one included: they size a floating-point multiplier.
 SIGNIFICAND_BITS = {  # IEEE 754-2019; OCP OFP8 and MX specifications, 2023
@@ -154,10 +155,13 @@ class Technology:
             return self._energy(known.number, known.source)
         kinds = {format_named(f).kind for f in (first, second)}
         if "log2" in kinds:
-            other = first if format_named(second).kind == "log2" else second
+            logarithm, other = (second, first) if format_named(second).kind == "log2" else (first, second)
             shift = "int8" if format_named(other).kind == "float" else other  # an exponent has about 8 bits
             rule = f"assumption: a product with a power of two is an addition in {shift}"
-            return self.add_energy_pj(shift).times(1.0, rule)
+            shifted = self.add_energy_pj(shift).times(1.0, rule)
+            if isinstance(format_named(logarithm), AdaLog):
+                return total((shifted, self.mul_energy_pj("int8", other)), "pJ")  # its factor has 8 bits
+            return shifted
         widths = (multiplier_bits(first), multiplier_bits(second))
         anchor, side = ("fp16", 11) if "float" in kinds else ("int8", 8)
         if "float" in kinds and max(widths) > 11:

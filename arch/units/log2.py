@@ -9,6 +9,7 @@ from siliform.arch.law import Count, ceil_div, checked_product, checked_sum, str
 from siliform.arch.parameter import parameter
 from siliform.arch.sourced import Sourced, total
 from siliform.arch.units.lane_engine import LaneEngine
+from siliform.graph_ir.formats.logarithm import AdaLog
 from siliform.graph_ir.graph import Node
 
 if TYPE_CHECKING:
@@ -49,15 +50,17 @@ class Log2Unit(LaneEngine):
     )
 
     def node_refusal(self, node: Node) -> str | None:
-        """Accepts log_codes in integers, and quantize to log2 in integers by the leading one."""
+        """Accepts log_codes, and quantize to log2 or, by a search, to adalog; all in integers."""
         form = node.attributes.get("numerics")
-        if self.method == "leading" and node.op.name == "quantize":
+        if node.op.name == "quantize":
             if form != "integer_log2":
                 return f"{self.name} does quantize in integer_log2, not in {form or 'floats'}"
-            return self._bits_refusal(node.output.type.format.element.bits)
+            element = node.output.type.format.element
+            if self.method == "leading" and isinstance(element, AdaLog):
+                return f"{self.name} takes base two, not {element.name}"
+            return self._bits_refusal(element.bits)
         if node.op.name != "log_codes":
-            ops = "quantize and log_codes" if self.method == "leading" else "log_codes"
-            return f"{self.name} does {ops}, not {node.op.name}"
+            return f"{self.name} does quantize and log_codes, not {node.op.name}"
         if form != "integer":
             return f"{self.name} does log_codes in integer, not in {form or 'floats'}"
         base = node.attributes["numerator"], node.attributes["denominator"], node.attributes["scale"]

@@ -14,6 +14,7 @@ from siliform.graph_ir.formats.base import Format
 from siliform.graph_ir.formats.floats import ScaleE8M0, SmallFloat, native
 from siliform.graph_ir.formats.integers import Boolean, Integer
 from siliform.graph_ir.formats.levels import Binary, Binary01, Log2, Ternary
+from siliform.graph_ir.formats.logarithm import adalog_named
 from siliform.graph_ir.formats.scaled import scaled
 
 #: Every element format by name.
@@ -66,13 +67,18 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 
 @cache
 def format_named(name: str) -> Format:
-    """The format of that name, scaled, in `ALIASES` or plain; UserError with the nearest names otherwise."""
+    """The format of that name: plain, scaled, in `ALIASES`, or a logarithm such as ``adalog20_4``.
+
+    UserError with the nearest names otherwise.
+    """
     if name in FORMATS:
         return FORMATS[name]
     if name.lower() in ALIASES:
         return format_named(ALIASES[name.lower()])
     element, at, rest = name.partition("@")
     where, _, scale = rest.partition(":")
+    if not at and (logarithm := _logarithm(name)) is not None:
+        return logarithm
     if not at:
         known = nearest(name, [*FORMATS, *ALIASES], all_of="siliform.graph_ir.formats.FORMATS holds all")
         raise _unknown(name, "no format of that name", f"use one of the nearest: {known}")
@@ -81,6 +87,13 @@ def format_named(name: str) -> Format:
     except ValueError as error:
         example = f"{element}@tensor, {element}@channel0 or {element}@block32:e8m0"
         raise _unknown(name, str(error), f"write it as {example}") from error
+
+
+def _logarithm(name: str) -> Format | None:
+    try:
+        return adalog_named(name)
+    except ValueError as error:
+        raise _unknown(name, str(error), "write it as adalog20_4, the base 2**(20/37) in 4 bits") from error
 
 
 def _unknown(name: str, found: str, next_step: str) -> UserError:

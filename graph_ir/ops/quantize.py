@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 
 from siliform.graph_ir.formats import Quantised, Scaled, format_named, quantise
+from siliform.graph_ir.formats.logarithm import AdaLog
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Space
 from siliform.graph_ir.types import TensorType
@@ -39,8 +40,10 @@ def _spaces(x: TensorType, scale: TensorType | None = None, *, format: str) -> l
     groups = prod(known.scale_shape(x.shape))
     if x.elements == 0:
         return []
-    # The sign of a binary level needs no division.
+    # The sign of a binary level needs no division; a power of two is read off a float's exponent.
     body = {"compare": 1} if known.kind == "binary" else {"mul": 1, "round": 1}
+    if isinstance(known.item, AdaLog):
+        body = {"log": 1, **body}
     members = -(-x.elements // groups)
     kept = None if members * groups == x.elements else x.elements
     write = Space.over("g i, g -> g i", body, kept=kept, g=groups, i=members)

@@ -7,7 +7,8 @@ What a rule's formats do to a product (linear, matmul, grouped_matmul, conv, att
   product reads it.
 - An **activation** gets a ``quantize`` node, one per value and format, shared by its consumers. The
   result of the product is a plain float, and biases, norms, softmax and residuals stay wide.
-- **attention** quantises q, k and v; its reference then quantises the probabilities as well.
+- **attention** quantises q, k and v; its reference then quantises the probabilities as well. Where the rule has
+  a format for first operands, it is spelt out as two products, and that is the format of the probabilities.
 - A **cache** that is appended to and read by attention is stored in the activation format with one
   scale per token, so that old rows keep their scales when new ones are appended.
 - An activation in **binary** that is never negative, as behind a ReLU or a softmax, is 0 or 1 instead
@@ -40,6 +41,7 @@ from siliform.graph_ir.formats import Format, Quantised, Scaled, format_named, q
 from siliform.graph_ir.graph import FreshNames, Graph, Node, Value
 from siliform.graph_ir.passes.nonnegative import never_negative
 from siliform.graph_ir.passes.policy import Policy, Rule, is_wide, parse_bits, parse_policy
+from siliform.graph_ir.passes.spelt_out import spelt_out
 from siliform.graph_ir.types import TensorType
 
 __all__ = ["Policy", "Rule", "assign_formats", "parse_bits", "parse_policy"]
@@ -78,9 +80,20 @@ def assign_formats(graph: Graph, policy: Policy) -> Graph:
         )
     if policy == Policy():
         return graph
-    rules = {node.name: rule for node in graph.nodes if (rule := policy.rule_for(node)) is not None}
+    rules = _rules(graph, policy)
+    whole = {
+        n.name for n in graph.nodes if n.op.name == "attention" and n.name in rules and rules[n.name].first
+    }
+    if whole:
+        graph = spelt_out(graph, whole)
+        rules = _rules(graph, policy)
     _check_numerics(graph, policy, rules)
     return _Assignment(graph, policy, rules).made()
+
+
+def _rules(graph: Graph, policy: Policy) -> dict[str, Rule]:
+    """The rule that decides each node, by the node's name."""
+    return {node.name: rule for node in graph.nodes if (rule := policy.rule_for(node)) is not None}
 
 
 def narrow_operands(node: Node) -> dict[int, int]:
@@ -247,7 +260,7 @@ class _Assignment:
             return value
         is_weight = node.op.operands[position].name == "weight"
         name = rule.weight if is_weight else rule.activation
-        if rule.first is not None and position == 0 and node.op.name in ("linear", "matmul"):
+        if rule.first is not None and position == 0 and self._takes_first(node, rule.first):
             name = rule.first
         where = f"channel{axes[position] % value.type.rank}" if is_weight else "tensor"
         if name is None:
@@ -259,6 +272,13 @@ class _Assignment:
         if format.element.name == "binary" and not is_weight and never_negative(self.graph, value):
             format = format_named(f"binary01{format.name.removeprefix('binary')}")
         return self._quantize(value, format, node, **form)
+
+    def _takes_first(self, node: Node, format: str) -> bool:
+        """Whether the node's first operand has the rule's `first`: a logarithm takes no signed scores."""
+        is_logarithm = format_named(format).kind == "log2"
+        return node.op.name == "linear" or (
+            node.op.name == "matmul" and (not is_logarithm or self._is_probability(node.inputs[0]))
+        )
 
     def _is_probability(self, value: Value | None) -> bool:
         """Whether a softmax made `value`, views aside."""

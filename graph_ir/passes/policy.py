@@ -62,8 +62,8 @@ class Rule:
         `weight` of a rule for the op "embedding" is the format of its table.
     numerics : numeric variant of the nodes that have one of this name.
     first : format of the first operand of a linear or matmul, an activation, where it is not that of
-        `activation`: a logarithm (``log2_4``, ``adalog20_4``) for probabilities and other data that is never
-        negative, so that products are shifts. What a softmax gives has the scale 1 in it.
+        `activation`: a logarithm (``log2_4``, ``adalog20_4``) for data that is never negative, so that
+        products are shifts. A matmul takes one only of what a softmax gives, with the scale 1.
     """
 
     op: str = "*"

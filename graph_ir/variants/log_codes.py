@@ -59,10 +59,13 @@ def integer_log_codes(
 
 
 def integer_log2(x: np.ndarray, scale: np.ndarray | None = None, *, format: str) -> Quantised:
-    """x [...] of probabilities in ``log2_<bits>@tensor`` with the scale 1, which alone this takes."""
+    """x [...] of probabilities in ``log2_<bits>@tensor`` or ``adalog<n>_<bits>@tensor`` with the scale 1.
+
+    Values become Q.15 first; `limits` then has the same codes.
+    """
     known = format_named(format)
     if known.kind != "log2" or not known.name.endswith("@tensor"):
-        raise ValueError(f"integer_log2 makes log2_<bits>@tensor, not {format}")
+        raise ValueError(f"integer_log2 makes log2_<bits>@tensor or adalog<n>_<bits>@tensor, not {format}")
     if scale is not None and np.any(np.asarray(scale) != 1):
         raise ValueError(f"integer_log2 of probabilities has the scale 1, not {scale}")
     return quantise(from_fixed(values_of(x), VALUE_BITS), known, np.ones(()))

@@ -19,10 +19,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from siliform.graph_ir.formats.logarithm import DENOMINATOR
 from siliform.graph_ir.ops.log_codes import log_codes
-
-#: Denominator of the exponents: a prime, so that no base is met twice (the paper's section 3.2).
-DENOMINATOR = 37
 
 #: Added to a GELU's output, whose least value is -0.16997 (at -0.7518).
 GELU_SHIFT = 0.17

@@ -53,6 +53,9 @@ def test_what_is_accepted_takes_its_law() -> None:
     assert LEADING.node_cycles(quantise) == leading_cycles(15, 4)
     assert SEARCH.node_refusal(plain) is None
     assert SEARCH.node_refusal(searched) is None
+    adaptive = node("quantize", format="adalog20_4@tensor", numerics="integer_log2")
+    assert SEARCH.node_refusal(adaptive) is None
+    assert SEARCH.node_cycles(adaptive) == search_cycles(15, 4, 4)
     assert SEARCH.node_cycles(searched) == search_cycles(15, 4, 4)
     assert SEARCH.row_elements(searched) == 1
 
@@ -61,7 +64,17 @@ def test_what_is_accepted_takes_its_law() -> None:
     ("unit", "wrong", "reason"),
     [
         (LEADING, node("exp"), "log2 does quantize and log_codes, not exp"),
-        (SEARCH, node("quantize", format="log2_4@tensor"), "adalog does log_codes, not quantize"),
+        (SEARCH, node("exp"), "adalog does quantize and log_codes, not exp"),
+        (
+            SEARCH,
+            node("quantize", format="adalog20_4@tensor"),
+            "adalog does quantize in integer_log2, not in floats",
+        ),
+        (
+            LEADING,
+            node("quantize", format="adalog20_4@tensor", numerics="integer_log2"),
+            "log2 takes base two, not adalog20_4",
+        ),
         (
             LEADING,
             node("quantize", format="log2_4@tensor"),

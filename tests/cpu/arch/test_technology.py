@@ -203,3 +203,12 @@ def test_the_table_is_what_the_script_makes_of_cacti(tmp_path: Path) -> None:
     assert lines[:7][:6] == committed[:6]
     assert lines[6] == "1024,64,1.024,2,3.5e-05,1e-05,0.04,0.5"
     assert len(lines) == len(committed)
+
+
+def test_a_product_with_an_adaptive_logarithm_is_a_shift_and_a_factor() -> None:
+    """An addition in the other operand's format, and a product of an 8-bit factor with it."""
+    shift, factor = value(T45.mul_energy_pj("int8", "log2_4")), value(T45.mul_energy_pj("int8", "int4"))
+    assert value(T45.mul_energy_pj("adalog20_4", "int8")) == pytest.approx(
+        shift + value(T45.mul_energy_pj("int8", "int8"))
+    )
+    assert value(T45.mul_energy_pj("int4", "adalog20_4")) >= factor

@@ -79,7 +79,7 @@ def test_log2_takes_no_other_scale_and_no_other_format() -> None:
     assert quantise(EVERY, np.ones(()), format="log2_4@tensor").scale == 1
     with pytest.raises(ValueError, match=r"integer_log2 of probabilities has the scale 1, not 0\.5"):
         quantise(EVERY, np.array(0.5), format="log2_4@tensor")
-    with pytest.raises(ValueError, match="integer_log2 makes log2_<bits>@tensor, not int8@tensor"):
+    with pytest.raises(ValueError, match="adalog<n>_<bits>@tensor, not int8@tensor"):
         quantise(EVERY, format="int8@tensor")
 
 
