@@ -4,4 +4,45 @@ from __future__ import annotations
 
 from siliform.models.spec import ModelSpec
 
-HEADS: tuple[ModelSpec, ...] = ()
+#: Query heads and heads of keys and values, of 16, and the parameters of each model, by its name; the first
+#: three are the paper's references.
+_SQA = {
+    "sqat-m-mha": (16, 16, 11_940_096),
+    "sqat-m-gqa": (16, 4, 11_153_664),
+    "sqat-m-mqa": (16, 1, 10_957_056),
+    "sqat-m": (8, 4, 10_629_376),
+    "ssqat-m": (8, 8, 10_891_520),
+    "xsqat-m": (4, 4, 10_367_232),
+    "xsmqat-m": (4, 1, 10_170_624),
+}
+
+
+def _sqat(name: str, query_heads: int, kv_heads: int, parameters: int) -> ModelSpec:
+    return ModelSpec(
+        name=name,
+        family="sqat",
+        library="blocks",
+        head="networks.language:LanguageModel",
+        configuration={
+            "vocabulary": 10_000,
+            "width": 256,
+            "heads": 16,
+            "layers": 8,
+            "inner": 768,
+            "choices": {
+                "query_heads": query_heads,
+                "kv_heads": kv_heads,
+                "causal": True,
+                "rotary_base": 10_000.0,
+            },
+        },
+        format="bf16",
+        sequence=1024,
+        parameters=parameters,
+        source="arXiv 2510.01817, section 4: dense models of 8 layers, 16 heads, SwiGLU of 768, 10k words",
+        inputs="tokens",
+        shrunk={"vocabulary": 101, "width": 64, "layers": 2, "inner": 64},
+    )
+
+
+HEADS: tuple[ModelSpec, ...] = (*(_sqat(name, *values) for name, values in _SQA.items()),)

@@ -9,10 +9,13 @@ tokens, W width of the stream, H query heads, G heads of keys and values, c widt
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional
 
+from siliform.models.blocks.decoding import MixerStep
 from siliform.models.blocks.heads import merge_heads, split_heads
 from siliform.models.blocks.rotary import angles, frequencies, turned
 from siliform.models.drawing import Draw
@@ -106,20 +109,7 @@ class SoftmaxMixer(nn.Module):
 
     def decoding(
         self, batch: int, context: int, draw: Draw
-    ) -> tuple[nn.Module, tuple[torch.Tensor, ...], tuple[str, ...]]:
+    ) -> tuple[nn.Module, tuple[Any, ...], tuple[str, ...]]:
         """The module of one step behind `context` tokens, its inputs, and which of them are states."""
         token = draw.normal(batch, 1, self.out.out_features, dtype=self.out.weight.dtype)
-        return Step(self), (token, *self.cache(batch, context, draw)), ("keys", "values")
-
-
-class Step(nn.Module):
-    """A mixer's `advance` as a module: ``forward(x, keys, values)``."""
-
-    def __init__(self, mixer: SoftmaxMixer) -> None:
-        super().__init__()
-        self.mixer = mixer
-
-    def forward(
-        self, x: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        return self.mixer.advance(x, keys, values)
+        return MixerStep(self), (token, list(self.cache(batch, context, draw))), ("states",)

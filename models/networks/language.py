@@ -1,0 +1,105 @@
+"""A decoder-only language model in the shape of Llama, around any mixer of the catalogue.
+
+Touvron et al., LLaMA, arXiv 2302.13971, section 2.2: RMS norm in front of each branch, SwiGLU; the head has
+weights of its own. Shapes: B batch, N tokens, V vocabulary, W width, n cached tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from siliform.graph_ir.errors import UserError
+from siliform.models.blocks.channels import GatedMLP
+from siliform.models.blocks.decoding import Advancing
+from siliform.models.blocks.ours import class_of
+from siliform.models.blocks.transformer import TransformerBlock
+from siliform.models.drawing import Draw
+
+
+class LanguageModel(nn.Module):
+    """``forward(tokens [B, N]) -> logits [B, N, V]``.
+
+    Parameters
+    ----------
+    vocabulary, width, layers : V, W and the number of blocks.
+    heads : of each mixer.
+    inner : width inside each gated MLP.
+    mixer : "module:Class" under ``siliform.models``, made as ``Class(width, heads, **choices)``.
+    choices : of the mixer.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        width: int,
+        heads: int,
+        layers: int,
+        inner: int,
+        mixer: str = "mixers.softmax:SoftmaxMixer",
+        choices: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, width)
+        made = class_of(mixer)
+        self.blocks = nn.ModuleList(
+            TransformerBlock(
+                width, made(width, heads, **(choices or {})), GatedMLP(width, inner), norm=nn.RMSNorm
+            )
+            for _ in range(layers)
+        )
+        self.norm = nn.RMSNorm(width)
+        self.head = nn.Linear(width, vocabulary, bias=False)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        x = self.embedding(tokens)
+        for block in self.blocks:
+            x = block(x)
+        logits: torch.Tensor = self.head(self.norm(x))
+        return logits
+
+    def decoding(
+        self, batch: int, context: int, draw: Draw
+    ) -> tuple[nn.Module, tuple[Any, ...], tuple[str, ...]]:
+        """The module of one step behind `context` tokens, its inputs, and which of them are states.
+
+        UserError where the mixer keeps no states.
+        """
+        mixers = [block.mixer for block in self.blocks]
+        if not all(hasattr(mixer, "advance") for mixer in mixers):
+            raise UserError(
+                asked=f"the decode phase of a language model of {type(mixers[0]).__name__}",
+                found="this mixer keeps no states across calls",
+                where="--phase decode",
+                next_step="use --phase prefill (the default)",
+            )
+        token = draw.integers(batch, 1, below=self.embedding.num_embeddings)
+        states = [
+            list(cast(Advancing, mixer).cache(batch, context, draw, stream=16 * (layer + 1)))
+            for layer, mixer in enumerate(mixers)
+        ]
+        return LanguageStep(self), (token, states), ("states",)
+
+
+class LanguageStep(nn.Module):
+    """One new token of a `LanguageModel`.
+
+    ``forward(token [B, 1], states)`` takes a list of states per layer and returns the logits [B, 1, V], then
+    the states of each layer after the token.
+    """
+
+    def __init__(self, model: LanguageModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, token: torch.Tensor, states: list[list[torch.Tensor]]) -> tuple[torch.Tensor, ...]:
+        x, after = self.model.embedding(token), []
+        for block, held in zip(self.model.blocks, states, strict=True):
+            mixed, *new = cast(Advancing, block.mixer).advance(block.mixer_norm(x), *held)
+            after.extend(new)
+            x = x + mixed
+            x = x + block.channel(block.channel_norm(x))
+        return (self.model.head(self.model.norm(x)), *after)
