@@ -16,6 +16,8 @@ from typing import Literal
 FAMILIES: tuple[str, ...] = (
     "serving",
     "ecoformer",
+    "poolformer",
+    "sparse_query",
 )  # fmt: skip
 
 #: "within" the tolerance of the published figure, "outside" of it, or inside a published "bound"; "alone"
