@@ -40,7 +40,7 @@ class CatalogueNetwork:
     Attributes
     ----------
     name : as on the command line: built-in, ``hf:``, ``py:``, ``gemm:`` or a ``.graph`` file.
-    sizes : arguments of `Request` (phase, sequence, batch, context, image_pixels).
+    sizes : arguments of `Request` (phase, sequence, batch, context, image_pixels, tokens_merged).
     bits : formats where no knob says otherwise; "traced" for the model's own.
     accuracy : ``py:<file.py>:<callable>`` that measures a network: it is given the choices and returns a
         number, or several by name; "" to measure nothing.

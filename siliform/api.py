@@ -35,6 +35,7 @@ def trace(
     phase: str = "prefill",
     context: int | None = None,
     image: int | None = None,
+    tokens_merged: int | None = None,
     seed: int | None = None,
 ) -> Graph:
     """Trace a PyTorch module, or a model by name, to a Graph.
@@ -49,6 +50,7 @@ def trace(
     seq, batch, phase, context : of a built-in name or ``hf:``: tokens of the input, inputs side by
         side, "prefill" or "decode" (one new token), and tokens already cached (decode only).
     image : of the same: side of a square input image in pixels.
+    tokens_merged : of the same: tokens that go in each layer, of a model that merges them.
     seed : of the same: random weights from this seed, which the graph then holds; without it the
         graph has shapes only. A graph of a module holds the module's weights where it has them.
 
@@ -61,12 +63,27 @@ def trace(
     UserError : unknown name, a size below 1 or that the model cannot have, a module that does not
         run or whose flow depends on data, an operator that we do not know; with the source line.
     """
-    sizes = {"seq": seq, "batch": batch, "phase": phase, "context": context, "image": image, "seed": seed}
+    sizes = {
+        "seq": seq,
+        "batch": batch,
+        "phase": phase,
+        "context": context,
+        "image": image,
+        "tokens_merged": tokens_merged,
+        "seed": seed,
+    }
     if isinstance(model, str | Path):
         _refuse(str(model), {"inputs": inputs, "kwargs": kwargs, "states": states, "name": name})
         from siliform.models import Request, build_graph
 
-        asked = Request(phase=phase, sequence=seq, batch=batch, context=context, image_pixels=image)  # type: ignore[arg-type]
+        asked = Request(
+            phase=phase,  # type: ignore[arg-type]
+            sequence=seq,
+            batch=batch,
+            context=context,
+            image_pixels=image,
+            tokens_merged=tokens_merged,
+        )
         return build_graph(str(model), asked, seed=seed)
     _refuse(type(model).__name__, sizes)
     _check_module(model, inputs)
@@ -82,7 +99,7 @@ def _refuse(model: str, given: Mapping[str, Any]) -> None:
     defaults = inspect.signature(trace).parameters
     for key, value in given.items():
         if value is not None and value != defaults[key].default:
-            sizes = key in ("seq", "batch", "phase", "context", "image", "seed")
+            sizes = key in ("seq", "batch", "phase", "context", "image", "tokens_merged", "seed")
             raise UserError(
                 asked=f"a trace of {model} with {key}={value!r}",
                 found="a module, whose sizes are those of its inputs" if sizes else "a name, not a module",

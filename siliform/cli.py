@@ -48,6 +48,7 @@ from siliform.options import (
     Overrides,
     Phase,
     Seq,
+    TokensMerged,
     check_schema,
     complete_design,
     complete_method,
@@ -123,6 +124,7 @@ def estimate(
     phase: Phase = "prefill",
     context: Context = None,
     image: Image = None,
+    tokens_merged: TokensMerged = None,
     bits: Bits = None,
     law: Law = "model",
     objective: Objective = "latency",
@@ -143,7 +145,15 @@ def estimate(
     check_file("--csv", csv)
     check_file("--program", program)
     make_folder("--pictures", pictures)
-    graph = _traced(model, seq=seq, batch=batch, phase=phase, context=context, image=image)
+    graph = _traced(
+        model,
+        seq=seq,
+        batch=batch,
+        phase=phase,
+        context=context,
+        image=image,
+        tokens_merged=tokens_merged,
+    )
     doing = f"mapping {graph.name} onto {design} (the first time, kernels are compiled: about half a minute)"
     with progress(doing) as say, messages_to_stderr():
         report = sf.estimate(graph, accelerator, bits=bits, law=law, objective=objective)
@@ -214,6 +224,7 @@ def trace(
     phase: Phase = "prefill",
     context: Context = None,
     image: Image = None,
+    tokens_merged: TokensMerged = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Write the graph here (text, weights beside it).")
     ] = None,
@@ -225,7 +236,15 @@ def trace(
     if out and out.name and out.suffix != ".graph":
         out = out.with_name(out.name + ".graph")
     check_file("--out", out)
-    graph = _traced(model, seq=seq, batch=batch, phase=phase, context=context, image=image)
+    graph = _traced(
+        model,
+        seq=seq,
+        batch=batch,
+        phase=phase,
+        context=context,
+        image=image,
+        tokens_merged=tokens_merged,
+    )
     if out:
         from siliform.graph_ir.weights import save_graph
 

@@ -29,6 +29,7 @@ from siliform.options import (
     Overrides,
     Phase,
     Seq,
+    TokensMerged,
     override,
 )
 
@@ -101,6 +102,7 @@ def simulate(
     phase: Phase = "prefill",
     context: Context = None,
     image: Image = None,
+    tokens_merged: TokensMerged = None,
     bits: Bits = None,
     objective: Objective = "latency",
     overlap: OverlapChoice = True,
@@ -131,7 +133,15 @@ def simulate(
     check_file("--html", html)
     make_folder("--pictures", pictures)
     with counted(f"simulating {model} on {design}", "nodes") as told, messages_to_stderr(), quiet_logs():
-        graph = sf.trace(model, seq=seq, batch=batch, phase=phase, context=context, image=image)
+        graph = sf.trace(
+            model,
+            seq=seq,
+            batch=batch,
+            phase=phase,
+            context=context,
+            image=image,
+            tokens_merged=tokens_merged,
+        )
         found = run(
             graph,
             accelerator,

@@ -210,6 +210,10 @@ Phase = Annotated[
 ]
 Context = Annotated[int | None, typer.Option("--context", help="Tokens already cached (decode).")]
 Image = Annotated[int | None, typer.Option("--image", help="Side of a square input image in pixels.")]
+TokensMerged = Annotated[
+    int | None,
+    typer.Option("--tokens-merged", help="Tokens that go in each layer, of a model that merges them."),
+]
 Bits = Annotated[
     str | None,
     typer.Option(

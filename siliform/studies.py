@@ -31,7 +31,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
     }
 )
 #: Keys of ``[network]`` with ``kind = "model"``: sizes of `models.Request`, and the rest.
-_SIZES = ("phase", "sequence", "batch", "context", "image_pixels")
+_SIZES = ("phase", "sequence", "batch", "context", "image_pixels", "tokens_merged")
 _MODEL_KEYS = ("kind", "model", "bits", "accuracy", "measures", *_SIZES)
 
 
