@@ -27,6 +27,7 @@ OPTIONS = {
     "batch": "--batch",
     "context": "--context",
     "image_pixels": "--image",
+    "tokens_merged": "--tokens-merged",
 }
 
 
@@ -76,11 +77,22 @@ def prepare(model: str | ModelSpec, request: Request | None = None, *, seed: int
     inputs are random, the same for the same seed; meant for small models.
     """
     spec = spec_named(model) if isinstance(model, str) else model
+    _check_merging(spec, request or Request())
     if spec.library == "huggingface":
         from siliform.models.huggingface.prepare import prepare as make
     else:
         from siliform.models.blocks.prepare import prepare as make
     return make(spec, request or Request(), seed)
+
+
+def _check_merging(spec: ModelSpec, request: Request) -> None:
+    if request.tokens_merged is not None and "tokens_merged" not in spec.configuration:
+        raise UserError(
+            asked=f"{spec.name} with {request.tokens_merged} tokens merged in each layer",
+            found="a model that merges no tokens, or not a number of them in each layer",
+            where="--tokens-merged",
+            next_step="leave --tokens-merged out, or choose a model that merges, such as deit-small-tome",
+        )
 
 
 def build_graph(model: str | ModelSpec, request: Request | None = None, *, seed: int | None = None) -> Graph:
