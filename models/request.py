@@ -27,6 +27,7 @@ class Request:
     batch : independent inputs.
     context : cached tokens in the decode phase; None takes the model's default sequence.
     image_pixels : side of a square input image; None takes the model's own.
+    tokens_merged : tokens that go in each layer of a model that merges them; None takes the model's own.
     """
 
     phase: Phase = "prefill"
@@ -34,6 +35,7 @@ class Request:
     batch: int = 1
     context: int | None = None
     image_pixels: int | None = None
+    tokens_merged: int | None = None
 
     def __post_init__(self) -> None:
         if self.phase not in PHASES:
@@ -48,6 +50,7 @@ class Request:
             ("--batch", "a batch", self.batch),
             ("--context", "a context", self.context),
             ("--image", "an image side", self.image_pixels),
+            ("--tokens-merged", "a number of merged tokens", self.tokens_merged),
         ):
             if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
                 raise UserError(

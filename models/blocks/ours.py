@@ -24,9 +24,9 @@ def class_of(head: str) -> type[nn.Module]:
 def prepare_ours(spec: ModelSpec, request: Request, draw: Draw) -> Prepared:
     """A module made as ``Class(**configuration)``, and what it is called with.
 
-    Of the configuration, "sequence" and "image_pixels" follow the request where they are stated. A class that
-    can decode has a method ``decoding(batch, context, draw)``, which returns the module of one step, its
-    inputs and the names of those that are states.
+    Of the configuration, "sequence", "image_pixels" and "tokens_merged" follow the request where they are
+    stated. A class that can decode has a method ``decoding(batch, context, draw)``, which returns the module of
+    one step, its inputs and the names of those that are states.
 
     Raises
     ------
@@ -55,6 +55,7 @@ def _sized(spec: ModelSpec, request: Request) -> dict[str, Any]:
     for key, asked, option in (
         ("sequence", request.sequence, "--seq"),
         ("image_pixels", request.image_pixels, "--image"),
+        ("tokens_merged", request.tokens_merged, "--tokens-merged"),
     ):
         fixed = key not in values and not (key == "sequence" and spec.sequence is not None)
         if asked is not None and fixed and not (key == "image_pixels" and spec.inputs == "image"):

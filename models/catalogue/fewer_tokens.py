@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from siliform.models.spec import ModelSpec
+
+#: DeiT-S: merging has no parameters.
+DEIT_SMALL_PARAMETERS = 22_050_664  # arXiv 2012.12877, table 1: 22 M
 
 
 def _t2t(name: str, width: int, layers: int, heads: int, softmax: bool, parameters: int) -> ModelSpec:
@@ -37,4 +42,32 @@ _T2T = (
     _t2t("t2t-vit-t-24", 512, 24, 8, softmax=True, parameters=64_000_590),
 )
 
-FEWER_TOKENS: tuple[ModelSpec, ...] = (*_T2T,)
+
+def _deit_small(method: str, head: str, source: str, **choices: Any) -> ModelSpec:
+    return ModelSpec(
+        name=f"deit-small-{method}",
+        family="deit-fewer-tokens",
+        library="blocks",
+        head=f"networks.deit:{head}",
+        configuration={
+            "image_pixels": 224,
+            "patch": 16,
+            "width": 384,
+            "layers": 12,
+            "heads": 6,
+            "classes": 1000,
+            **choices,
+        },
+        parameters=DEIT_SMALL_PARAMETERS,
+        source=f"arXiv 2012.12877, table 1 (DeiT-S); {source}",
+        inputs="image",
+        shrunk={"image_pixels": 64, "width": 32, "layers": 2, "heads": 4, "classes": 10},
+    )
+
+
+_DEIT = (
+    _deit_small("tome", "ToMeDeiT", "arXiv 2210.09461, table 4, r = 13", tokens_merged=13),
+    _deit_small("pitome", "PiToMeDeiT", "arXiv 2405.16148, share kept in each layer", kept=0.9),
+)
+
+FEWER_TOKENS: tuple[ModelSpec, ...] = (*_T2T, *_DEIT)

@@ -14,6 +14,7 @@ from siliform.models import Request
         ({"batch": 0}, "0 is less than 1", "--batch"),
         ({"phase": "decode", "context": -1}, "-1 is less than 1", "--context"),
         ({"image_pixels": 0}, "0 is less than 1", "--image"),
+        ({"tokens_merged": 0}, "0 is less than 1", "--tokens-merged"),
     ],
 )
 def test_a_size_below_one_is_refused(sizes, found, where):
