@@ -130,8 +130,17 @@ class Accelerator:
 
     @property
     def dram_bytes_per_cycle(self) -> Fraction:
-        """Sustained DRAM bandwidth in bytes per cycle of the clock, exactly."""
-        return self.dram.bytes_per_cycle(self.clock_hz)
+        """Sustained DRAM bandwidth in bytes per cycle of the clock, exactly, where a DMA moves as many."""
+        return self._through_pins(self.dram.bytes_per_cycle(self.clock_hz))
+
+    @property
+    def peak_dram_bytes_per_cycle(self) -> Fraction:
+        """The same of the DRAM's peak."""
+        return self._through_pins(self.dram.bytes_per_cycle(self.clock_hz, peak=True))
+
+    def _through_pins(self, rate: Fraction) -> Fraction:
+        pins = sum(unit.pin_bytes_per_cycle for unit in self.units)
+        return min(rate, Fraction(pins)) if pins else rate
 
     def seconds(self, cycles: float) -> float:
         """Cycles of the clock in seconds."""

@@ -61,6 +61,11 @@ class Unit(ABC):
         """Cycles of `count` scalar operations that the unit accepts."""
         raise ValueError(f"{self.name} computes no single {scalar_op}")
 
+    @property
+    def pin_bytes_per_cycle(self) -> int:
+        """Bytes a cycle that it moves between DRAM and chip; 0 for a unit that moves none."""
+        return 0
+
     def peak_macs_per_cycle(self, first: str, second: str) -> int:
         """Multiply-accumulates per cycle at best on operands of these formats; 0 where it does none."""
         return 0

@@ -90,7 +90,7 @@ def _compulsory_bytes(items: tuple[Item, ...], works: list[Work]) -> dict[str, i
 
 def _demand(item: Item, work: Work, dram_bytes: int, accelerator: Accelerator) -> dict[str, Fraction]:
     """Cycles of every resource at its peak."""
-    demand = {DRAM: Fraction(dram_bytes) / accelerator.dram.bytes_per_cycle(accelerator.clock_hz, peak=True)}
+    demand = {DRAM: Fraction(dram_bytes) / accelerator.peak_dram_bytes_per_cycle}
 
     def add(name: str, cycles: Fraction) -> None:
         demand[name] = demand.get(name, Fraction(0)) + cycles

@@ -49,7 +49,7 @@ class Resources:
     @property
     def dram_bytes_per_cycle(self) -> float:
         """Sustained DRAM bandwidth."""
-        return float(self.accelerator.dram.bytes_per_cycle(self.accelerator.clock_hz))
+        return float(self.accelerator.dram_bytes_per_cycle)
 
     @property
     def overlapped(self) -> bool:

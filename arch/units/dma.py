@@ -73,7 +73,7 @@ class Dma(Unit):
 
     channels: int = parameter("transfers in flight", default=2, low=1, high=256, knob=(1, 2, 4, 8))
     bytes_per_cycle: int = parameter(
-        "bytes moved per cycle by all channels", low=1, high=65536, knob=(16, 32, 64, 128, 256)
+        "bytes moved per cycle by all channels", low=1, high=1 << 24, knob=(16, 32, 64, 128, 256)
     )
     burst_bytes: int = parameter("bytes of one burst", default=64, low=1, high=65536, quantity="bytes")
     handover: str = parameter(
@@ -82,7 +82,20 @@ class Dma(Unit):
         default="first-bytes",
         choices=("first-bytes", "whole-tiles"),
     )
+    command_bytes: int = parameter(
+        "bytes of a command, fetched from DRAM for each transfer and each tile's work; 0 where commands do "
+        "not come over its pins, or are too few to count",
+        default=0,
+        low=0,
+        high=65536,
+        quantity="bytes",
+    )
     startup_cycles: int = parameter("cycles from request to first byte", default=100, low=0, high=1_000_000)
+
+    @property
+    def pin_bytes_per_cycle(self) -> int:
+        """What all its channels move."""
+        return self.bytes_per_cycle
 
     def refusal(self, op_name: str, spaces: Sequence[Space], formats: Sequence[str]) -> str | None:
         """Accepts movement only."""

@@ -8,7 +8,7 @@ unit shares it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from math import ceil, prod
@@ -73,6 +73,8 @@ class Nest:
     trail_bytes : of a tile's results, those that leave only after its work ended.
     buffer_bytes : room that a tile takes.
     buffers : tiles held at a time.
+    command_bytes : of the commands that say what to do with each tile, fetched ahead of its operands; empty
+        where no DMA counts them.
     """
 
     compute_ticks: list[int]
@@ -84,6 +86,7 @@ class Nest:
     trail_bytes: int
     buffer_bytes: int
     buffers: int
+    command_bytes: list[int] = field(default_factory=list)
 
     @property
     def tiles(self) -> int:
@@ -95,6 +98,7 @@ class Nest:
         """All that a tile asks, [tiles, numbers]: equal rows ask the same."""
         columns = [self.compute_ticks, *(s.sizes for s in self.reads)]
         columns += [self.writes.sizes] if self.writes else []
+        columns += [self.command_bytes] if self.command_bytes else []
         return np.array(columns, dtype=np.int64).T
 
 
@@ -120,6 +124,7 @@ def nest_of(
     moved = [block.accesses[i] for i in places]
     reads = [s for i in places for s in _reads(i, grid)]
     writes = [_writes(i, grid) for i in places if block.accesses[i].direction == "write"]
+    commands = _command_bytes(reads, writes, grid.tiles, accelerator)
     if merged:
         kinds = ([s for s in reads if s.early], [s for s in reads if not s.early])
         reads = [_together(kind) for kind in kinds if kind]
@@ -137,6 +142,7 @@ def nest_of(
         trail_bytes=WHOLE if whole else _first_bytes(moved, "write", block, sides),
         buffer_bytes=sum(_tile_bytes(a, block.loops) for a in _held(block, accelerator, memory)),
         buffers=block.buffers,
+        command_bytes=commands,
     )
     return nest if sides is not None else _in_descriptors(nest, accelerator, clock, room_bytes)
 
@@ -168,7 +174,12 @@ def _in_descriptors(nest: Nest, accelerator: Accelerator, clock: Clock, room_byt
         lead_bytes=max((sum(sizes) for sizes in zip(*(s.sizes for s in nest.reads), strict=True)), default=0),
         trail_bytes=max(nest.writes.sizes) if nest.writes else 0,
         buffer_bytes=nest.buffer_bytes * group,
+        command_bytes=[max(part) for part in _parts(nest.command_bytes, group)],
     )
+
+
+def _parts(numbers: list[int], group: int) -> list[list[int]]:
+    return [numbers[i : i + group] for i in range(0, len(numbers), group)]
 
 
 def _grouped(numbers: list[int], group: int) -> list[int]:
@@ -259,6 +270,27 @@ def _writes(place: int, grid: _Grid) -> Stream:
     _make_up(sizes, grid.block.access_bytes(access) - 2 * returned, -1)
     sizes += spilled
     return Stream((place,), _numbers(sizes), False, max(int(sizes.sum()) // access.passes(grid.loops), 1))
+
+
+def _command_bytes(
+    reads: list[Stream], writes: list[Stream], tiles: int, accelerator: Accelerator
+) -> list[int]:
+    """Bytes of the commands of each tile: its loads, its work and its store, where a DMA counts them.
+
+    As the assembler has it, what a tile needs beside its first operand lies together and is one load.
+    """
+    each = max((unit.command_bytes for unit in accelerator.units if isinstance(unit, Dma)), default=0)
+    if not each:
+        return []
+    first = [s for s in reads if s.accesses[0] == 0]
+    rest = [s for s in reads if s.accesses[0] != 0]
+    commands = np.ones(tiles, np.int64)
+    for together in (first, rest, writes):
+        moved = np.zeros(tiles, np.int64)
+        for stream in together:
+            moved += np.array(stream.sizes, np.int64)
+        commands += moved > 0
+    return _numbers(each * commands)
 
 
 def _whole_bytes(bits: Fraction | int, points: Ints) -> Ints:

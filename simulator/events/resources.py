@@ -13,6 +13,9 @@ from heapq import heapreplace
 
 from siliform.simulator.dram.bulk import DramModel
 
+#: Stream of the commands; assumption: all in one place, so that they find or open the same row.
+COMMANDS = 1 << 20
+
 
 class Server:
     """One after the other: a unit, or the host that launches kernels.
@@ -91,6 +94,10 @@ class Transfers:
         starts.append(start)
         if len(starts) > self.deepest:
             self.deepest = len(starts)
+
+    def command(self, now: int, size: int) -> None:
+        """Fetch commands: they take DRAM's time, and queues of them hide how long one is under way."""
+        self._serve(now, COMMANDS, 0, size, False)
 
     def state(self, now: int, bases: Mapping[int, int]) -> Hashable:
         """All that decides the future, relative to now."""

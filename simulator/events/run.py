@@ -47,7 +47,7 @@ class Run:
     """
 
     __slots__ = (
-        "_ahead", "_all", "_arrivals", "_awaited", "_buffers", "_busy", "_compute", "_done",
+        "_ahead", "_all", "_arrivals", "_awaited", "_buffers", "_busy", "_commands", "_compute", "_done",
         "_duration", "_early", "_fetched", "_held", "_lead", "_leader", "_leading", "_move", "_others",
         "_ports", "_rest", "_stored", "_stores", "_tiles", "_total", "_touched", "began", "block", "ended",
         "engine", "fetched", "index", "nest", "offsets", "places", "ready", "room_bytes", "stalls", "started",
@@ -71,6 +71,7 @@ class Run:
         self._all = [(place, stream.sizes) for place, stream in enumerate(nest.reads)]
         self._ahead = [pair for pair in self._all if nest.reads[pair[0]].early]
         self._rest = [pair for pair in self._all if not nest.reads[pair[0]].early]
+        self._commands = nest.command_bytes
         self._arrivals: deque[Arrival] = deque()
         self._early: deque[Arrival] = deque()
         self._fetched = self._done = self._held = 0
@@ -107,6 +108,8 @@ class Run:
         move, lead = self._move, self._lead
         begun = done = now
         size = 0
+        if self._commands and streams is not self._rest:
+            self.engine.transfers.command(now, self._commands[tile])
         for place, sizes in streams:
             part = sizes[tile]
             if part:

@@ -63,7 +63,16 @@ class Designs:
 
     @cached_property
     def dram_bytes_per_cycle(self) -> np.ndarray:
-        """Sustained bandwidth, the float64 nearest to the quotient that `Dram.bytes_per_cycle` gives."""
+        """Sustained bandwidth as far as a DMA moves it, the float64 nearest to what `Accelerator` gives."""
+        pins = [
+            self._column(f"{u.name}.bytes_per_cycle", u.pin_bytes_per_cycle)
+            for u in self.base.units
+            if u.pin_bytes_per_cycle
+        ]
+        return np.minimum(self._dram_rate(), sum(pins)) if pins else self._dram_rate()
+
+    def _dram_rate(self) -> np.ndarray:
+        """The float64 nearest to the quotient that `Dram.bytes_per_cycle` gives."""
         percent = self.base.dram.efficiency_percent
         bandwidth, clock = self.of_memory("dram", "bandwidth_bytes_per_second"), self.clock_hz
         if bandwidth.max(initial=0) * percent < 2**53 and clock.max(initial=0) * 100 < 2**53:

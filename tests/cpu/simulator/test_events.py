@@ -35,8 +35,8 @@ WIDE = {"scratchpad.bytes": 1 << 22, "scratchpad.banks": 1024}
 
 
 def unlimited(design: str, **more: Any) -> dict[str, Any]:
-    startup = {} if design.startswith("nvidia") else {"dma.startup_cycles": 0}
-    return {**UNLIMITED, **startup, **more}
+    dma = {} if design.startswith("nvidia") else {"dma.startup_cycles": 0, "dma.bytes_per_cycle": 1 << 24}
+    return {**UNLIMITED, **dma, **more}
 
 
 def draw_block(data: st.DataObject, make_block: Callable[..., Graph]) -> Graph:

@@ -231,7 +231,18 @@ def test_the_order_of_designs_does_not_matter(block: Graph) -> None:
 
 def test_huge_bandwidths_are_divided_exactly(block: Graph) -> None:
     columns = {BANDWIDTH: np.array([10**15, 10**15 - 1]), "clock_hz": np.array([10**11 - 7, 10**11])}
+    columns["dma.bytes_per_cycle"] = np.array([1 << 24, 1 << 24])
     check(block, "edge-32x32", columns, "latency")
+
+
+def test_a_dma_moves_no_more_than_it_can(block: Graph) -> None:
+    columns = {BANDWIDTH: np.array([10**9, 10**11, 10**11]), "dma.bytes_per_cycle": np.array([16, 16, 64])}
+    check(block, "edge-32x32", columns, "latency")
+    chip = {"dma.bytes_per_cycle": 16, "dram.bandwidth": "100 GB/s"}
+    narrow, wide = (sf.accelerator("edge-32x32", **chip, **more) for more in ({}, {"clock_hz": "2 GHz"}))
+    assert narrow.dram_bytes_per_cycle == narrow.peak_dram_bytes_per_cycle == 16
+    assert wide.dram_bytes_per_cycle == 16
+    assert sf.estimate(block, narrow).cycles > sf.estimate(block, sf.accelerator("edge-32x32")).cycles
 
 
 def test_the_frame_has_a_row_per_design_with_its_parameters(block: Graph) -> None:
