@@ -25,8 +25,8 @@ def prepare_ours(spec: ModelSpec, request: Request, draw: Draw) -> Prepared:
     """A module made as ``Class(**configuration)``, and what it is called with.
 
     Of the configuration, "sequence", "image_pixels" and "tokens_merged" follow the request where they are
-    stated. A class that can decode has a method ``decoding(batch, context, draw)``, which returns the module of
-    one step, its inputs and the names of those that are states.
+    stated. A class that can decode has a method ``decoding(batch, context, draw)``, which returns the module
+    of one step, its inputs and the names of those that are states.
 
     Raises
     ------

@@ -56,8 +56,8 @@ def bipartite(metric: torch.Tensor, merged: int) -> Pairing:
     """Bipartite soft matching (arXiv 2210.09461, section 3): tokens [B, N, c] by their similarity.
 
     Tokens in turn belong to two sets. Each of the first knows its most similar of the second; the `merged`
-    pairs of greatest similarity are joined, at most (N - 1) / 2 of them. The first token, the class token, goes
-    into none, and none goes into it.
+    pairs of greatest similarity are joined, at most (N - 1) / 2 of them. The first token, the class token,
+    goes into none, and none goes into it.
     """
     tokens = metric.shape[1]
     merged = min(merged, (tokens - 1) // 2)

@@ -6,8 +6,8 @@ The energy of a token is high where many others resemble it::
     E_i = mean_j elu(cos(k_i, k_j) - m),   m = 0.9 (1 - layer / layers)
 
 The 2k of greatest energy, in that order, belong in turn to two sets; each of the first goes into its most
-similar of the second. A share of the tokens is kept in each layer, so k = N - floor(share N). Shapes: B batch,
-N tokens, W width, H heads, c width of a head.
+similar of the second. A share of the tokens is kept in each layer, so k = N - floor(share N). Shapes: B
+batch, N tokens, W width, H heads, c width of a head.
 """
 
 from __future__ import annotations
