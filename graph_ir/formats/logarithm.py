@@ -29,8 +29,8 @@ class AdaLog(Format):
 
     The whole part of the exponent, ``t1 = floor(q * numerator / 37)``, is a shift; its broken part selects a
     factor t2 above 1/2 and up to 1, kept with `FACTOR_BITS` bits behind the point. Codes are
-    ``clamp(round(-log2(x) * 37 / numerator), 0, 2**width - 1)``. There is no zero, and a negative value raises
-    UserError. Source: Wu et al., "AdaLog: Post-Training Quantization for Vision Transformers with Adaptive
+    ``clamp(round(-log2(x) * 37 / numerator), 0, 2**width - 1)``. There is no zero, and a negative value
+    raises UserError. Source: Wu et al., "AdaLog: Post-Training Quantization for Vision Transformers with Adaptive
     Logarithm Quantizer", ECCV 2024, section 3.2.
     """
 

@@ -7,8 +7,8 @@ What a rule's formats do to a product (linear, matmul, grouped_matmul, conv, att
   product reads it.
 - An **activation** gets a ``quantize`` node, one per value and format, shared by its consumers. The
   result of the product is a plain float, and biases, norms, softmax and residuals stay wide.
-- **attention** quantises q, k and v; its reference then quantises the probabilities as well. Where the rule has
-  a format for first operands, it is spelt out as two products, and that is the format of the probabilities.
+- **attention** quantises q, k and v; its reference then quantises the probabilities as well. Where the
+  rule has a format for first operands, it is spelt out as two products, and probabilities have that one.
 - A **cache** that is appended to and read by attention is stored in the activation format with one
   scale per token, so that old rows keep their scales when new ones are appended.
 - An activation in **binary** that is never negative, as behind a ReLU or a softmax, is 0 or 1 instead

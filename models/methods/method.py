@@ -58,6 +58,7 @@ class Method:
     units : kinds of hardware unit (`arch/units`) made for it.
     kernels : stems of GPU kernels (`kernels/`) that compute it.
     tests : tests of what the paper claims and of the hand count, as "file::function" under ``tests/``.
+    design : a design on which it runs; another than the default where its formats ask for one.
     same_graph_as : the method whose graph it shares, with the reason, for what differs only in training.
     """
 
@@ -74,6 +75,7 @@ class Method:
     models: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     kernels: tuple[str, ...] = ()
+    design: str = "edge-32x32"
     same_graph_as: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:

@@ -36,6 +36,7 @@ def test_the_designs_that_come_with_it() -> None:
         "nvidia-h200",
         "server-128x128",
         "tile-16x16",
+        "w4a4-edge",
     )
 
 

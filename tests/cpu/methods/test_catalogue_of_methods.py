@@ -16,8 +16,6 @@ from siliform.models.methods import METHODS, ROWS, Method
 from siliform.models.request import Request
 
 TESTS = Path(__file__).parents[2]
-#: A design on which every method runs, whatever it asks for.
-DESIGN = "edge-32x32"
 
 
 @cache
@@ -47,13 +45,13 @@ def test_its_tests_are_there_by_name(method: Method) -> None:
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_it_is_costed_and_simulated_with_nothing_for_free(method: Method) -> None:
-    graph = small(method.name)
-    report = sf.estimate(graph, sf.accelerator(DESIGN))
+    graph, design = small(method.name), sf.accelerator(method.design)
+    report = sf.estimate(graph, design)
     free = [part.name for part in report.parts if part.macs and not part.cycles]
     assert report.cycles > 0
     assert not free
     assert report.dram_bytes > 0
-    events = sf.simulate(graph, sf.accelerator(DESIGN))
+    events = sf.simulate(graph, design)
     assert events.cycles > 0
 
 
