@@ -8,7 +8,7 @@ from torch import nn
 
 from siliform.graph_ir.errors import UserError
 from siliform.models.blocks.dit import PIXELS_PER_LATENT, DiT
-from siliform.models.blocks.ours import prepare_ours
+from siliform.models.blocks.ours import class_of, prepare_ours
 from siliform.models.drawing import DTYPES, Draw
 from siliform.models.request import Request
 from siliform.models.spec import ModelSpec, Prepared
@@ -18,7 +18,7 @@ Block = TypeVar("Block", bound=nn.Module)
 
 def prepare(spec: ModelSpec, request: Request, seed: int | None) -> Prepared:
     """Our module of `spec` with inputs of the sizes of `request`."""
-    makers = {"DiT": _dit, "Mamba": _mamba}
+    makers = {"DiT": _dit, "networks.flexdit:FlexDiT": _dit, "Mamba": _mamba}
     return makers.get(spec.head, prepare_ours)(spec, request, Draw(seed))
 
 
@@ -53,7 +53,8 @@ def _dit(spec: ModelSpec, request: Request, draw: Draw) -> Prepared:
             where="--image",
             next_step=f"give a multiple of {step}, such as {max(side // step, 1) * step}",
         )
-    module = _build(DiT, spec, {**values, "image_pixels": side}, draw)
+    made = DiT if spec.head == "DiT" else class_of(spec.head)
+    module = _build(made, spec, {**values, "image_pixels": side}, draw)
     latent = side // PIXELS_PER_LATENT
     inputs = (
         draw.normal(request.batch, values["channels"], latent, latent, dtype=DTYPES[spec.format]),
