@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -115,12 +116,13 @@ class Local(Pool):
 
     def submit(self, call: Callable[..., Any], *given: Any) -> Future[Any]:
         """Have it done by the next free process."""
-        if self._executor is None:
-            self._executor = self._made(
-                self.workers, env=dict(ONE_THREAD), initializer=_serve, initargs=(os.getpid(),)
-            )
         try:
-            return self._executor.submit(call, *given)
+            with _sigint_blocked():
+                if self._executor is None:
+                    self._executor = self._made(
+                        self.workers, env=dict(ONE_THREAD), initializer=_serve, initargs=(os.getpid(),)
+                    )
+                return self._executor.submit(call, *given)
         except self.lost as error:  # broke since the last answer: told as every loss is
             future: Future[Any] = Future()
             future.set_exception(error)
@@ -132,8 +134,8 @@ class Local(Pool):
             return
         executor, self._executor = self._executor, None
         processes = list((getattr(executor, "_processes", None) or {}).values())
-        # A worker that Ctrl-C met before `_serve` may have died with a lock of loky, whose thread then waits
-        # for ever: it is given a while, and the processes are killed from here.
+        # A worker that is killed may die with a lock of loky, whose thread then waits for ever: it is given a
+        # while, and the processes are killed from here.
         ending = Thread(target=executor.shutdown, kwargs={"wait": True, "kill_workers": True}, daemon=True)
         ending.start()
         ending.join(_SECONDS_TO_END)
@@ -225,6 +227,23 @@ def pool_named(name: str, jobs: int, address: str | None = None) -> Pool:
 
 
 @contextmanager
+def _sigint_blocked() -> Iterator[None]:
+    """Threads and processes started inside never see Ctrl-C; this thread sees it at the end.
+
+    A process inherits what is blocked, so that none dies of Ctrl-C before it has come to `_serve`, with a
+    lock of loky that others then wait for.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def _one_thread() -> Iterator[None]:
     """Inside, this process computes by one thread, as workers do: the libraries it has and those to come."""
     # Numba refuses to compile once its own variable has changed; its sums are the same by any number.
@@ -260,7 +279,6 @@ def _serve(master: int) -> None:
     A master that is killed cannot say so, and loky's workers would wait for ever. PR_SET_PDEATHSIG would be
     wrong here: it tells of the death of a thread, and loky starts processes from several.
     """
-    import signal
     import threading
     import time
 
