@@ -52,6 +52,8 @@ def prepare_ours(spec: ModelSpec, request: Request, draw: Draw) -> Prepared:
 
 def _sized(spec: ModelSpec, request: Request) -> dict[str, Any]:
     values = dict(spec.configuration)
+    if "sequence" in values and spec.sequence is not None:
+        values["sequence"] = spec.sequence  # a smaller model has another length of its own
     for key, asked, option in (
         ("sequence", request.sequence, "--seq"),
         ("image_pixels", request.image_pixels, "--image"),

@@ -21,18 +21,18 @@ from siliform.models.blocks.rotary import angles, frequencies, turned
 from siliform.models.drawing import Draw
 
 
-class SoftmaxMixer(nn.Module):
-    """Self-attention: x [B, N, W] -> [B, N, W].
+class HeadMixer(nn.Module):
+    """Attention between projections, x [B, N, W] -> [B, N, W]: what every form of softmax attention shares.
+
+    A form overrides `projected`, which makes queries, keys and values, or `mixed`, which attends.
 
     Parameters
     ----------
     width, heads : W, and how many heads W is cut into: c = width / heads.
     query_heads : H; all of them where None.
     kv_heads : G, a divisor of H; as many as H where None.
-    query_share, kv_share : H and G as one in so many of `heads`, where the numbers are not given.
     causal : whether a token sees none behind it.
     bias : of the projections.
-    rotary_base : base of rotary positions, such as 10,000; no positions where None.
     """
 
     def __init__(
@@ -41,17 +41,14 @@ class SoftmaxMixer(nn.Module):
         heads: int,
         query_heads: int | None = None,
         kv_heads: int | None = None,
-        query_share: int = 1,
-        kv_share: int | None = None,
         causal: bool = False,
         bias: bool = False,
-        rotary_base: float | None = None,
     ) -> None:
         super().__init__()
         self.head_width = width // heads
-        self.query_heads = query_heads or heads // query_share
-        self.kv_heads = kv_heads or (self.query_heads if kv_share is None else heads // kv_share)
-        self.causal, self.rotary_base = causal, rotary_base
+        self.query_heads = query_heads or heads
+        self.kv_heads = kv_heads or self.query_heads
+        self.causal = causal
         self.query = nn.Linear(width, self.query_heads * self.head_width, bias=bias)
         self.key = nn.Linear(width, self.kv_heads * self.head_width, bias=bias)
         self.value = nn.Linear(width, self.kv_heads * self.head_width, bias=bias)
@@ -67,6 +64,53 @@ class SoftmaxMixer(nn.Module):
         return functional.scaled_dot_product_attention(
             q, k, v, is_causal=causal, enable_gqa=self.kv_heads != self.query_heads
         )
+
+    def projected(self, x: torch.Tensor, first: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Queries [B, H, N, c], keys and values [B, G, N, c] of tokens from position `first` on."""
+        q = split_heads(self.query(x), self.query_heads)
+        k, v = (split_heads(layer(x), self.kv_heads) for layer in (self.key, self.value))
+        return q, k, v
+
+
+class SoftmaxMixer(HeadMixer):
+    """Self-attention: x [B, N, W] -> [B, N, W].
+
+    Parameters
+    ----------
+    width, heads, query_heads, kv_heads, causal, bias : as of `HeadMixer`.
+    query_share, kv_share : H and G as one in so many of `heads`, where the numbers are not given.
+    rotary_base : base of rotary positions, such as 10,000; no positions where None.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        query_heads: int | None = None,
+        kv_heads: int | None = None,
+        query_share: int = 1,
+        kv_share: int | None = None,
+        causal: bool = False,
+        bias: bool = False,
+        rotary_base: float | None = None,
+    ) -> None:
+        query_heads = query_heads or heads // query_share
+        kv_heads = kv_heads or (query_heads if kv_share is None else heads // kv_share)
+        super().__init__(width, heads, query_heads, kv_heads, causal, bias)
+        self.rotary_base = rotary_base
+
+    def projected(self, x: torch.Tensor, first: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """As of `HeadMixer`, turned by their positions where there is a base."""
+        q, k, v = super().projected(x, first)
+        rates = self.rates(x)
+        if rates is not None:
+            angle = angles(x.shape[1], rates, first)
+            q, k = turned(q, angle), turned(k, angle)
+        return q, k, v
+
+    def rates(self, like: torch.Tensor) -> torch.Tensor | None:
+        """Radians a token of each pair of a head, [c/2]; None where positions turn nothing."""
+        return None if self.rotary_base is None else frequencies(self.head_width, self.rotary_base, like)
 
     def with_keys(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What `forward` gives, and the keys [B, G, N, c]."""
@@ -84,15 +128,6 @@ class SoftmaxMixer(nn.Module):
         weights = scores.softmax(dim=-1)
         mixed: torch.Tensor = self.out(merge_heads(weights @ v))
         return mixed, weights
-
-    def projected(self, x: torch.Tensor, first: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Queries [B, H, N, c], keys and values [B, G, N, c] of tokens from position `first` on."""
-        q = split_heads(self.query(x), self.query_heads)
-        k, v = (split_heads(layer(x), self.kv_heads) for layer in (self.key, self.value))
-        if self.rotary_base is not None:
-            angle = angles(x.shape[1], frequencies(self.head_width, self.rotary_base, x), first)
-            q, k = turned(q, angle), turned(k, angle)
-        return q, k, v
 
     def advance(
         self, x: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
