@@ -130,6 +130,14 @@ def test_blocks_of_many_shapes_come_out_bit_for_bit(kib: int) -> None:
     assert not any(wrong.values()), f"differing elements by seed: {wrong}"
 
 
+@pytest.mark.parametrize("kib", [8, 32])
+def test_small_blocks_take_about_as_long_as_their_events(kib: int) -> None:
+    """Tiles of a hundred cycles, whose commands are as many bytes as they are: the worst that there is."""
+    runs = {seed: run_circuit(drawn(seed, kib).compiled, seed=seed) for seed in range(11)}
+    far = {seed: found.run.cycles / found.events.cycles for seed, found in runs.items()}
+    assert all(0.92 < share < 1.08 for share in far.values()), f"circuit over events by seed: {far}"
+
+
 def test_a_product_right_behind_a_transposed_one_comes_out_bit_for_bit() -> None:
     assert differing(beside()) == 0
 
