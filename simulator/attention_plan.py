@@ -16,6 +16,7 @@ from siliform.arch.units.matrix import MatrixUnit
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.graph import Node, Value
 from siliform.graph_ir.ops.attention import Pattern
+from siliform.graph_ir.ops.attention_weights import Weighting
 from siliform.graph_ir.types import TensorType
 from siliform.simulator.costs import Cost
 from siliform.simulator.mapping.attention import (
@@ -178,14 +179,24 @@ def softmax_cost(
             per_row += _pass_cycles(each, scalar.format, resources) / rows
         stages += _stages(scalar, resources)
     format_name = work.attention_scalars[0].format
-    merge = {"compare": 1, "exp": 1, "mul": problem.value_width + 1, "add": 2}
+    merge = _merge(Weighting.of(dict(node.attributes)), problem.value_width)
     cost = SoftmaxCost(
         score_cycles=float(per_score),
         row_cycles=float(per_row),
-        merge_cycles=float(_pass_cycles(merge, format_name, resources)),
+        merge_cycles=float(_pass_cycles(merge, format_name, resources)) if merge else 0.0,
         hidden=resources.overlapped,
     )
     return cost, tuple(stages)
+
+
+def _merge(weighting: Weighting, value_width: int) -> dict[str, int]:
+    """Scalar operations that join a further key tile to what a row has gathered, beside the array's sums.
+
+    Only softmax rescales, since a later tile may hold a larger score.
+    """
+    if weighting.kind == "softmax":
+        return {"compare": 1, "exp": 1, "mul": value_width + 1, "add": 2}
+    return {"add": 1} if weighting.normalised else {}
 
 
 def _pass_cycles(counts: dict[str, int], format_name: str, resources: Resources) -> Fraction:

@@ -104,7 +104,8 @@ def refusal(node: Node, accelerator: Accelerator, known: dict[str, str | None] |
         asked = (inner for inner in body.nodes if not takes_signs(inner, makers))
         reasons = (refusal(inner, accelerator, known) for inner in asked)
         return next((r for r in reasons if r is not None), None)
-    key = f"{node.op.name} {[str(v.type.format) for v in (*node.operands, *node.outputs)]}"
+    formats_of = [str(v.type.format) for v in (*node.operands, *node.outputs)]
+    key = f"{node.op.name} {node.attributes.get('weights', '')} {formats_of}"
     if known is not None and key in known:
         return known[key]
     found = _attention_refusal(node, accelerator.units) if node.op.kind == "attention" else None

@@ -14,10 +14,14 @@ declared  as `mask` says; a share `density` of all pairs, which the user states 
 
 In every pattern but "full" and "declared" the keys that a query sees are one range. A query's own key
 stands at its index plus (keys - queries). An operand `mask` is applied on top of the pattern.
+
+How scores become weights is part of it as well, since none of these forms needs all scores at once: softmax,
+or what `attention_weights` tells of.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod, sqrt
 from typing import Any
@@ -26,8 +30,8 @@ import numpy as np
 
 from siliform.graph_ir.arithmetic import contract
 from siliform.graph_ir.formats import Quantised, format_named
+from siliform.graph_ir.ops.attention_weights import Weighting
 from siliform.graph_ir.ops.common import float_of, promoted, rearranged, wide
-from siliform.graph_ir.ops.softmax import shifted_exponentials
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.space import Access, Space
 from siliform.graph_ir.types import TensorType
@@ -139,12 +143,17 @@ def _reference(
     block: int = 0,
     density: float = 1.0,
     scale: float | None = None,
+    weights: str = "softmax",
+    bias: float = 0.0,
+    power: int = 1,
 ) -> np.ndarray:
     """q [..., H, Sq, c], k [..., G, Skv, c], v [..., G, Skv, d] -> [..., H, Sq, d].
 
     H is a multiple of G. `mask` broadcasts to [..., H, Sq, Skv]: boolean, True where a query may see
     a key, or added to the scores. `scale` is 1/sqrt(c) by default. A query without any key gives 0.
+    `weights` are softmax, sigmoid or softplus of the scores plus `bias`, the last to a `power`.
     """
+    weighting = Weighting(weights, bias, power)
     seen = Pattern(pattern, window, block, density, q.shape[-2], k.shape[-2])
     if pattern == "declared" and mask is None and density != 1:
         raise ValueError(f"attention of density {density} without the mask that says which pairs")
@@ -155,26 +164,28 @@ def _reference(
     scores = (wide(raw) * factor).reshape(*q.shape[:-1], k.shape[-2])
     scores = _masked(scores, seen.allowed())
     scores = _masked(scores, mask)
-    _, grown, total = shifted_exponentials(scores, -1)
-    grown = grown.reshape(*grouped[:-1], k.shape[-2])
-    made = _average(grown, total.reshape(*grouped[:-1], 1), v)
+    grown = scores.reshape(*grouped[:-1], k.shape[-2])
+    made = _average(weighting, grown, v)
     return made.reshape(*q.shape[:-1], v.shape[-1]).astype(_result_dtype(q, k, v), copy=False)
 
 
-def _average(grown: np.ndarray, total: np.ndarray, v: Any) -> np.ndarray:
-    """v weighted by the exponentials `grown` over their sums `total`; 0 where a sum is 0.
+def _average(weighting: Weighting, scores: np.ndarray, v: Any) -> np.ndarray:
+    """v weighted by scores [..., keys]; 0 where all weights of a row are 0.
 
-    Where v is quantised, so are the exponentials, whose greatest of each row is 1: into v's element
-    format, 1 on its greatest value (binary01 where v is binary). Levels are summed exactly, and the
-    result is divided in fp32 by the sum of the quantised exponentials.
+    Where v is quantised, so are the weights before they are divided: into v's element format (binary01
+    where v is binary), on whose greatest value 1 is, or for softplus the greatest of each row. Levels are
+    summed exactly, and the result is divided in fp32 by what the sum of the quantised weights is.
     """
     equation = "...grqs,...gsd->...grqd"
+    grown, total = weighting.grown(scores)
     if not isinstance(v, Quantised):
         return contract(equation, np.divide(grown, total, out=np.zeros_like(grown), where=total > 0), v)
     item = format_named("binary01") if v.format.kind == "binary" else v.format.element
-    levels = item.round(grown * item.max)
+    levels = item.round(grown / weighting.greatest(grown) * item.max)
     held = levels.astype(np.int64 if item.is_integer_like else np.float64)
     sums = contract(equation, Quantised(held, np.asarray(1.0), format_named(f"{item.name}@tensor")), v)
+    if not weighting.normalised:
+        return (sums / np.float32(item.max)).astype(sums.dtype)
     count = held.sum(axis=-1, keepdims=True).astype(np.float32)
     return np.divide(sums, count, out=np.zeros_like(sums), where=count > 0)
 
@@ -206,6 +217,7 @@ def _shape(
     if not k.shape[-3] or q.shape[-3] % k.shape[-3]:
         raise ValueError(f"{q.shape[-3]} query heads are no multiple of {k.shape[-3]} key heads")
     _pattern(q, k, attributes)
+    Weighting.of(attributes)
     scores = (*q.shape[:-1], k.shape[-2])
     if mask is not None and np.broadcast_shapes(mask.shape, scores) != scores:
         raise ValueError(f"a mask of shape {mask.shape} for scores of shape {scores}")
@@ -243,19 +255,38 @@ def _spaces(
         made.insert(0, Space.over(f"{row} c -> {row} c", {"mul": 1}, rows, c=q.shape[-1]))
     if mask is not None:
         made.append(_mask_space(mask, pairs, kept, source))
-    made += [
-        over(f"{score} -> {row}", {"compare": 1}),
-        over(f"{score}, {row} -> {score}", {"add": 1, "exp": 1}),
-        over(f"{score} -> {row}", {"add": 1}),
-        Space.over(f"{row} -> {row}", {"reciprocal": 1}, rows),
-    ]
+    made += _weight_spaces(Weighting.of(attributes), over, (score, row), quantised=_quantised(v))
     weighted = over(f"{score}, b g s d -> {row} d", {"mac": 1}, v.shape[-1], d=v.shape[-1])
-    if v.format.element is v.format:
+    if not Weighting.of(attributes).normalised:
+        return [*made, weighted]
+    made.append(Space.over(f"{row} -> {row}", {"reciprocal": 1}, rows))
+    if not _quantised(v):
         return [*made, over(f"{score}, {row} -> {score}", {"mul": 1}), weighted]
-    # Quantised exponentials: rounded before they are summed, divided by their sum behind the product.
-    made.insert(-2, over(f"{score} -> {score}", {"mul": 1, "round": 1}))
-    divided = Space.over(f"{row} d, {row} -> {row} d", {"mul": 1}, rows, d=v.shape[-1])
-    return [*made, weighted, divided]
+    # Quantised weights are divided by their sum behind the product.
+    return [*made, weighted, Space.over(f"{row} d, {row} -> {row} d", {"mul": 1}, rows, d=v.shape[-1])]
+
+
+def _quantised(v: TensorType) -> bool:
+    return v.format.element is not v.format
+
+
+def _weight_spaces(
+    weighting: Weighting, over: Callable[..., Space], places: tuple[str, str], quantised: bool
+) -> list[Space]:
+    """Scores into weights, rounded before they are summed where v is quantised, and their sum."""
+    score, row = places
+
+    def of(accesses: str, body: dict[str, int]) -> Space:
+        return over(accesses.replace("row", row).replace("score", score), body)
+
+    made = [of(accesses, body) for accesses, body in weighting.per_score()]
+    if quantised and weighting.kind == "softplus":
+        made.append(of("score -> row", {"compare": 1}))
+    if quantised:
+        made.append(of("score -> score", {"mul": 1, "round": 1}))
+    if weighting.normalised:
+        made.append(of("score -> row", {"add": 1}))
+    return made
 
 
 def _mask_space(mask: TensorType, pairs: dict[str, int], kept: int | None, source: str) -> Space:
@@ -272,7 +303,8 @@ def _mask_space(mask: TensorType, pairs: dict[str, int], kept: int | None, sourc
 def _expansion(b: Any, q: Any, k: Any, v: Any, mask: Any = None, **attributes: Any) -> Any:
     from siliform.graph_ir.ops.attention_expansion import expanded
 
-    return expanded(b, q, k, v, mask, _pattern(q.type, k.type, attributes), attributes.get("scale"))
+    pattern, weighting = _pattern(q.type, k.type, attributes), Weighting.of(attributes)
+    return expanded(b, q, k, v, mask, pattern, attributes.get("scale"), weighting)
 
 
 attention = OpSpec(

@@ -1,4 +1,4 @@
-"""attention in simpler ops: two products, a mask and a softmax, for units that know no attention.
+"""attention in simpler ops: two products, a mask and weights, for units that know no attention.
 
 All pairs are computed and the mask is applied to the scores, so the work is that of full attention.
 """
@@ -9,12 +9,15 @@ from math import sqrt
 
 from siliform.graph_ir.formats import Scaled
 from siliform.graph_ir.graph import Builder, Value
+from siliform.graph_ir.ops.activations import sigmoid, softplus
 from siliform.graph_ir.ops.attention import Pattern
-from siliform.graph_ir.ops.binary import add, clamp, floor_divide, ge, logical_and, lt, mul, sub, where
+from siliform.graph_ir.ops.attention_weights import Weighting
+from siliform.graph_ir.ops.binary import add, clamp, div, floor_divide, ge, logical_and, lt, mul, sub, where
 from siliform.graph_ir.ops.creation import arange, constant, scalar
 from siliform.graph_ir.ops.dequantize import without_axis_scales
 from siliform.graph_ir.ops.matmul import matmul
 from siliform.graph_ir.ops.quantize import quantize
+from siliform.graph_ir.ops.reductions import reduce_sum
 from siliform.graph_ir.ops.softmax import softmax
 from siliform.graph_ir.ops.views import permute, reshape, unsqueeze
 
@@ -23,7 +26,14 @@ _HIDDEN = -65504.0
 
 
 def expanded(
-    b: Builder, q: Value, k: Value, v: Value, mask: Value | None, pattern: Pattern, scale: float | None
+    b: Builder,
+    q: Value,
+    k: Value,
+    v: Value,
+    mask: Value | None,
+    pattern: Pattern,
+    scale: float | None,
+    weighting: Weighting,
 ) -> Value:
     """The attention of `q`, `k` and `v`; a query must see a key."""
     heads, groups = q.type.shape[-3], k.type.shape[-3]
@@ -44,7 +54,7 @@ def expanded(
     if mask is not None:
         boolean = mask.type.format.kind == "boolean"
         scores = b(where, mask, scores, scalar(b, _HIDDEN, scores)) if boolean else b(add, scores, mask)
-    weights = b(softmax, scores, axis=-1)
+    weights = _weights(b, scores, weighting)
     if isinstance(v.type.format, Scaled):
         # Probabilities are never negative: signs of them would all be +1.
         name = v.type.format.name
@@ -53,6 +63,23 @@ def expanded(
     weights = b(reshape, weights, shape=(*lead, groups, heads // groups, rows[0], k.type.shape[-2]))
     mixed = b(matmul, weights, b(unsqueeze, v, axis=rank - 2))
     made: Value = b(reshape, mixed, shape=(*lead, heads, rows[0], v.type.shape[-1]))
+    return made
+
+
+def _weights(b: Builder, scores: Value, weighting: Weighting) -> Value:
+    """The weights of `scores`, which all have them at hand."""
+    if weighting.bias:
+        scores = b(add, scores, scalar(b, weighting.bias, scores))
+    if weighting.kind == "softmax":
+        made: Value = b(softmax, scores, axis=-1)
+        return made
+    if weighting.kind == "sigmoid":
+        made = b(sigmoid, scores)
+        return made
+    smooth = made = b(softplus, scores)
+    for _ in range(weighting.power - 1):
+        made = b(mul, made, smooth)
+    made = b(div, made, b(reduce_sum, made, axes=(-1,), keepdims=True))
     return made
 
 

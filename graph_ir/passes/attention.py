@@ -3,7 +3,7 @@
 Three things, in one walk over the graph:
 
 - ``matmul(softmax(mask(scale(matmul(q, kᵀ)))), v)`` becomes an `attention` node, when nothing else
-  reads the scores;
+  reads the scores; so does the same with a sigmoid, of which numbers added to all scores are the bias;
 - keys and values that a model repeated for grouped heads are taken before the repetition, so that
   their bytes are counted once per KV head;
 - a mask that is a constant is read: all true is "full", a triangle "causal", a band causal with a
@@ -32,7 +32,7 @@ from siliform.graph_ir.passes.scores import Mask, Reader, Scores
 def attention(graph: Graph) -> Graph:
     """`graph` with attention recognised. Nodes that it makes needless are left to `dead_code`."""
     names = {node.op.name for node in graph.nodes}
-    if "softmax" not in names and "attention" not in names:
+    if names.isdisjoint(("softmax", "sigmoid", "attention")):
         return graph
     recogniser = _Recogniser(graph)
     for node in graph.nodes:
@@ -85,6 +85,9 @@ class _Recogniser:
         scores = self.reader.scores(soft.inputs[0]) if soft is not None else None
         if soft is None or scores is None:
             return None
+        attributes: dict[str, Any] = {"weights": soft.op.name}
+        if soft.op.name == "sigmoid":
+            scores, attributes["bias"] = self._without_bias(scores)
         q, keys = scores.product.operands
         v, frame = node.operands[1], _frame(scores)
         if frame is None or not _is_per_head(q, keys, v, scores, node, frame):
@@ -93,7 +96,18 @@ class _Recogniser:
         if keys.type.shape[:-2] == q.type.shape[:-2]:
             q, k, v = (self._reshaped(x, (*frame, *x.type.shape[-2:])) for x in (q, k, v))
         mask = self._mask(scores.masks, frame)
-        return _Call(q, k, v, mask, self.attention.complete({"scale": scores.scale}))
+        return _Call(q, k, v, mask, self.attention.complete({"scale": scores.scale, **attributes}))
+
+    def _without_bias(self, scores: Scores) -> tuple[Scores, float]:
+        """Scores without the numbers that are added to all of them, and the sum of these numbers."""
+        bias, left = 0.0, []
+        for mask in scores.masks:
+            number = self.reader.constants.scalar(mask.value) if mask.action == "add" else None
+            if number is None:
+                left.append(mask)
+            else:
+                bias += number
+        return replace(scores, masks=tuple(left)), bias
 
     def _with_pattern(self, call: _Call) -> _Call:
         if call.mask is None or call.attributes["pattern"] != "full":

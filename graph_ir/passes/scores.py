@@ -1,4 +1,4 @@
-"""Reading attention scores backwards: from a softmax to the product of queries and keys."""
+"""Reading attention scores backwards: from a softmax or sigmoid to the product of queries and keys."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ class Reader:
         return value
 
     def probabilities(self, value: Value | None) -> Node | None:
-        """The softmax over the last axis that makes a value, through dropouts, casts and copies."""
+        """The softmax of the last axis or the sigmoid that makes a value, through dropouts and casts."""
         node = self.sole_producer(value)
         while node is not None and _hands_on(node):
             node = self.sole_producer(node.inputs[0])
-        if node is None or node.op.name != "softmax" or len(node.inputs) != 1:
+        if node is None or node.op.name not in ("softmax", "sigmoid") or len(node.inputs) != 1:
             return None
-        axis = node.attributes["axis"]
+        axis = node.attributes.get("axis", -1)
         return node if axis in (-1, node.output.type.rank - 1) and "numerics" not in node.attributes else None
 
     def scores(self, value: Value | None) -> Scores | None:

@@ -21,6 +21,7 @@ from math import prod
 
 import numpy as np
 
+from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.formats import Format
 from siliform.graph_ir.graph import Builder, Graph, Node
 from siliform.graph_ir.interpret import interpret
@@ -33,7 +34,7 @@ from siliform.simulator.cluster.placement import check_placement, positions
 
 @dataclass(frozen=True)
 class Attention:
-    """One application of the op `attention`, by its sizes; `kv_heads` divide `heads`."""
+    """One application of the op `attention` with softmax, by its sizes; `kv_heads` divide `heads`."""
 
     batch: int
     heads: int
@@ -51,10 +52,23 @@ class Attention:
 
     @staticmethod
     def of(node: Node) -> Attention:
-        """The sizes of a node of that op."""
+        """The sizes of a node of that op.
+
+        Raises
+        ------
+        UserError : weights that are not those of softmax, whose parts are merged by logarithms of sums.
+        """
+        if node.attributes["weights"] != "softmax":
+            raise UserError(
+                asked=f"{node.attributes['weights']} attention cut over devices",
+                found="exchanges that merge parts of softmax attention alone",
+                where=node.source or node.module or node.name,
+                next_step="use tensor or pipeline parallelism",
+            )
         q, k, v = (value.type for value in node.operands[:3])
         known = dict(node.attributes)
-        known.pop("numerics", None)
+        for other in ("numerics", "weights", "bias", "power"):
+            known.pop(other, None)
         return Attention(
             batch=prod(q.shape[:-3]),
             heads=q.shape[-3],

@@ -174,6 +174,41 @@ def _attention_case(
     return Case(operands, attributes, work, from_torch(sdpa))
 
 
+def _weighted_case(
+    weights: str, bias: float = 0.0, power: int = 1, mask: np.ndarray | None = None, **more: Any
+) -> Case:
+    """Attention whose weights are not softmax's, 4 query heads of 7 tokens on 2 key heads of 11."""
+    q, k, v = floats(2, 4, 7, 5), floats(2, 2, 11, 5, seed=1), floats(2, 2, 11, 3, seed=2)
+    allowed = brute_mask(7, 11, more)
+
+    def reference(query: Any, key: Any, value: Any, given: Any = None) -> Any:
+        key, value = (x.repeat_interleave(2, dim=1) for x in (key, value))
+        scores = query @ key.transpose(-1, -2) * 5**-0.5 + bias
+        seen = torch.from_numpy(allowed) if given is None else torch.from_numpy(allowed) & given
+        scores = scores.masked_fill(~seen, float("-inf"))
+        if weights == "sigmoid":
+            return scores.sigmoid() @ value
+        grown = F.softplus(scores) ** power
+        return grown / grown.sum(-1, keepdim=True) @ value
+
+    every, rows = int(allowed.sum()) * 8, 8 * 7
+    work = {
+        "mac": every * 8,
+        "mul": rows * 5,
+        "add": every * bool(bias),
+        "compare": every * (mask is not None),
+    }
+    if weights == "sigmoid":
+        work["sigmoid"] = every
+    else:
+        work |= {"exp": every, "log": every, "reciprocal": rows}
+        work["mul"] += every * power  # powers by repeated products, and by the reciprocal of the sum
+        work["add"] += 2 * every
+    work = {name: count for name, count in work.items() if count}
+    attributes = {"weights": weights, "bias": bias, "power": power, **more}
+    return Case((q, k, v, *([] if mask is None else [mask])), attributes, work, from_torch(reference))
+
+
 def _attention() -> list[Case]:
     q, k, v = (2, 4, 7, 5), (2, 4, 7, 5), (2, 4, 7, 3)
     long_k, long_v = (2, 4, 11, 5), (2, 4, 11, 3)
@@ -210,6 +245,12 @@ def _attention() -> list[Case]:
             pattern="declared",
             density=0.6,
         ),
+        _weighted_case("sigmoid", bias=-2.25),
+        _weighted_case("sigmoid", pattern="causal"),
+        _weighted_case("sigmoid", bias=0.5, mask=some),
+        _weighted_case("softplus"),
+        _weighted_case("softplus", power=3, pattern="causal", window=3),
+        _weighted_case("softplus", bias=-1.0, power=2, mask=some),
     ]
 
 

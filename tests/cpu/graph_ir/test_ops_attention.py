@@ -138,3 +138,47 @@ def test_a_declared_density_without_its_mask_has_no_meaning() -> None:
     x = _draw(1, 2, 3, 4)
     with pytest.raises(ValueError, match=r"density 0\.5 without the mask"):
         attention.reference(x, x, x, pattern="declared", density=0.5)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "says"),
+    [
+        ({"weights": "softmin"}, "attention with 'softmin' weights; there are softmax, sigmoid, softplus"),
+        ({"bias": -3.0}, "a bias of -3.0 on all scores, which softmax cancels"),
+        (
+            {"weights": "sigmoid", "power": 2},
+            "sigmoid weights to the power of 2; softplus has powers from 1",
+        ),
+    ],
+)
+def test_weights_that_there_are_not(attributes, says) -> None:
+    q = tensor("fp32", 1, 2, 3, 4)
+    with pytest.raises(ValueError, match=says):
+        attention.shape(q, q, q, **attributes)
+
+
+def test_sigmoid_attention_has_no_row_work() -> None:
+    q = tensor("bf16", 1, 8, 1024, 64)
+    spaces = attention.spaces(q, q, q, weights="sigmoid", bias=-6.9)
+    told = {name: sum(s.count(name) for s in spaces) for name in ("sigmoid", "add", "compare", "reciprocal")}
+    pairs = 8 * 1024**2
+    assert told == {"sigmoid": pairs, "add": pairs, "compare": 0, "reciprocal": 0}
+
+
+@pytest.mark.parametrize(("weights", "power"), [("sigmoid", 1), ("softplus", 3)])
+def test_quantised_weights_stay_near_the_float_ones(weights, power) -> None:
+    q, k, v = _draw(2, 4, 7, 5), _draw(2, 4, 11, 5, seed=1), _draw(2, 4, 11, 3, seed=2)
+    exact = attention.reference(q, k, v, weights=weights, power=power)
+    quantised = quantise(v, format_named("int8@tensor"))
+    near = attention.reference(q, k, quantised, weights=weights, power=power)
+    assert np.max(np.abs(near - exact)) < 0.03 * np.max(np.abs(exact))
+    spaces = attention.spaces(
+        tensor("fp32", *q.shape),
+        tensor("fp32", *k.shape),
+        tensor("int8@tensor", *v.shape),
+        weights=weights,
+        power=power,
+    )
+    pairs = 2 * 4 * 7 * 11
+    assert sum(s.count("round") for s in spaces) == pairs
+    assert sum(s.count("compare") for s in spaces) == (pairs if weights == "softplus" else 0)

@@ -93,6 +93,9 @@ def test_the_plain_form():
         "block": 0,
         "density": 1.0,
         "scale": 0.25,
+        "weights": "softmax",
+        "bias": 0.0,
+        "power": 1,
     }
     assert node.inputs == (s.q, s.k, s.v, None)
     assert (node.module, node.source) == ("model.attention", "model.py:12")
@@ -364,3 +367,18 @@ def test_a_bias_is_needed_whatever_it_leaves_out():
     assert content(slope, 4, 4).needed
     assert content(np.arange(16.0).reshape(4, 4), 4, 4).pattern == "full"
     assert content(np.arange(16.0).reshape(4, 4), 4, 4).needed
+
+
+@pytest.mark.parametrize("biased", [False, True])
+def test_a_sigmoid_in_place_of_softmax(biased: bool) -> None:
+    spelt = Spelt.out()
+    scores = spelt.op("mul", spelt.scores(), spelt.number(0.25))
+    if biased:
+        scores = spelt.op("add", scores, spelt.number(-1.5))
+        scores = spelt.op("add", scores, spelt.number(-0.25))
+    causal = np.tril(np.ones((6, 6), bool))
+    masked = spelt.op("where", spelt.mask(causal, boolean=True), scores, spelt.number(LEAST))
+    node = recognised(spelt.b.finish(spelt.op("matmul", spelt.op("sigmoid", masked), spelt.v)))
+    told = {name: node.attributes[name] for name in ("weights", "bias", "scale", "pattern")}
+    bias = -1.75 if biased else 0.0
+    assert told == {"weights": "sigmoid", "bias": bias, "scale": 0.25, "pattern": "causal"}
