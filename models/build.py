@@ -130,8 +130,11 @@ def build_graph(model: str | ModelSpec, request: Request | None = None, *, seed:
 
 
 def with_policies(graph: Graph, module: torch.nn.Module) -> Graph:
-    """The graph with the formats that modules ask for by their attribute ``bits``; the innermost decides."""
-    from siliform.graph_ir.passes.assign_formats import Policy, assign_formats, parse_bits
+    """The graph with the formats that modules ask for by their attribute ``bits``; the innermost decides.
+
+    A part that asks for "traced" stays as it is, whatever is around it.
+    """
+    from siliform.graph_ir.passes.assign_formats import Policy, Rule, assign_formats, parse_bits
 
     asked = [
         (name, bits)
@@ -140,8 +143,8 @@ def with_policies(graph: Graph, module: torch.nn.Module) -> Graph:
     ]
     rules = [
         replace(rule, module=pattern)
-        for name, bits in sorted(asked, key=lambda pair: -pair[0].count("."))
-        for rule in parse_bits(bits).rules
+        for name, bits in sorted(asked, key=lambda pair: -len(pair[0].split(".")) * bool(pair[0]))
+        for rule in parse_bits(bits).rules or (Rule(),)
         for pattern in ((name, f"{name}.*") if name else ("*",))
     ]
     return assign_formats(graph, Policy(tuple(rules))) if rules else graph

@@ -38,7 +38,50 @@ _PVTV2_DEPTHS = ([2, 2, 2, 2], [2, 2, 2, 2], [3, 4, 6, 3], [3, 4, 18, 3], [3, 8,
 _FULL = (3_198_280, 12_138_152, 21_062_376, 36_011_496, 48_583_720)
 _CODES = (3_136_328, 11_891_368, 20_367_528, 34_084_008, 45_665_704)
 
+
+def _memoryformer(size: str, width: int, heads: int, memory: int, linear: int) -> tuple[ModelSpec, ModelSpec]:
+    """One block of it, and the block that it is compared with: tables of 2^8 rows, one for 8 elements."""
+    common = {"width": width, "heads": heads}
+    small = {"width": 32, "heads": 4}
+    source = "arXiv 2411.12992: chunks of 8, K = width / 8 tables; heads of " + (
+        "Pythia-410M, arXiv 2304.01373, table 1" if size == "base" else "the released configuration"
+    )
+    return (
+        ModelSpec(
+            name=f"memoryformer-{size}",
+            family="memoryformer",
+            library="blocks",
+            head="networks.memoryformer:MemoryBlock",
+            configuration={**common, "tau": 8},
+            format="fp16",
+            sequence=2048,
+            parameters=memory,
+            source=source,
+            shrunk={**small, "tau": 4},
+        ),
+        ModelSpec(
+            name=f"memoryformer-{size}-baseline",
+            family="memoryformer-baseline",
+            library="blocks",
+            head="networks.memoryformer:LinearBlock",
+            configuration=common,
+            format="fp16",
+            sequence=2048,
+            parameters=linear,
+            source=source,
+            shrunk=small,
+        ),
+    )
+
+
+_MEMORYFORMERS = (
+    *_memoryformer("tiny", 512, 8, 69_211_008, 3_152_384),
+    *_memoryformer("small", 768, 8, 155_721_024, 7_087_872),
+    *_memoryformer("base", 1024, 16, 276_834_048, 12_596_224),
+)
+
 KERNELS: tuple[ModelSpec, ...] = (
+    *_MEMORYFORMERS,
     *(_pvtv2(level, "softmax", "full-attention", count) for level, count in enumerate(_FULL)),
     *(_pvtv2(level, "ecoformer", "ecoformer", count) for level, count in enumerate(_CODES)),
 )

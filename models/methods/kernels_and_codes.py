@@ -31,4 +31,31 @@ METHODS: tuple[Method, ...] = (
             "cpu/methods/test_ecoformer.py::test_published_rule_on_a_layer_by_hand",
         ),
     ),
+    Method(
+        name="memoryformer",
+        title="MemoryFormer",
+        section="B",
+        row="MemoryFormer",
+        paper="Ding et al., MemoryFormer: Minimize Transformer Computation by Removing Fully-Connected "
+        "Layers, arXiv 2411.12992",
+        structure="every linear layer of a block is K = d / τ tables of 2^τ rows: signs of a chunk choose a "
+        "row, which counts by how sure they are; no layer behind the heads; FFN of width (τ + 2) K",
+        complexity="2 N² d + 5.25 K N d for τ = 8",
+        formats=("fp16", "int16 tables"),
+        models=(
+            "memoryformer-tiny",
+            "memoryformer-small",
+            "memoryformer-base",
+            "memoryformer-tiny-baseline",
+            "memoryformer-small-baseline",
+            "memoryformer-base-baseline",
+        ),
+        units=("lookup",),
+        kernels=("hash_lookup",),
+        tests=(
+            "cpu/methods/test_memoryformer.py::test_a_row_counts_by_the_share_of_its_signs",
+            "cpu/methods/test_memoryformer.py::test_tables_of_a_matrix_are_that_matrix_on_signs",
+            "cpu/methods/test_memoryformer.py::test_counts_by_hand",
+        ),
+    ),
 )
