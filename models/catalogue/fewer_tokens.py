@@ -70,4 +70,31 @@ _DEIT = (
     _deit_small("pitome", "PiToMeDeiT", "arXiv 2405.16148, share kept in each layer", kept=0.9),
 )
 
-FEWER_TOKENS: tuple[ModelSpec, ...] = (*_T2T, *_DEIT)
+_FLEXDIT = ModelSpec(
+    name="dit-xl-2-flexdit",
+    family="dit",
+    library="blocks",
+    head="networks.flexdit:FlexDiT",
+    configuration={
+        "image_pixels": 256,
+        "patch": 2,
+        "channels": 4,
+        "width": 1152,
+        "layers": 28,
+        "heads": 16,
+        "classes": 1000,
+        "sparse_side": 8,
+    },
+    parameters=680_143_136,
+    source="arXiv 2412.06028, section 3 (DiT-XL/2); fixed position embeddings are not trained",
+    shrunk={
+        "image_pixels": 128,
+        "width": 32,
+        "layers": 10,
+        "heads": 4,
+        "classes": 10,
+        "sparse_side": 4,
+    },
+)
+
+FEWER_TOKENS: tuple[ModelSpec, ...] = (*_T2T, *_DEIT, _FLEXDIT)

@@ -67,4 +67,20 @@ METHODS: tuple[Method, ...] = (
             "cpu/methods/test_token_merging.py::test_counts_by_hand",
         ),
     ),
+    Method(
+        name="flexdit",
+        title="FlexDiT",
+        section="D",
+        row="FlexDiT",
+        paper="FlexDiT: Dynamic Token Density Control for Diffusion Transformer, arXiv 2412.06028",
+        structure="2 pooling blocks, 4 groups of merge, 3 sparse, recover and dense block, 2 dense blocks",
+        complexity="of 28 blocks 6 are dense; S sparse tokens: 2 T S d for merging and for recovering",
+        models=("dit-xl-2-flexdit",),
+        tests=(
+            "cpu/methods/test_flexdit.py::test_uniform_attention_is_attention_whose_queries_are_nothing",
+            "cpu/methods/test_flexdit.py::test_sparse_tokens_stand_where_they_were_pooled",
+            "cpu/methods/test_flexdit.py::test_the_schedule_ends_where_it_says",
+            "cpu/methods/test_flexdit.py::test_counts_by_hand",
+        ),
+    ),
 )

@@ -40,8 +40,7 @@ def test_merged_tokens_keep_weighted_sums(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["tome", "pitome"])
 def test_the_class_token_stays_first_and_alone(kind: str) -> None:
-    x, size, metric = drawn()
-    found = pairing(kind, metric)
+    found = pairing(kind, drawn()[2])
     assert bool((found.kept[:, 0] == 0).all())
     assert bool((found.into > 0).all())
     assert bool((torch.cat((found.kept, found.gone), 1).sort(1).values == torch.arange(TOKENS)).all())

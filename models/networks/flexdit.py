@@ -1,0 +1,151 @@
+"""FlexDiT: a diffusion transformer most of whose blocks see a few pooled tokens.
+
+Arxiv 2412.06028, FlexDiT: Dynamic Token Density Control for Diffusion Transformer, section 3. Of L blocks the
+first two average over all tokens instead of attending; groups of six follow, and two blocks of DiT end it::
+
+    merge   : queries from the map pooled to s x s sparse tokens, keys and values from all tokens
+    3 blocks: on the sparse tokens alone
+    recover : a linear layer joins each token with its sparse one; queries from these, keys from the sparse
+    1 block : on all tokens
+
+Every block keeps DiT's modulation by the condition and its MLP. Shapes: B batch, T tokens on a square map,
+S = s² sparse tokens, W width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from siliform.models.blocks.dit import Block, DiT, modulated
+from siliform.models.blocks.heads import merge_heads, split_heads
+
+#: Blocks at either end (arXiv 2412.06028, section 3.2), and those of a group: merge, sparse, recover, dense.
+ENDS, SPARSE_BLOCKS, GROUP = 2, 3, 6
+
+
+class PoolingAttention(nn.Module):
+    """Uniform attention: x [B, T, W] -> [B, T, W], each token the mean of all values, projected.
+
+    Queries and keys have no say and are left out; the projections run over every token, as in attention.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.value = nn.Linear(width, width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mixed: torch.Tensor = self.out(self.value(x).mean(dim=1, keepdim=True).expand_as(x))
+        return mixed
+
+
+class CrossAttention(nn.Module):
+    """Queries of one set of tokens, keys and values of another: [B, Q, W], [B, K, W] -> [B, Q, W]."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        q, k, v = (
+            split_heads(part, self.heads) for part in (self.query(x), *self.key_value(seen).chunk(2, dim=-1))
+        )
+        mixed: torch.Tensor = self.out(merge_heads(functional.scaled_dot_product_attention(q, k, v)))
+        return mixed
+
+
+class PoolingBlock(Block):
+    """A block of DiT with uniform attention."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__(width, heads)
+        self.attention = PoolingAttention(width)
+
+
+class CrossBlock(Block):
+    """A block of DiT whose tokens attend to others: x [B, Q, W], seen [B, K, W] -> [B, Q, W]."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__(width, heads)
+        self.attention = CrossAttention(width, heads)
+
+    def forward(self, x: torch.Tensor, condition: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = self.modulation(condition).chunk(6, dim=1)
+        own, other = (modulated(self.attention_norm(part), shift_a, scale_a) for part in (x, seen))
+        x = x + gate_a.unsqueeze(1) * self.attention(own, other)
+        return x + gate_m.unsqueeze(1) * self.mlp(modulated(self.mlp_norm(x), shift_m, scale_m))
+
+
+class SparseDenseGroup(nn.Module):
+    """The six blocks of a group: x [B, T, W], condition [B, W] -> [B, T, W]."""
+
+    def __init__(self, width: int, heads: int, sparse_side: int) -> None:
+        super().__init__()
+        self.sparse_side = sparse_side
+        self.merge = CrossBlock(width, heads)
+        self.sparse = nn.ModuleList(Block(width, heads) for _ in range(SPARSE_BLOCKS))
+        self.join = nn.Linear(2 * width, width)
+        self.recover = CrossBlock(width, heads)
+        self.dense = Block(width, heads)
+
+    def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        few = self.merge(pooled(x, self.sparse_side), condition, x)
+        for block in self.sparse:
+            few = block(few, condition)
+        x = self.join(torch.cat((x, spread(few, x.shape[1])), dim=-1))
+        restored: torch.Tensor = self.dense(self.recover(x, condition, few), condition)
+        return restored
+
+
+def pooled(x: torch.Tensor, side: int) -> torch.Tensor:
+    """Tokens [B, T, W] of a square map averaged to [B, side², W]."""
+    across = round(x.shape[1] ** 0.5)
+    grid = x.transpose(1, 2).unflatten(2, (across, across))
+    return functional.adaptive_avg_pool2d(grid, side).flatten(2).transpose(1, 2)
+
+
+def spread(few: torch.Tensor, tokens: int) -> torch.Tensor:
+    """Sparse tokens [B, S, W] each in all the places [B, T, W] that it was pooled from."""
+    side, across = round(few.shape[1] ** 0.5), round(tokens**0.5)
+    grid = few.transpose(1, 2).unflatten(2, (side, side))
+    return functional.interpolate(grid, (across, across), mode="nearest").flatten(2).transpose(1, 2)
+
+
+def sides_by_step(steps: int, first: int, last: int) -> list[int]:
+    """Side of the sparse map at each of `steps` denoising steps, first the noisiest, in a straight line.
+
+    Noise needs few tokens, detail many (arXiv 2412.06028, section 3.3); the network is the same at all steps.
+    """
+    return [round(first + (last - first) * step / max(steps - 1, 1)) for step in range(steps)]
+
+
+class FlexDiT(DiT):
+    """``forward(latent [B, C, S, S], steps [B], labels [B]) -> [B, 2C, S, S]``.
+
+    `layers` is 4 and a multiple of 6; `sparse_side` the side of the map of sparse tokens.
+    """
+
+    def __init__(
+        self,
+        image_pixels: int,
+        patch: int,
+        channels: int,
+        width: int,
+        layers: int,
+        heads: int,
+        classes: int,
+        sparse_side: int = 8,
+    ) -> None:
+        super().__init__(image_pixels, patch, channels, width, 0, heads, classes)
+        self.blocks = nn.ModuleList(
+            (
+                *(PoolingBlock(width, heads) for _ in range(ENDS)),
+                *(SparseDenseGroup(width, heads, sparse_side) for _ in range((layers - 2 * ENDS) // GROUP)),
+                *(Block(width, heads) for _ in range(ENDS)),
+            )
+        )
