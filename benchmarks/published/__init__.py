@@ -18,6 +18,8 @@ FAMILIES: tuple[str, ...] = (
     "ecoformer",
     "poolformer",
     "sparse_query",
+    "memoryformer",
+    "binary",
 )  # fmt: skip
 
 #: "within" the tolerance of the published figure, "outside" of it, or inside a published "bound"; "alone"
