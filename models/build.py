@@ -65,7 +65,7 @@ def mixer_spec(method: str) -> ModelSpec:
         configuration={"width": MIXER_WIDTH, "heads": MIXER_HEADS, **found.mixer.choices},
         sequence=MIXER_SEQUENCE,
         source=found.paper,
-        shrunk={"width": 32, "heads": 4},
+        shrunk={"width": 32, "heads": 4, **found.mixer.shrunk},
         shrunk_sequence=64,
     )
 

@@ -27,6 +27,7 @@ class Mixer:
     ----------
     head : "module:Class" under ``siliform.models``, made as ``Class(width, heads, **choices)``.
     choices : further arguments.
+    shrunk : changes to them that make sense of the method in 64 tokens, for tests.
     lengths : which lengths it can have, for a reader ("any", "multiples of 64").
     arena : whether it mixes tokens over the whole length as attention would, and so is run at every length.
     """
@@ -35,9 +36,13 @@ class Mixer:
     choices: Mapping[str, Any] = field(default_factory=dict)
     lengths: str = "any"
     arena: bool = True
+    shrunk: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "choices", MappingProxyType(dict(self.choices)))
+        object.__setattr__(self, "shrunk", MappingProxyType(dict(self.shrunk)))
+        if not self.shrunk.keys() <= self.choices.keys():
+            raise ValueError(f"{self.head}: shrunk choices that are none of its choices")
 
 
 @dataclass(frozen=True)
