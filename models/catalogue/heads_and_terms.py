@@ -45,4 +45,31 @@ def _sqat(name: str, query_heads: int, kv_heads: int, parameters: int) -> ModelS
     )
 
 
-HEADS: tuple[ModelSpec, ...] = (*(_sqat(name, *values) for name, values in _SQA.items()),)
+_TOKENFORMER = ModelSpec(
+    name="tokenformer-150m",
+    family="tokenformer",
+    library="blocks",
+    head="networks.tokenformer:TokenFormer",
+    configuration={
+        "vocabulary": 50_304,
+        "width": 768,
+        "heads": 12,
+        "layers": 12,
+        "projection_tokens": 768,
+        "channel_tokens": 3072,
+    },
+    sequence=2048,
+    parameters=151_881_216,
+    source="arXiv 2410.23168, table 6 (150M), and the authors' configuration; words padded to 50,304",
+    inputs="tokens",
+    shrunk={
+        "vocabulary": 101,
+        "width": 32,
+        "heads": 4,
+        "layers": 2,
+        "projection_tokens": 32,
+        "channel_tokens": 64,
+    },
+)
+
+HEADS: tuple[ModelSpec, ...] = (*(_sqat(name, *values) for name, values in _SQA.items()), _TOKENFORMER)

@@ -3,8 +3,8 @@
 Luo et al., Your Transformer May Not be as Powerful as You Expect, NeurIPS 2022, arXiv 2205.13401, equation 9:
 ``A = softmax(Q Kᵀ / sqrt(c)) * C`` with ``C[i, j]`` trained for each head and distance i - j. Rows of A need
 not sum to one, so that positions can be told apart where all tokens are alike, which no relative bias inside
-the softmax can do (their theorem 2). Built here without such a bias beside C. The weights, as many as pairs of
-tokens, are written out, as in the authors' form. Shapes: B batch, N tokens, H heads, c their width.
+the softmax can do (their theorem 2). Built here without such a bias beside C. The weights, as many as pairs
+of tokens, are written out, as in the authors' form. Shapes: B batch, N tokens, H heads, c their width.
 """
 
 from __future__ import annotations
