@@ -5,6 +5,8 @@ Bolya et al., ToMe, arXiv 2210.09461, section 3. Shapes: B batch, N tokens, W wi
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -16,37 +18,46 @@ from siliform.models.blocks.transformer import Norm
 class ProportionalAttention(nn.Module):
     """``softmax(q kᵀ / sqrt(c) + log size) v`` of x [B, N, W] and sizes [B, N, 1]: what copies would give.
 
-    Returns what it mixed [B, N, W], and the keys [B, H, N, c].
+    Returns what it mixed [B, N, W], and as `evidence` the "keys" [B, H, N, c], or "keys_and_class_attention":
+    them and the attention of the first token [B, N], a mean over heads.
     """
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, evidence: str = "keys") -> None:
         super().__init__()
+        self.evidence = evidence
         self.heads = heads
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: torch.Tensor, size: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, x: torch.Tensor, size: torch.Tensor) -> tuple[torch.Tensor, Any]:
         q, k, v = (split_heads(layer(x), self.heads) for layer in (self.query, self.key, self.value))
         more = size.log().transpose(1, 2).unsqueeze(1)
         mixed = nn.functional.scaled_dot_product_attention(q, k, v, more)
-        return self.out(merge_heads(mixed)), k
+        if self.evidence == "keys":
+            return self.out(merge_heads(mixed)), k
+        scores = q[:, :, :1] @ k.transpose(-1, -2) * q.shape[-1] ** -0.5 + more
+        return self.out(merge_heads(mixed)), (k, scores.softmax(dim=-1).mean(dim=1).squeeze(1))
 
 
 class MergingBlock(nn.Module):
     """Attention, merging, MLP: x [B, N, W] and sizes [B, N, 1] -> the same of N' tokens.
 
-    `reducer` is called as ``reducer(x, keys, size)``.
+    `reducer` is called as ``reducer(x, evidence, size)`` with the evidence that it asks for; without one the
+    tokens stay as many.
     """
 
-    def __init__(self, width: int, heads: int, inner: int, reducer: nn.Module, norm: Norm) -> None:
+    def __init__(self, width: int, heads: int, inner: int, reducer: nn.Module | None, norm: Norm) -> None:
         super().__init__()
-        self.mixer_norm, self.mixer = norm(width), ProportionalAttention(width, heads)
+        asked = "keys" if reducer is None else str(reducer.evidence)
+        self.mixer_norm, self.mixer = norm(width), ProportionalAttention(width, heads, asked)
         self.reducer = reducer
         self.channel_norm, self.channel = norm(width), MLP(width, inner)
 
     def forward(self, x: torch.Tensor, size: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        mixed, keys = self.mixer(self.mixer_norm(x), size)
-        x, size = self.reducer(x + mixed, keys, size)
+        mixed, evidence = self.mixer(self.mixer_norm(x), size)
+        x = x + mixed
+        if self.reducer is not None:
+            x, size = self.reducer(x, evidence, size)
         return x + self.channel(self.channel_norm(x)), size

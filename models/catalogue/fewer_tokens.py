@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from siliform.models.spec import ModelSpec
@@ -43,7 +44,9 @@ _T2T = (
 )
 
 
-def _deit_small(method: str, head: str, source: str, **choices: Any) -> ModelSpec:
+def _deit_small(
+    method: str, head: str, source: str, shrunk: Mapping[str, Any], parameters: int = 0, **choices: Any
+) -> ModelSpec:
     return ModelSpec(
         name=f"deit-small-{method}",
         family="deit-fewer-tokens",
@@ -58,16 +61,42 @@ def _deit_small(method: str, head: str, source: str, **choices: Any) -> ModelSpe
             "classes": 1000,
             **choices,
         },
-        parameters=DEIT_SMALL_PARAMETERS,
+        parameters=DEIT_SMALL_PARAMETERS + parameters,
         source=f"arXiv 2012.12877, table 1 (DeiT-S); {source}",
         inputs="image",
-        shrunk={"image_pixels": 64, "width": 32, "layers": 2, "heads": 4, "classes": 10},
+        shrunk={"image_pixels": 64, "width": 32, "layers": 2, "heads": 4, "classes": 10, **shrunk},
     )
 
 
 _DEIT = (
-    _deit_small("tome", "ToMeDeiT", "arXiv 2210.09461, table 4, r = 13", tokens_merged=13),
-    _deit_small("pitome", "PiToMeDeiT", "arXiv 2405.16148, share kept in each layer", kept=0.9),
+    _deit_small("tome", "ToMeDeiT", "arXiv 2210.09461, table 4, r = 13", {}, tokens_merged=13),
+    _deit_small(
+        "token-transforming",
+        "TransformingDeiT",
+        "arXiv 2506.05709; the share is one that saves the 40 % of the paper",
+        {"at": (0, 1)},
+        kept=0.64,
+        at=(3, 6, 9),
+    ),
+    _deit_small(
+        "zero-tprune",
+        "ZeroTPruneDeiT",
+        "arXiv 2305.17328; the share is one that saves the 34.7 % of the paper",
+        {"at": (0, 1), "iterations": (3, 1)},
+        kept=0.82,
+        at=(1, 3, 6, 9, 11),
+        iterations=(30, 5, 5, 1, 1),
+    ),
+    _deit_small(
+        "ia-red2",
+        "IARed2DeiT",
+        "arXiv 2106.12620, section 4: three groups",
+        {"groups": 2},
+        888_192,
+        kept=0.8,
+        groups=3,
+    ),
+    _deit_small("pitome", "PiToMeDeiT", "arXiv 2405.16148, share kept in each layer", {}, kept=0.9),
 )
 
 _FLEXDIT = ModelSpec(

@@ -6,16 +6,22 @@ everywhere, MLPs of four times the width. Shapes: B batch, P pixels on a side, N
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from siliform.models.blocks.channels import MLP
 from siliform.models.blocks.merging import MergingBlock
+from siliform.models.blocks.transformer import TransformerBlock
+from siliform.models.mixers.softmax import SoftmaxMixer
 from siliform.models.networks.plain_vit import PatchTokens, PlainViT, layer_norm
+from siliform.models.reducers.ia_red2 import PatchPolicy
 from siliform.models.reducers.pitome import FIRST_MARGIN, PiToMe
+from siliform.models.reducers.token_transforming import TokenTransforming
 from siliform.models.reducers.tome import ToMe
+from siliform.models.reducers.zero_tprune import ObservedAttention, ZeroTPrune
 
 
 @dataclass(frozen=True)
@@ -44,9 +50,9 @@ class DeiT(PlainViT):
 
 
 class MergingDeiT(DeiT):
-    """Each block merges tokens by the reducer that `reducer` makes for its layer."""
+    """Each block merges tokens by the reducer that `reducer` makes for its layer, where it makes one."""
 
-    def __init__(self, sizes: DeiTSizes, reducer: Callable[[int], nn.Module]) -> None:
+    def __init__(self, sizes: DeiTSizes, reducer: Callable[[int], nn.Module | None]) -> None:
         made = [
             MergingBlock(sizes.width, sizes.heads, 4 * sizes.width, reducer(layer), layer_norm)
             for layer in range(sizes.layers)
@@ -73,3 +79,45 @@ class PiToMeDeiT(MergingDeiT):
     def __init__(self, kept: float, **sizes: int) -> None:
         layers = sizes["layers"]
         super().__init__(DeiTSizes(**sizes), lambda layer: PiToMe(kept, FIRST_MARGIN * (1 - layer / layers)))
+
+
+class TransformingDeiT(MergingDeiT):
+    """A share `kept` of the tokens is kept by each of the layers `at`."""
+
+    def __init__(self, kept: float, at: Sequence[int], **sizes: int) -> None:
+        super().__init__(DeiTSizes(**sizes), lambda layer: TokenTransforming(kept) if layer in at else None)
+
+
+class ZeroTPruneDeiT(DeiT):
+    """A share `kept` is kept by each of the layers `at`, after so many `iterations` of the page rank."""
+
+    def __init__(self, kept: float, at: Sequence[int], iterations: Sequence[int], **sizes: int) -> None:
+        made = DeiTSizes(**sizes)
+        rounds: Mapping[int, int] = dict(zip(at, iterations, strict=True))
+        blocks = [
+            TransformerBlock(
+                made.width,
+                ObservedAttention(made.width, made.heads, bias=True),
+                MLP(made.width, 4 * made.width),
+                norm=layer_norm,
+                reducer=ZeroTPrune(kept, rounds[layer]) if layer in rounds else None,
+            )
+            for layer in range(made.layers)
+        ]
+        super().__init__(made, blocks)
+
+
+class IARed2DeiT(DeiT):
+    """`groups` of blocks, in front of each a policy that keeps a share `kept`."""
+
+    def __init__(self, kept: float, groups: int, **sizes: int) -> None:
+        made = DeiTSizes(**sizes)
+        blocks: list[nn.Module] = []
+        for layer in range(made.layers):
+            if layer % (made.layers // groups) == 0:
+                blocks.append(PatchPolicy(made.width, made.heads, kept))
+            mixer = SoftmaxMixer(made.width, made.heads, bias=True)
+            blocks.append(
+                TransformerBlock(made.width, mixer, MLP(made.width, 4 * made.width), norm=layer_norm)
+            )
+        super().__init__(made, blocks)
