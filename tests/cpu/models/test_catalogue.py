@@ -57,8 +57,9 @@ def parameters(module):
 def test_parameters_are_the_modules_and_the_published_ones(name):
     counted = parameters(prepare(name).module)
     assert counted == MODELS[name].parameters
-    published, tolerance, _source = PUBLISHED[name]
-    assert counted == pytest.approx(published, rel=tolerance)
+    if name in PUBLISHED:  # single blocks and many variants are counted by nobody
+        published, tolerance, _source = PUBLISHED[name]
+        assert counted == pytest.approx(published, rel=tolerance)
 
 
 def test_bert_base_is_the_bare_encoder_with_its_pooler():
