@@ -72,4 +72,17 @@ _TOKENFORMER = ModelSpec(
     },
 )
 
-HEADS: tuple[ModelSpec, ...] = (*(_sqat(name, *values) for name, values in _SQA.items()), _TOKENFORMER)
+_LAMA = ModelSpec(
+    name="lama-yelp",
+    family="lama",
+    library="blocks",
+    head="networks.lama:LAMA",
+    configuration={"vocabulary": 30_000, "width": 300, "heads": 15, "sequence": 512, "classes": 5},
+    sequence=512,
+    parameters=9_185_405,
+    source="arXiv 1912.00835; assumption: sizes of a review classifier of five stars",
+    inputs="tokens",
+    shrunk={"vocabulary": 101, "width": 32, "heads": 4},
+)
+
+HEADS: tuple[ModelSpec, ...] = (*(_sqat(name, *values) for name, values in _SQA.items()), _TOKENFORMER, _LAMA)

@@ -1,16 +1,16 @@
 """LeanAttention: softmax attention whose keys are split over workers and whose parts are put together again.
 
 Sanovar et al., Lean Attention: Hardware-Aware Scalable Attention Mechanism for the Decode-Phase of
-Transformers, arXiv 2405.10480, sections 3 and 4. Of its keys a worker leaves three things: the largest score,
-the sum of the exponentials below it, and the sum of the values so weighted. Two such triples join into the
-triple of all their keys, in any order and grouping::
+Transformers, arXiv 2405.10480, sections 3 and 4. Of its keys a worker leaves three things: the largest
+score, the sum of the exponentials below it, and the sum of the values so weighted. Two such triples join
+into the triple of all their keys, in any order and grouping::
 
     m = max(m_a, m_b)    s = s_a e^(m_a - m) + s_b e^(m_b - m)    o = o_a e^(m_a - m) + o_b e^(m_b - m)
 
-so that the tiles of all heads can lie in one line that is cut into equal pieces (stream-K). Here the keys of a
-head are cut into as many pieces as there are workers a head; which worker takes which piece is a question of
-the schedule, not of the graph. Shapes: B batch, N queries a head, M keys, H query heads, G heads of keys and
-values, S pieces, c width of a head.
+so that the tiles of all heads can lie in one line that is cut into equal pieces (stream-K). Here the keys
+of a head are cut into as many pieces as there are workers a head; which worker takes which piece is a
+question of the schedule, not of the graph. Shapes: B batch, N queries a head, M keys, H query heads, G
+heads of keys and values, S pieces, c width of a head.
 """
 
 from __future__ import annotations
