@@ -26,7 +26,8 @@ def prepare_ours(spec: ModelSpec, request: Request, draw: Draw) -> Prepared:
 
     Of the configuration, "sequence", "image_pixels" and "tokens_merged" follow the request where they are
     stated. A class that can decode has a method ``decoding(batch, context, draw)``, which returns the module
-    of one step, its inputs and the names of those that are states.
+    of one step, its inputs and the names of those that are states; one whose inputs are none of those that
+    `inputs` names has ``example_inputs(batch, sequence, draw)``.
 
     Raises
     ------
@@ -47,6 +48,10 @@ def prepare_ours(spec: ModelSpec, request: Request, draw: Draw) -> Prepared:
             )
         step, inputs, states = decoding(request.batch, request.context or spec.sequence or 1, draw)
         return Prepared(step.eval(), inputs, {}, states, spec.name, keep)
+    given = getattr(module, "example_inputs", None)
+    if given is not None:
+        inputs = given(request.batch, request.sequence or spec.sequence or 1, draw)
+        return Prepared(module, inputs, {}, (), spec.name, keep)
     return Prepared(module, _inputs(spec, values, request, draw), {}, (), spec.name, keep)
 
 
