@@ -85,4 +85,52 @@ _LAMA = ModelSpec(
     shrunk={"vocabulary": 101, "width": 32, "heads": 4},
 )
 
-HEADS: tuple[ModelSpec, ...] = (*(_sqat(name, *values) for name, values in _SQA.items()), _TOKENFORMER, _LAMA)
+
+def _forecaster(name: str, head: str, variates: int, layers: int, source: str) -> ModelSpec:
+    return ModelSpec(
+        name=name,
+        family=name.partition("-")[0],
+        library="blocks",
+        head=f"networks.forecasters:{head}",
+        configuration={
+            "width": variates,
+            "sequence": 96,
+            "horizon": 96,
+            "inside": 512,
+            "heads": 8,
+            "layers": layers,
+            "inner": 512,
+        },
+        sequence=96,
+        source=source,
+        shrunk={
+            "width": 7,
+            "sequence": 24,
+            "horizon": 24,
+            "inside": 32,
+            "heads": 4,
+            "layers": 2,
+            "inner": 32,
+        },
+        shrunk_sequence=24,
+    )
+
+
+HEADS: tuple[ModelSpec, ...] = (
+    *(_sqat(name, *values) for name, values in _SQA.items()),
+    _TOKENFORMER,
+    _LAMA,
+    _forecaster(
+        "itransformer-ecl", "ITransformer", 321, 3, "arXiv 2310.06625, appendix A.2: electricity, 96 steps"
+    ),
+    _forecaster(
+        "itransformer-traffic", "ITransformer", 862, 4, "arXiv 2310.06625, appendix A.2: traffic, 96 steps"
+    ),
+    _forecaster(
+        "gateformer-ecl",
+        "Gateformer",
+        321,
+        3,
+        "arXiv 2505.00307, electricity; assumption: sizes of iTransformer, patches of PatchTST (16 every 8)",
+    ),
+)

@@ -242,4 +242,72 @@ METHODS: tuple[Method, ...] = (
             "cpu/methods/test_graph_attention.py::test_an_isomorphic_mixer_counts_by_hand",
         ),
     ),
+    *(
+        Method(
+            name=f"extractor-{name}",
+            title=title,
+            section="B",
+            row="Extractors (SHE, HE, WE, ME)",
+            paper="Chen, Attention Is Not All You Need Anymore, arXiv 2308.07661",
+            structure=structure,
+            complexity=complexity,
+            mixer=Mixer("mixers.extractors:ExtractorMixer", {"sequence": 1024, "form": form}),
+            units=("scan",),
+            tests=(
+                "cpu/methods/test_extractors.py::test_the_largest_form_is_its_equation",
+                "cpu/methods/test_extractors.py::test_each_form_is_a_case_of_the_one_before",
+                "cpu/methods/test_extractors.py::test_no_token_sees_those_behind_it",
+                "cpu/methods/test_extractors.py::test_counts_by_hand",
+            ),
+        )
+        for name, title, form, structure, complexity in (
+            ("she", "SHE", "matrix", "running sum of tokens times a matrix a position, adjusted", "2 N d²"),
+            (
+                "he",
+                "HE",
+                "diagonal",
+                "running sum of tokens times a vector a position, adjusted",
+                "N d² + 2 N d",
+            ),
+            (
+                "we",
+                "WE",
+                "number",
+                "running sum of tokens times a number a position, adjusted",
+                "N d² + 2 N d",
+            ),
+            ("me", "ME", "bare", "running sum of tokens times a number a position", "N d"),
+        )
+    ),
+    Method(
+        name="itransformer",
+        title="iTransformer",
+        section="B",
+        row="iTransformer, Gateformer",
+        paper="Liu et al., iTransformer, arXiv 2310.06625",
+        structure="a variate's whole past is one token; attention between variates",
+        complexity="2 V² d + V d (L + F + 6 d) a layer of V variates",
+        models=("itransformer-ecl", "itransformer-traffic"),
+        kernels=("attention",),
+        tests=(
+            "cpu/methods/test_forecasters.py::test_variates_have_no_order_and_a_future_of_their_own_scale",
+            "cpu/methods/test_forecasters.py::test_itransformer_counts_by_hand",
+        ),
+    ),
+    Method(
+        name="gateformer",
+        title="Gateformer",
+        section="B",
+        row="iTransformer, Gateformer",
+        paper="Lan and Oermann, Gateformer, arXiv 2505.00307",
+        structure="attention over a variate's patches, then between variates, each behind a gate",
+        complexity="2 V P² d + 2 V² d, and projections",
+        models=("gateformer-ecl",),
+        kernels=("attention",),
+        tests=(
+            "cpu/methods/test_forecasters.py::test_variates_have_no_order_and_a_future_of_their_own_scale",
+            "cpu/methods/test_forecasters.py::test_a_gate_lets_through_one_or_the_other",
+            "cpu/methods/test_forecasters.py::test_gateformer_counts_by_hand",
+        ),
+    ),
 )
