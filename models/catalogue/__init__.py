@@ -10,6 +10,7 @@ from siliform.models.catalogue.arithmetic import ARITHMETIC
 from siliform.models.catalogue.fewer_tokens import FEWER_TOKENS
 from siliform.models.catalogue.heads_and_terms import HEADS
 from siliform.models.catalogue.kernels_and_codes import KERNELS
+from siliform.models.catalogue.number_forms import NUMBER_FORMS
 from siliform.models.catalogue.perception import PERCEPTION
 from siliform.models.catalogue.recurrences import RECURRENCES
 from siliform.models.catalogue.reshaped import RESHAPED
@@ -37,6 +38,7 @@ MODELS: Mapping[str, ModelSpec] = _by_name(
         *FEWER_TOKENS,
         *HEADS,
         *KERNELS,
+        *NUMBER_FORMS,
         *RECURRENCES,
         *RESHAPED,
         *SPARSE,

@@ -12,6 +12,7 @@ from siliform.models.methods import (
     heads_and_terms,
     kernels_and_codes,
     networks,
+    number_forms,
     recurrences,
     sparse_attention,
     without_attention,
@@ -35,6 +36,7 @@ def _by_name(methods: Iterable[Method]) -> Mapping[str, Method]:
 METHODS: Mapping[str, Method] = _by_name(
     (
         *arithmetic.METHODS,
+        *number_forms.METHODS,
         *kernels_and_codes.METHODS,
         *recurrences.METHODS,
         *sparse_attention.METHODS,

@@ -1,7 +1,7 @@
 """A decoder-only language model in the shape of Llama, around any mixer of the catalogue.
 
-Touvron et al., LLaMA, arXiv 2302.13971, section 2.2: RMS norm in front of each branch, SwiGLU; the head has
-weights of its own. Shapes: B batch, N tokens, V vocabulary, W width, n cached tokens.
+Touvron et al., LLaMA, arXiv 2302.13971, section 2.2: RMS norm in front of each branch, SwiGLU by default;
+the head has weights of its own. Shapes: B batch, N tokens, V vocabulary, W width, n cached tokens.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import torch
 from torch import nn
 
 from siliform.graph_ir.errors import UserError
-from siliform.models.blocks.channels import GatedMLP
 from siliform.models.blocks.decoding import Advancing
 from siliform.models.blocks.ours import class_of
 from siliform.models.blocks.transformer import TransformerBlock
@@ -27,9 +26,11 @@ class LanguageModel(nn.Module):
     ----------
     vocabulary, width, layers : V, W and the number of blocks.
     heads : of each mixer.
-    inner : width inside each gated MLP.
+    inner : width inside each channel mixer.
     mixer : "module:Class" under ``siliform.models``, made as ``Class(width, heads, **choices)``.
     choices : of the mixer.
+    channel : likewise of channels, made as ``Class(width, inner)``.
+    bits : quantisation policy of the blocks; see `TransformerBlock`.
     """
 
     def __init__(
@@ -41,13 +42,19 @@ class LanguageModel(nn.Module):
         inner: int,
         mixer: str = "mixers.softmax:SoftmaxMixer",
         choices: Mapping[str, Any] | None = None,
+        channel: str = "blocks.channels:GatedMLP",
+        bits: str | None = None,
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, width)
-        made = class_of(mixer)
+        made, made_channel = class_of(mixer), class_of(channel)
         self.blocks = nn.ModuleList(
             TransformerBlock(
-                width, made(width, heads, **(choices or {})), GatedMLP(width, inner), norm=nn.RMSNorm
+                width,
+                made(width, heads, **(choices or {})),
+                made_channel(width, inner),
+                norm=nn.RMSNorm,
+                bits=bits,
             )
             for _ in range(layers)
         )
