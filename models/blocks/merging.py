@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from siliform.models.blocks.channels import MLP
 from siliform.models.blocks.heads import merge_heads, split_heads
@@ -24,8 +25,7 @@ class ProportionalAttention(nn.Module):
 
     def __init__(self, width: int, heads: int, evidence: str = "keys") -> None:
         super().__init__()
-        self.evidence = evidence
-        self.heads = heads
+        self.heads, self.evidence = heads, evidence
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
@@ -33,25 +33,39 @@ class ProportionalAttention(nn.Module):
 
     def forward(self, x: torch.Tensor, size: torch.Tensor) -> tuple[torch.Tensor, Any]:
         q, k, v = (split_heads(layer(x), self.heads) for layer in (self.query, self.key, self.value))
-        more = size.log().transpose(1, 2).unsqueeze(1)
-        mixed = nn.functional.scaled_dot_product_attention(q, k, v, more)
+        mixed = self.out(merge_heads(self.mixed(q, k, v, size)))
         if self.evidence == "keys":
-            return self.out(merge_heads(mixed)), k
-        scores = q[:, :, :1] @ k.transpose(-1, -2) * q.shape[-1] ** -0.5 + more
-        return self.out(merge_heads(mixed)), (k, scores.softmax(dim=-1).mean(dim=1).squeeze(1))
+            return mixed, k
+        scores = q[:, :, :1] @ k.transpose(-1, -2) * q.shape[-1] ** -0.5 + _more(size)
+        return mixed, (k, scores.softmax(dim=-1).mean(dim=1).squeeze(1))
+
+    def mixed(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
+        """q, k, v [B, H, N, c] -> [B, H, N, c]."""
+        return functional.scaled_dot_product_attention(q, k, v, _more(size))
+
+
+def _more(size: torch.Tensor) -> torch.Tensor:
+    """What the scores of tokens of these sizes [B, N, 1] are raised by, [B, 1, 1, N]."""
+    return size.log().transpose(1, 2).unsqueeze(1)
 
 
 class MergingBlock(nn.Module):
     """Attention, merging, MLP: x [B, N, W] and sizes [B, N, 1] -> the same of N' tokens.
 
-    `reducer` is called as ``reducer(x, evidence, size)`` with the evidence that it asks for; without one the
-    tokens stay as many.
+    `reducer` is called as ``reducer(x, evidence, size)`` with the evidence that the mixer gives; without one
+    the tokens stay as many.
     """
 
-    def __init__(self, width: int, heads: int, inner: int, reducer: nn.Module | None, norm: Norm) -> None:
+    def __init__(
+        self,
+        width: int,
+        mixer: ProportionalAttention,
+        inner: int,
+        reducer: nn.Module | None,
+        norm: Norm,
+    ) -> None:
         super().__init__()
-        asked = "keys" if reducer is None else str(reducer.evidence)
-        self.mixer_norm, self.mixer = norm(width), ProportionalAttention(width, heads, asked)
+        self.mixer_norm, self.mixer = norm(width), mixer
         self.reducer = reducer
         self.channel_norm, self.channel = norm(width), MLP(width, inner)
 

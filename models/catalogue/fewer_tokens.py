@@ -126,4 +126,87 @@ _FLEXDIT = ModelSpec(
     },
 )
 
-FEWER_TOKENS: tuple[ModelSpec, ...] = (*_T2T, *_DEIT, _FLEXDIT)
+_EXPEDIT = ModelSpec(
+    name="vit-large-expedit",
+    family="expedit",
+    library="blocks",
+    head="networks.expedit:Expedit",
+    configuration={
+        "image_pixels": 640,
+        "patch": 16,
+        "width": 1024,
+        "layers": 24,
+        "heads": 16,
+        "dense_layers": 10,
+        "cluster_side": 20,
+        "window": 5,
+        "iterations": 5,
+        "neighbours": 20,
+    },
+    parameters=304_737_280,
+    source="arXiv 2210.01035, section 4 (ViT-L/16 at 640 pixels); equal cells of 2 x 2 tokens",
+    inputs="image",
+    shrunk={
+        "image_pixels": 128,
+        "width": 32,
+        "layers": 3,
+        "heads": 4,
+        "dense_layers": 1,
+        "cluster_side": 4,
+        "window": 3,
+        "iterations": 2,
+        "neighbours": 4,
+    },
+)
+
+_BUS = ModelSpec(
+    name="bus-vit-base",
+    family="bus",
+    library="blocks",
+    head="networks.bus:Bus",
+    configuration={
+        "image_pixels": 224,
+        "patch": 16,
+        "width": 768,
+        "layers": 12,
+        "heads": 12,
+        "select_at": 6,
+        "kept": 0.5,
+        "summaries": 40,
+        "abstraction_layers": 3,
+    },
+    parameters=116_516_354,
+    source="arXiv 2307.08504, section 3 (ViT-B/16); shares and sizes of the summary are assumptions",
+    inputs="image",
+    shrunk={
+        "image_pixels": 64,
+        "width": 32,
+        "layers": 2,
+        "heads": 4,
+        "select_at": 1,
+        "summaries": 3,
+        "abstraction_layers": 1,
+    },
+)
+
+_MAELRE = ModelSpec(
+    name="maelre-base",
+    family="maelre",
+    library="blocks",
+    head="networks.maelre:Maelre",
+    configuration={
+        "width": 512,
+        "heads": 8,
+        "stages": (3, 3, 3, 3),
+        "window": 64,
+        "exact_up_to": 4096,
+    },
+    sequence=16384,
+    parameters=37_829_632,
+    source="arXiv 2507.19409, section 3; the sizes are assumptions",
+    inputs="stream",
+    shrunk={"width": 32, "heads": 4, "stages": (1, 1), "window": 8, "exact_up_to": 32},
+    shrunk_sequence=64,
+)
+
+FEWER_TOKENS: tuple[ModelSpec, ...] = (*_T2T, *_DEIT, _FLEXDIT, _EXPEDIT, _BUS, _MAELRE)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from siliform.models.blocks.channels import MLP
-from siliform.models.blocks.merging import MergingBlock
+from siliform.models.blocks.merging import MergingBlock, ProportionalAttention
 from siliform.models.blocks.transformer import TransformerBlock
 from siliform.models.mixers.softmax import SoftmaxMixer
 from siliform.models.networks.plain_vit import PatchTokens, PlainViT, layer_norm
@@ -53,11 +53,12 @@ class MergingDeiT(DeiT):
     """Each block merges tokens by the reducer that `reducer` makes for its layer, where it makes one."""
 
     def __init__(self, sizes: DeiTSizes, reducer: Callable[[int], nn.Module | None]) -> None:
-        made = [
-            MergingBlock(sizes.width, sizes.heads, 4 * sizes.width, reducer(layer), layer_norm)
-            for layer in range(sizes.layers)
-        ]
-        super().__init__(sizes, made)
+        blocks: list[nn.Module] = []
+        for layer in range(sizes.layers):
+            made = reducer(layer)
+            mixer = ProportionalAttention(sizes.width, sizes.heads, getattr(made, "evidence", "keys"))
+            blocks.append(MergingBlock(sizes.width, mixer, 4 * sizes.width, made, layer_norm))
+        super().__init__(sizes, blocks)
 
     def through(self, x: torch.Tensor) -> torch.Tensor:
         size = torch.ones_like(x[..., :1])

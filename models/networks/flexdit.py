@@ -18,8 +18,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from siliform.models.blocks.cross_attention import CrossAttention
 from siliform.models.blocks.dit import Block, DiT, modulated
-from siliform.models.blocks.heads import merge_heads, split_heads
 
 #: Blocks at either end (arXiv 2412.06028, section 3.2), and those of a group: merge, sparse, recover, dense.
 ENDS, SPARSE_BLOCKS, GROUP = 2, 3, 6
@@ -38,24 +38,6 @@ class PoolingAttention(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         mixed: torch.Tensor = self.out(self.value(x).mean(dim=1, keepdim=True).expand_as(x))
-        return mixed
-
-
-class CrossAttention(nn.Module):
-    """Queries of one set of tokens, keys and values of another: [B, Q, W], [B, K, W] -> [B, Q, W]."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.query = nn.Linear(width, width)
-        self.key_value = nn.Linear(width, 2 * width)
-        self.out = nn.Linear(width, width)
-
-    def forward(self, x: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
-        q, k, v = (
-            split_heads(part, self.heads) for part in (self.query(x), *self.key_value(seen).chunk(2, dim=-1))
-        )
-        mixed: torch.Tensor = self.out(merge_heads(functional.scaled_dot_product_attention(q, k, v)))
         return mixed
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from siliform.models.blocks.cross_attention import CrossAttention
 from siliform.models.blocks.dit import Attention
 from siliform.models.build import build_graph
 from siliform.models.catalogue import model_named
-from siliform.models.networks.flexdit import CrossAttention, PoolingAttention, pooled, sides_by_step, spread
+from siliform.models.networks.flexdit import PoolingAttention, pooled, sides_by_step, spread
 
 
 def test_uniform_attention_is_attention_whose_queries_are_nothing() -> None:

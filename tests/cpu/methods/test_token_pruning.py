@@ -66,7 +66,7 @@ def test_observed_attention_is_attention() -> None:
     assert ZeroTPrune(0.7, 4)(x, (keys, weights)).shape == (2, 5, 12)
 
 
-def test_a_policy_keeps_the_most_informative_patches_in_their_order() -> None:
+def test_a_policy_keeps_the_best_patches_in_their_order() -> None:
     torch.manual_seed(0)
     policy, x = PatchPolicy(12, 3, 0.5).double(), torch.randn(2, 11, 12, dtype=torch.float64)
     kept, scores = policy(x), policy.scores(x[:, 1:])
