@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from siliform.models.spec import ModelSpec
 
@@ -40,8 +40,98 @@ def _biformer(size: str, widths: Sequence[int], depths: Sequence[int], parameter
     )
 
 
+def _encoder(
+    name: str,
+    mixer: str,
+    choices: Mapping[str, int],
+    small: Mapping[str, int],
+    parameters: int,
+    source: str,
+) -> ModelSpec:
+    """An encoder of RoBERTa-base's sizes for 4096 tokens."""
+    return ModelSpec(
+        name=name,
+        family=name.rpartition("-")[0],
+        library="blocks",
+        head="networks.encoder:TextEncoder",
+        configuration={
+            "vocabulary": 50265,
+            "width": 768,
+            "heads": 12,
+            "layers": 12,
+            "inner": 3072,
+            "positions": 4096,
+            "mixer": mixer,
+            "choices": choices,
+        },
+        sequence=4096,
+        parameters=parameters,
+        source=source,
+        inputs="tokens",
+        shrunk={
+            "vocabulary": 64,
+            "width": 32,
+            "heads": 4,
+            "layers": 2,
+            "inner": 48,
+            "positions": 64,
+            "choices": small,
+        },
+        shrunk_sequence=64,
+    )
+
+
+_MASFORMER = ModelSpec(
+    name="masformer-1.3b",
+    family="masformer",
+    library="blocks",
+    head="networks.masformer:MASFormer",
+    configuration={
+        "vocabulary": 50257,
+        "width": 2048,
+        "heads": 16,
+        "layers": 24,
+        "inner": 8192,
+        "positions": 8192,
+        "full_layers": 4,
+        "window": 1024,
+    },
+    sequence=8192,
+    parameters=1_328_109_568,
+    source="arXiv 2310.12442, section 4.1 (GPT-Neo 1.3B with positions for 8192 tokens)",
+    inputs="tokens",
+    shrunk={
+        "vocabulary": 64,
+        "width": 32,
+        "heads": 4,
+        "layers": 3,
+        "inner": 48,
+        "positions": 64,
+        "full_layers": 1,
+        "window": 8,
+    },
+    shrunk_sequence=24,
+)
+
 SPARSE: tuple[ModelSpec, ...] = (
     _biformer("t", (64, 128, 256, 512), (2, 2, 8, 2), 13_145_832),
     _biformer("s", (64, 128, 256, 512), (4, 4, 18, 4), 25_542_376),
     _biformer("b", (96, 192, 384, 768), (4, 4, 18, 4), 56_814_184),
+    _encoder(
+        "longformer-base",
+        "mixers.window:LongformerMixer",
+        {"window": 512, "global_tokens": 1},
+        {"window": 16, "global_tokens": 1},
+        148_066_560,
+        "arXiv 2004.05150, section 5 (from RoBERTa-base)",
+    ),
+    _encoder(
+        "bigbird-base",
+        "mixers.bigbird:BigBirdMixer",
+        {"block": 64, "global_blocks": 2, "random": 3},
+        {"block": 4, "global_blocks": 2, "random": 3},
+        126_805_248,
+        "arXiv 2007.14062, table 8 (BigBird-ITC base)",
+    ),
+    _MASFORMER,
 )

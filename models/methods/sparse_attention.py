@@ -5,6 +5,9 @@ from __future__ import annotations
 from siliform.models.methods.method import Method, Mixer
 
 _BIFORMER = "cpu/methods/test_biformer.py"
+_WINDOWS = "cpu/methods/test_windows.py"
+_BIGBIRD = "cpu/methods/test_bigbird.py"
+_STRIDED = "cpu/methods/test_sparse_transformer.py"
 
 METHODS: tuple[Method, ...] = (
     Method(
@@ -25,6 +28,100 @@ METHODS: tuple[Method, ...] = (
             f"{_BIFORMER}::test_a_region_attends_to_the_regions_it_chose",
             f"{_BIFORMER}::test_counts_by_hand",
             f"{_BIFORMER}::test_selection_lands_on_selector_and_gather_engine",
+        ),
+    ),
+    Method(
+        name="longformer",
+        title="Longformer",
+        section="B",
+        row="Longformer (BudgetLongformer), MASFormer",
+        paper="Beltagy et al., Longformer, arXiv 2004.05150",
+        structure="a window of w tokens and g global tokens, which see all by projections of their own",
+        complexity="2 N (w + 2 g) d + 6 N d²",
+        mixer=Mixer(
+            "mixers.window:LongformerMixer", {"window": 512, "global_tokens": 1}, shrunk={"window": 16}
+        ),
+        models=("longformer-base",),
+        kernels=("attention",),
+        tests=(
+            f"{_WINDOWS}::test_windows_are_banded_attention",
+            f"{_WINDOWS}::test_longformer_whose_window_covers_everything_is_full_attention",
+            f"{_WINDOWS}::test_longformer_is_its_masked_form",
+            f"{_WINDOWS}::test_longformer_counts_by_hand",
+        ),
+    ),
+    Method(
+        name="budgetlongformer",
+        title="BudgetLongformer",
+        section="B",
+        row="Longformer (BudgetLongformer), MASFormer",
+        paper="Niklaus and Giofré, BudgetLongformer, arXiv 2211.17135",
+        structure="Longformer",
+        complexity="2 N (w + 2 g) d + 6 N d²",
+        mixer=Mixer(
+            "mixers.window:LongformerMixer", {"window": 512, "global_tokens": 1}, shrunk={"window": 16}
+        ),
+        models=("longformer-base",),
+        kernels=("attention",),
+        tests=(f"{_WINDOWS}::test_longformer_is_its_masked_form",),
+        same_graph_as=(
+            "longformer",
+            "trained from scratch by detecting replaced tokens, in the same network",
+        ),
+    ),
+    Method(
+        name="masformer",
+        title="MASFormer",
+        section="B",
+        row="Longformer (BudgetLongformer), MASFormer",
+        paper="Zhang et al., Efficient Long-Range Transformers, arXiv 2310.12442",
+        structure="full attention in the first 4 of 24 layers, within blocks of 1024 tokens in the rest",
+        complexity="2 N² d in 4 layers, 2 N w d in 20 (half of it causal)",
+        models=("masformer-1.3b",),
+        kernels=("attention",),
+        tests=(
+            f"{_WINDOWS}::test_blocks_are_attention_of_their_own",
+            f"{_WINDOWS}::test_masformer_saves_as_its_spans_say",
+        ),
+    ),
+    Method(
+        name="bigbird",
+        title="BigBird",
+        section="B",
+        row="Long Range Arena set",
+        paper="Zaheer et al., Big Bird, NeurIPS 2020, arXiv 2007.14062",
+        structure="blocks of b tokens see g global blocks, their neighbours and r random blocks",
+        complexity="2 N (g + 3 + r) b d + 2 g b N d + 4 N d²",
+        mixer=Mixer(
+            "mixers.bigbird:BigBirdMixer",
+            {"block": 64, "global_blocks": 2, "random": 3},
+            "multiples of 64",
+            shrunk={"block": 4},
+        ),
+        models=("bigbird-base",),
+        units=("gather",),
+        kernels=("attention",),
+        tests=(
+            f"{_BIGBIRD}::test_all_blocks_drawn_is_full_attention",
+            f"{_BIGBIRD}::test_it_is_its_masked_form",
+            f"{_BIGBIRD}::test_counts_by_hand",
+        ),
+    ),
+    Method(
+        name="sparse-transformer",
+        title="Sparse Transformer",
+        section="B",
+        row="Long Range Arena set",
+        paper="Child et al., Generating Long Sequences with Sparse Transformers, arXiv 1904.10509",
+        structure="half of the heads see the last l tokens, half every l-th token",
+        complexity="N (l + N / l) d / 2 + 4 N d², O(N sqrt(N)) for l near sqrt(N)",
+        mixer=Mixer("mixers.sparse_transformer:SparseTransformerMixer"),
+        kernels=("attention",),
+        tests=(
+            f"{_STRIDED}::test_it_is_its_masked_form",
+            f"{_STRIDED}::test_a_stride_of_all_tokens_is_full_attention_in_the_window_heads",
+            f"{_STRIDED}::test_two_layers_reach_everything",
+            f"{_STRIDED}::test_counts_by_hand",
         ),
     ),
 )
