@@ -8,8 +8,9 @@ the first three stages.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 from torch import nn
 
@@ -20,7 +21,9 @@ from siliform.models.mixers.softmax import SoftmaxMixer
 from siliform.models.networks.pyramid import Place, Pyramid
 
 #: Makes a mixer of (width, heads), by its name in a configuration.
-MIXERS = {"softmax": partial(SoftmaxMixer, bias=True), "ecoformer": EcoFormerMixer}
+MIXERS: Mapping[str, Callable[[int, int], nn.Module]] = MappingProxyType(
+    {"softmax": partial(SoftmaxMixer, bias=True), "ecoformer": EcoFormerMixer}
+)
 
 
 class PVTv2(Pyramid):
