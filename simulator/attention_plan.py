@@ -163,6 +163,11 @@ def _type(value: Value | None) -> TensorType:
     return value.type
 
 
+def _result(work: Work) -> TensorType:
+    assert work.attention is not None
+    return work.attention.output.type
+
+
 def softmax_cost(
     node: Node, problem: AttentionProblem, work: Work, resources: Resources
 ) -> tuple[SoftmaxCost, tuple[Stage, ...]]:
@@ -238,6 +243,7 @@ def _plan(
     if mask is None and not found.keys_kept and found.key_tiles > 1:
         fetched = keys * found.row_tiles
     streamed = _streamed_bits(item, work, resources, found)
+    results = prod(_result(work).shape)
     reads: list[tuple[int, tuple[str, ...], Fraction]] = []
     for index, bits in enumerate(work.read_bits):
         if not bits:
@@ -249,6 +255,9 @@ def _plan(
             dims = ("group",) if found.keys_kept else ("group", "key")
             points = groups if found.keys_kept else groups * fetched
             reads.append((index, dims, share / points))
+        elif operand_of(item.reads[index]).value.type.elements == results:
+            # A residual, say, row by row with the results that it is added to.
+            reads.append((index, ("group", "row"), bits / (groups * rows)))
         else:
             reads.append((index, (), bits))
     writes = tuple(

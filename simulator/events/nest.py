@@ -321,7 +321,8 @@ def _held(block: Block, accelerator: Accelerator, memory: str) -> list[Access]:
     """What a tile takes room for, as the mapper counts it.
 
     What stays on chip has room already. Of a product's tile, results gather in the accumulators where
-    there are some, and what the stages behind it read streams by.
+    there are some, and what the stages behind it read streams by; so does what is read behind an attention,
+    row by row as its queries are.
     """
     moved = [a for a in block.accesses if a.memory == memory]
     first = block.stages[0] if block.stages else None
@@ -329,7 +330,10 @@ def _held(block: Block, accelerator: Accelerator, memory: str) -> list[Access]:
         return moved
     held = [a for a in moved if a.direction == "read" or not accelerator.accumulator]
     inner = first.k
-    return [a for a in held if a.spill_bits or inner in a.dims] if isinstance(inner, str) else held
+    if isinstance(inner, str):
+        return [a for a in held if a.spill_bits or inner in a.dims]
+    by_row = [a for a in held if a.direction == "read" and a.dims == ("group", "row")]
+    return [a for a in held if not any(a is other for other in by_row[1:])]
 
 
 def _tile_bytes(access: Access, loops: tuple[Loop, ...]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+import siliform as sf
 from siliform.kernels import hash_lookup
 from siliform.models.blocks.memory import MemoryAttention, MemoryLayer, MemoryMLP, all_rows
 from siliform.models.build import build_graph, spec_named
@@ -77,3 +78,13 @@ def test_published_sizes(size: str) -> None:
     k = width // 8
     assert tables == [(k, 256, 3 * width), (k, 256, 10 * k), (k, 1024, width)]
     assert graph.inputs[0].type.shape == (1, 2048, width)
+
+
+def test_what_is_added_behind_attention_streams_by_with_its_rows() -> None:
+    # No layer stands behind the heads, so the stream is added where attention's rows leave: 1 MiB of it here.
+    graph = trace(MemoryBlock(128, 2, 8), (torch.zeros(1, 2048, 128),))
+    design = sf.accelerator("edge-32x32", **{"scratchpad.bytes": 256 * 1024})
+    closed, events = sf.estimate(graph, design), sf.simulate(graph, design)
+    assert any(part.op == "attention+add" for part in closed.parts)
+    assert events.dram_bytes == closed.dram_bytes
+    assert events.cycles == pytest.approx(closed.cycles, rel=0.1)
