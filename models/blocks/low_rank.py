@@ -48,7 +48,8 @@ class SparselyTunedLinear(nn.Module):
     Chen et al., DSEE: Dually Sparsity-embedded Efficient Tuning of Pre-trained Language Models,
     arXiv 2111.00160. S1 keeps a share of the trained weights and S2 is a few numbers at fixed
     places, so that their sum is as sparse as S1 and one matrix; U V is kept apart, since it would fill it.
-    What zeros save is the hardware's affair: ``--set array.weight_density_percent=50`` declares a share.
+    What zeros save is the hardware's affair: arrays that skip zeros take
+    ``--set array.weight_density_percent=50``.
     """
 
     def __init__(self, inputs: int, outputs: int, rank: int, bias: bool = True) -> None:
