@@ -112,7 +112,9 @@ class Access:
 class Contraction:
     """The normal form of a `mac` space on a matrix engine: `batch` products of M x N x K.
 
-    `points` is the number of multiply-accumulates that are really done (masks left out).
+    `points` is the number of multiply-accumulates that are really done (masks left out). Where `steps` is
+    more than 1, so many groups of ``batch / steps`` products follow each other, each reading what the one
+    before wrote.
     """
 
     batch: int
@@ -120,6 +122,7 @@ class Contraction:
     n: int
     k: int
     points: int
+    steps: int = 1
 
     @property
     def dense_points(self) -> int:
@@ -139,6 +142,8 @@ class Space:
         None means all of them.
     density_source : "exact" when `kept` follows from the attributes, "declared" when it is a
         density that the user stated about the data.
+    sequential : the dim along which a point reads what the one before wrote, which can thus not be spread
+        over units; "" for none. An operand indexed by it is then what was written, or was there before.
     """
 
     extents: Mapping[str, int]
@@ -147,6 +152,7 @@ class Space:
     body: Mapping[str, int] = field(default_factory=dict)
     kept: int | None = None
     density_source: str = "exact"
+    sequential: str = ""
 
     def __post_init__(self) -> None:
         unknown = set(self.body) - set(SCALAR_OPS)
@@ -155,6 +161,8 @@ class Space:
         named = frozenset().union(*(a.dims for a in (*self.reads, *self.writes)))
         if named - set(self.extents):
             raise ValueError(f"dims {sorted(named - set(self.extents))} have no extent")
+        if self.sequential and self.sequential not in self.extents:
+            raise ValueError(f"the sequential dim {self.sequential!r} has no extent")
         if self.kept is not None and not 0 <= self.kept <= prod(self.extents.values()):
             raise ValueError(f"kept={self.kept} of {prod(self.extents.values())} points")
 
@@ -167,6 +175,7 @@ class Space:
         *,
         kept: int | None = None,
         density_source: str = "exact",
+        sequential: str = "",
         **extents: int,
     ) -> Space:
         """Parse ``"reads -> writes"``: operands split by commas, axes by blanks, sums by ``+``.
@@ -176,7 +185,13 @@ class Space:
         """
         left, _, right = accesses.partition("->")
         return cls(
-            {**(sizes or {}), **extents}, _parse(left), _parse(right), dict(body), kept, density_source
+            {**(sizes or {}), **extents},
+            _parse(left),
+            _parse(right),
+            dict(body),
+            kept,
+            density_source,
+            sequential,
         )
 
     @classmethod
@@ -240,7 +255,8 @@ class Space:
             if role is None:
                 return None
             size[role] *= extent
-        return Contraction(**size, points=self.points)
+        steps = self.extents[self.sequential] if self.sequential else 1
+        return Contraction(**size, points=self.points, steps=steps)
 
 
 def _parse(operands: str) -> tuple[Access, ...]:

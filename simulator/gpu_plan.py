@@ -59,7 +59,10 @@ def _stages(item: Item, work: Work, resources: Resources) -> tuple[tuple[Stage, 
             scalar += lanes.scalar_cycles("mac", form.points)
             stages.append(Scalars(lanes.name, {"mac": form.points}, product.formats[0]))
             continue
-        dense = int(cores.product_cycles(form.m, form.n, form.k, product.formats, batch=form.batch))
+        # Steps that wait for each other run in one kernel, with no more beside each other than one has.
+        together = form.batch // max(form.steps, 1)
+        dense = int(cores.product_cycles(form.m, form.n, form.k, product.formats, batch=together))
+        dense *= form.steps
         # Masked tiles are skipped by a fused attention; everything else runs dense.
         skips = product.node.op.kind == "attention" and form.dense_points
         kept = Fraction(form.points, form.dense_points) if skips else Fraction(1)

@@ -140,6 +140,7 @@ def array_problem(item: Item, work: Work, resources: Resources, unit: MatrixUnit
         b_shared=False,
         beside_cycles=beside,
         kept=unit.kept_share(any(i is not None and operand_of(item.reads[i]).shared for i in (a, b))),
+        steps=form.steps,
     )
     return problem.in_words(unit.folding(product.formats).word_elements)
 

@@ -233,7 +233,8 @@ class SystolicArray(MatrixUnit):
         product = space.contraction()
         if product is None:
             raise ValueError(f"{self.name} was given a space that is no product of two operands")
-        return int(self.product_cycles(product.m, product.n, product.k, batch=product.batch))
+        side_by_side = product.batch // max(product.steps, 1)
+        return int(self.product_cycles(product.m, product.n, product.k, batch=side_by_side)) * product.steps
 
     def product_cycles(self, m: Count, n: Count, k: Count, *, batch: Count = 1) -> Count:
         """`array_cycles` with this array's size, dataflow and overlap."""

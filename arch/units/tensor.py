@@ -120,7 +120,9 @@ class TensorCores(Unit):
         if product is None:
             raise ValueError(f"{self.name} was given a space that is no product of two operands")
         wide = max(self.macs_per_cycle, key=lambda name: format_named(name).bits)
-        return int(self.product_cycles(product.m, product.n, product.k, (wide, wide), batch=product.batch))
+        side_by_side = product.batch // max(product.steps, 1)
+        one = self.product_cycles(product.m, product.n, product.k, (wide, wide), batch=side_by_side)
+        return int(one) * product.steps
 
     def peak_macs_per_cycle(self, first: str, second: str) -> int:
         """The data sheet's peak, without the derating."""

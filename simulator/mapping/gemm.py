@@ -52,6 +52,8 @@ class GemmProblem:
         each input once and unfolds it on chip, scales travel with their elements. None: as held.
     beside_cycles : work on other units that runs beside the array, such as an epilogue: the slower counts.
     kept : share of the pairs that the array multiplies, where it skips zeros; its time and energy have it.
+    steps : groups of the batch of which each reads what the one before wrote: folds of different steps do not
+        overlap.
     macs_per_point : multiply-accumulates of one point of m, n and k; more than 1 where k counts words of
         several elements, of which the last one may be filled in part.
     """
@@ -74,10 +76,11 @@ class GemmProblem:
     beside_cycles: int = 0
     kept: float = 1.0
     macs_per_point: float = 1.0
+    steps: int = 1
 
     def __post_init__(self) -> None:
         sizes = ("m", "n", "k", "batch", "a_bits", "b_bits", "c_bits", "accumulator_bits", "kept")
-        for name in (*sizes, "macs_per_point"):
+        for name in (*sizes, "macs_per_point", "steps"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} of a product must be positive, not {getattr(self, name)}")
 

@@ -159,7 +159,7 @@ def _product_row(problem: GemmProblem) -> list[float]:
         *(b * moved for b, moved in zip(bits, away, strict=True)), problem.accumulator_bits,
         *matrices, matrix_bytes(m * n, problem.accumulator_bits),
         *(b * moved for b, moved in zip(transfers, away, strict=True)),
-        problem.full_rows, problem.beside_cycles, problem.kept,
+        problem.full_rows, problem.beside_cycles, problem.kept, problem.steps,
     ]  # fmt: skip
 
 

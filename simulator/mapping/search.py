@@ -45,6 +45,7 @@ class Product(NamedTuple):
     whole_rows: float  # 1: a tile spans all of n
     beside_cycles: float  # of other units, while the array computes
     kept: float  # share of the pairs that are multiplied
+    steps: float  # of the batch, each behind the one before
 
 
 class Array(NamedTuple):
@@ -53,7 +54,7 @@ class Array(NamedTuple):
 
     dataflow: float
     serial_cycles: float  # of every fold, when folds do not overlap
-    tail_cycles: float  # once, when they do
+    tail_cycles: float  # once a step, when they do
     double_buffered: float
     capacity_bytes: float
     accumulator_bytes: float  # negative: accumulators share the scratchpad
@@ -111,7 +112,7 @@ def _compute_cycles(product: Product, array: Array, m: Side, n: Side, k: Side) -
         streamed = k
     idle = array.serial_cycles * streamed.tiles
     cycles = (product.batch * folds - 1) * (streamed.busy + idle) + streamed.last_busy + idle
-    return np.ceil(product.kept * (cycles + array.tail_cycles))
+    return np.ceil(product.kept * (cycles + array.tail_cycles * product.steps))
 
 
 @inlined
@@ -332,7 +333,7 @@ def search(product: Product, array: Array, objective: int, ms: Any, ns: Any, ks:
 def _product(p: Any) -> Product:
     return Product(
         p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13], p[14], p[15],
-        p[16], p[17],
+        p[16], p[17], p[18],
     )  # fmt: skip
 
 

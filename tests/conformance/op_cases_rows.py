@@ -172,6 +172,20 @@ def _recurrence_by_hand(a: np.ndarray, b: np.ndarray, initial: np.ndarray | None
     return made.astype(np.float32)
 
 
+def _matrices_by_hand(a: np.ndarray, b: np.ndarray, initial: np.ndarray | None = None) -> np.ndarray:
+    """h[t] = a[t] h[t-1] + b[t] along the axis -3, as sums of products of matrices."""
+    made = np.zeros(b.shape, dtype=np.float64)
+    for lead in np.ndindex(*b.shape[:-3]):
+        for t in range(b.shape[-3]):
+            passed = np.eye(b.shape[-2])
+            for s in range(t, -1, -1):
+                made[lead][t] += passed @ b[lead][s]
+                passed = passed @ a[lead][s]
+            if initial is not None:
+                made[lead][t] += passed @ initial[lead]
+    return made.astype(np.float32)
+
+
 def _mamba_by_hand(
     u: np.ndarray,
     delta: np.ndarray,
@@ -207,6 +221,21 @@ def _scans() -> dict[str, list[Case]]:
         "linear_recurrence": [
             Case((decay, x), {"axis": 1}, {"mul": 105, "add": 105}, _recurrence_by_hand),
             Case((decay, x, floats(3, 7)), {"axis": 1}, {"mul": 105, "add": 105}, _recurrence_by_hand),
+        ],
+        "matrix_recurrence": [
+            Case(
+                (floats(2, 5, 3, 3), floats(2, 5, 3, 4)),
+                {},
+                {"mac": 2 * 4 * 3 * 3 * 4},  # the first state is its drive
+                _matrices_by_hand,
+            ),
+            Case(
+                (floats(5, 3, 3), floats(5, 3, 4), floats(3, 4)),
+                {},
+                {"mac": 5 * 3 * 3 * 4},
+                _matrices_by_hand,
+            ),
+            Case((floats(1, 3, 3), floats(1, 3, 4)), {}, {}, _matrices_by_hand),
         ],
         "selective_scan": [
             Case(mamba, {}, scan, _mamba_by_hand),

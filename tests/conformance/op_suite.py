@@ -181,7 +181,7 @@ def check_execution(spec: OpSpec, case: Case) -> None:
     spaces = spaces_of(spec, case)
     plain = not any(isinstance(o, Quantised) for o in case.operands)
     single = len(spaces) == 1 and spaces[0].contraction() is not None
-    if not single or not plain or spaces[0].density_source != "exact":
+    if not single or not plain or spaces[0].density_source != "exact" or spaces[0].sequential:
         return
     (space,) = spaces
     points = enumerate_points(space)

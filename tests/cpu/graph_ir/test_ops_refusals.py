@@ -84,6 +84,8 @@ INDEX = tensor("int64", 4)
         ("random_normal", (), {"shape": (3,), "deviation": -1.0}, "standard deviation of -1.0"),
         ("top_k", (X,), {"k": 5}, "the top 5 of 4 elements"),
         ("linear_recurrence", (X, MATRIX), {"axis": 0}, "they are one"),
+        ("matrix_recurrence", (X, MATRIX), {}, "both need three axes or more"),
+        ("matrix_recurrence", (X, X), {}, r"with b \(3, 5, 4\) it is \(3, 5, 5\)"),
         ("selective_scan", (X, X, MATRIX, X, X), {}, r"a has shape \(3, 5\); with u \(3, 5, 4\)"),
         ("dft", (X,), {"norm": "unit"}, "norm 'unit'; the norms are backward, ortho, forward"),
         ("dft", (X, MATRIX), {}, "imaginary part of"),
