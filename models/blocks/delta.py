@@ -1,0 +1,75 @@
+"""The delta rule in chunks, and token by token.
+
+Yang et al., Parallelizing Linear Transformers with the Delta Rule over Sequence Length, arXiv 2406.06484: a
+state ``S [c, d]`` corrects what it holds at a key, ``S_t = (I - beta_t k_t k_tᵀ) S_{t-1} + beta_t k_t
+v_tᵀ``, and is read as ``o_t = S_tᵀ q_t`` (section 2.2). In a chunk of Q tokens the product of those factors
+has the WY form (section 3.2, equations 8 to 11): with ``T = (I + tril(diag(beta) K Kᵀ, -1))⁻¹ diag(beta)``,
+``W = T K`` and ``U = T V``, a chunk takes S to ``(I - Kᵀ W) S + Kᵀ U`` and reads ``Q S + tril(Q Kᵀ) (U - W
+S)``.
+
+Only the states of chunks follow each other: `matrix_recurrence` of the transitions ``I - Kᵀ W``. Shapes: B
+batch, H heads, N tokens, c width of keys, d width of values, n chunks of Q tokens.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+from siliform.kernels import matrix_recurrence
+
+
+def delta_rule(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, beta: torch.Tensor, chunk: int
+) -> torch.Tensor:
+    """q, k [B, H, N, c], v [B, H, N, d], beta [B, H, N] -> [B, H, N, d], in chunks of `chunk` tokens."""
+    tokens = q.shape[2]
+    size = min(chunk, tokens)
+    filled = -tokens % size
+    if filled:  # a token with beta 0 leaves the state as it is
+        q, k, v = (functional.pad(part, (0, 0, 0, filled)) for part in (q, k, v))
+        beta = functional.pad(beta, (0, filled))
+    q, k, v, beta = (part.unflatten(2, (-1, size)) for part in (q, k, v, beta.unsqueeze(-1)))
+    here = torch.ones(size, size, dtype=torch.bool, device=q.device).triu()
+    scaled = k * beta
+    inverse = unit_lower_inverse((scaled @ k.transpose(-1, -2)).masked_fill(here, 0))
+    w, u = inverse @ scaled, inverse @ (v * beta)
+    scores = (q @ k.transpose(-1, -2)).masked_fill(here.triu(1), 0)
+    if q.shape[2] == 1:
+        return (scores @ u)[:, :, 0, :tokens]
+    turned = k[:, :, :-1].transpose(-1, -2)
+    same = torch.eye(k.shape[-1], dtype=k.dtype, device=k.device)
+    states = matrix_recurrence(same - turned @ w[:, :, :-1], turned @ u[:, :, :-1])
+    before = functional.pad(states, (0, 0, 0, 0, 1, 0))
+    y = q @ before + scores @ (u - w @ before)
+    return y.flatten(2, 3)[:, :, :tokens]
+
+
+def delta_steps(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
+    """The rule token by token, for comparison: as `delta_rule`."""
+    state = torch.zeros_like(k[:, :, 0].unsqueeze(-1) * v[:, :, 0].unsqueeze(-2))
+    made = []
+    for t in range(q.shape[2]):
+        held = (k[:, :, t].unsqueeze(-1) * state).sum(-2)
+        change = beta[:, :, t].unsqueeze(-1) * (v[:, :, t] - held)
+        state = state + k[:, :, t].unsqueeze(-1) * change.unsqueeze(-2)
+        made.append((q[:, :, t].unsqueeze(-1) * state).sum(-2))
+    return torch.stack(made, dim=2)
+
+
+def unit_lower_inverse(strict: torch.Tensor) -> torch.Tensor:
+    """``(I + strict)⁻¹`` of strictly lower triangular matrices [..., Q, Q], by products alone.
+
+    The powers of ``X = -strict`` end at Q, and ``(I - X)⁻¹ = (I + X)(I + X²)(I + X⁴)...`` to the last of
+    them: two products for each doubling but the last, where forward substitution has Q steps that wait for
+    each other.
+    """
+    size = strict.shape[-1]
+    power = -strict
+    inverse = power + torch.eye(size, dtype=strict.dtype, device=strict.device)
+    reached = 2
+    while reached < size:
+        power = power @ power
+        inverse = inverse + inverse @ power
+        reached *= 2
+    return inverse
