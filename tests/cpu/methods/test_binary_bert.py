@@ -11,9 +11,10 @@ import torch
 import siliform as sf
 from benchmarks.published.bit_operations import cost, macs_by_formats, product_flops
 from siliform.graph_ir.formats import format_named, quantise
-from siliform.graph_ir.graph import Graph
+from siliform.graph_ir.graph import Builder, Graph
 from siliform.graph_ir.ops import OPS
 from siliform.graph_ir.passes.assign_formats import assign_formats, parse_bits
+from siliform.graph_ir.types import tensor
 from siliform.models.build import build_graph, spec_named
 from siliform.models.mixers.softmax import SoftmaxMixer
 from siliform.models.networks.binary_bert import EstimatedMixer, Residuals, residual_polynomial
@@ -178,3 +179,13 @@ def test_binary_products_run_on_a_binary_unit(tmp_path: Path, name: str, bits: s
     pairs = macs_by_formats(tiny(name) if bits == "traced" else assign_formats(tiny(name), parse_bits(bits)))
     assert on_it == pairs["binary", "binary"] + pairs["binary01", "binary"]
     assert on_it > 0.8 * report.macs
+
+
+def test_attention_of_signs_in_simpler_ops_has_probabilities_of_zero_and_one() -> None:
+    b = Builder("signs")
+    q, k, v = (b.input(name, tensor("binary@tensor", 1, 2, 5, 8)) for name in "qkv")
+    attention = OPS["attention"]
+    assert attention.expansion is not None
+    graph = b.finish(attention.expansion(b, q, k, v, None, **attention.complete({})))
+    rounded = [node.output.type.format.name for node in graph.nodes if node.op.name == "quantize"]
+    assert rounded == ["binary01@tensor"]
