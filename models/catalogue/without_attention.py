@@ -41,4 +41,22 @@ WITHOUT_ATTENTION: tuple[ModelSpec, ...] = (
     _poolformer("s36", _SMALL, (6, 6, 18, 6), 30_862_760),
     _poolformer("m36", _MEDIUM, (6, 6, 18, 6), 56_172_520),
     _poolformer("m48", _MEDIUM, (8, 8, 24, 8), 73_473_448),
+    ModelSpec(
+        name="activator-cifar10",
+        family="activator",
+        library="blocks",
+        head="networks.activator:Activator",
+        configuration={
+            "image_pixels": 32,
+            "patch": 4,
+            "width": 256,
+            "layers": 8,
+            "ratio": 4,
+            "classes": 10,
+        },
+        parameters=6_345_994,
+        source="arXiv 2405.15953, section 4 (CIFAR-10); assumption: 8 layers of 256 on patches of 4",
+        inputs="image",
+        shrunk={"image_pixels": 16, "width": 32, "layers": 2, "ratio": 2},
+    ),
 )

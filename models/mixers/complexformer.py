@@ -1,6 +1,6 @@
 """ComplexFormer's attention: queries and keys as complex numbers whose angles each head reads in its own way.
 
-Shao et al., ComplexFormer: Disruptively Advancing Transformer Inference Ability via Head-Specific Complex
+ComplexFormer: Disruptively Advancing Transformer Inference Ability via Head-Specific Complex
 Vector Attention, arXiv 2505.10222, section 3. Pairs of a head's numbers are complex numbers in polar form,
 r exp(i phi); the score of a query at m and a key at n adds over pairs j::
 

@@ -2,11 +2,11 @@
 
 Liu et al., iTransformer: Inverted Transformers Are Effective for Time Series Forecasting, arXiv 2310.06625:
 each variate's past becomes one token, attention runs between variates, and each token is projected to its
-variate's future. Lan and Oermann, Gateformer, arXiv 2505.00307: a variate's token is mixed, by a gate, from
-attention over the patches of its past and from an MLP on all of it; a second gate mixes what attention
-between variates makes of it with the token itself. Both normalise a series by its own mean and deviation
-and put these back (Liu et al., Non-stationary Transformers, arXiv 2205.14415). Shapes: B batch, L past
-steps, V variates, F future steps, W width, P patches.
+variate's future. Lan, Alyakin and Oermann, Gateformer, arXiv 2505.00307: a variate's token is mixed, by a
+gate, from attention over the patches of its past and from an MLP on all of it; a second gate mixes what
+attention between variates makes of it with the token itself. Both normalise a series by its own mean and
+deviation and put these back (Liu et al., Non-stationary Transformers, arXiv 2205.14415). Shapes: B batch, L
+past steps, V variates, F future steps, W width, P patches.
 """
 
 from __future__ import annotations
