@@ -20,6 +20,7 @@ FAMILIES: tuple[str, ...] = (
     "sparse_query",
     "memoryformer",
     "binary",
+    "reshaped",
 )  # fmt: skip
 
 #: "within" the tolerance of the published figure, "outside" of it, or inside a published "bound"; "alone"
