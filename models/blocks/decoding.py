@@ -6,7 +6,7 @@ A mixer that can decode has ``advance(x [B, 1, W], *states) -> (mixed [B, 1, W],
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import nn
@@ -30,5 +30,13 @@ class MixerStep(nn.Module):
         self.mixer = mixer
 
     def forward(self, x: torch.Tensor, states: list[torch.Tensor]) -> tuple[torch.Tensor, ...]:
-        made: tuple[torch.Tensor, ...] = self.mixer.advance(x, *states)
-        return made
+        return cast(Advancing, self.mixer).advance(x, *states)
+
+
+def decoding_of(
+    mixer: nn.Module, like: torch.Tensor, batch: int, context: int, draw: Draw
+) -> tuple[nn.Module, tuple[Any, ...], tuple[str, ...]]:
+    """What a mixer returns as ``decoding``: one token of the width and format of `like` [..., W]."""
+    token = draw.normal(batch, 1, like.shape[-1], dtype=like.dtype)
+    states = list(cast(Advancing, mixer).cache(batch, context, draw))
+    return MixerStep(mixer), (token, states), ("states",)

@@ -38,8 +38,8 @@ class PoNetMixer(nn.Module):
     def whole(self, x: torch.Tensor) -> torch.Tensor:
         """g [B, 1, W]."""
         mean = self.query(x).mean(1, keepdim=True)
-        parts = (split_heads(part, self.heads) for part in (mean, self.key(x), self.value(x)))
-        return merge_heads(functional.scaled_dot_product_attention(*parts))
+        q, k, v = (split_heads(part, self.heads) for part in (mean, self.key(x), self.value(x)))
+        return merge_heads(functional.scaled_dot_product_attention(q, k, v))
 
     def largest_of_segment(self, x: torch.Tensor) -> torch.Tensor:
         """The segment's largest s at each token, [B, N, W]."""

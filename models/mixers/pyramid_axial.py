@@ -50,7 +50,8 @@ class PyramidAxialMixer(nn.Module):
 def along_axes(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
     """Attention within rows plus attention within columns: q, k, v [B, H, N, c] -> [B, H, N, c]."""
     side = side_of(q.shape[2])
-    grids = [part.unflatten(2, (side, side)) for part in (q, k, v)]
-    rows = functional.scaled_dot_product_attention(*grids)
-    columns = functional.scaled_dot_product_attention(*(grid.transpose(2, 3) for grid in grids))
+    q, k, v = (part.unflatten(2, (side, side)) for part in (q, k, v))
+    rows = functional.scaled_dot_product_attention(q, k, v)
+    q, k, v = (part.transpose(2, 3) for part in (q, k, v))
+    columns = functional.scaled_dot_product_attention(q, k, v)
     return (rows + columns.transpose(2, 3)).flatten(2, 3)

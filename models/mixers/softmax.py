@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from siliform.models.blocks.decoding import MixerStep
+from siliform.models.blocks.decoding import decoding_of
 from siliform.models.blocks.heads import merge_heads, split_heads
 from siliform.models.blocks.rotary import angles, frequencies, turned
 from siliform.models.drawing import Draw
@@ -146,5 +146,4 @@ class SoftmaxMixer(HeadMixer):
         self, batch: int, context: int, draw: Draw
     ) -> tuple[nn.Module, tuple[Any, ...], tuple[str, ...]]:
         """The module of one step behind `context` tokens, its inputs, and which of them are states."""
-        token = draw.normal(batch, 1, self.out.out_features, dtype=self.out.weight.dtype)
-        return MixerStep(self), (token, list(self.cache(batch, context, draw))), ("states",)
+        return decoding_of(self, self.query.weight, batch, context, draw)

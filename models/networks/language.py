@@ -105,8 +105,15 @@ class LanguageStep(nn.Module):
     def forward(self, token: torch.Tensor, states: list[list[torch.Tensor]]) -> tuple[torch.Tensor, ...]:
         x, after = self.model.embedding(token), []
         for block, held in zip(self.model.blocks, states, strict=True):
-            mixed, *new = cast(Advancing, block.mixer).advance(block.mixer_norm(x), *held)
+            x, *new = _advanced(cast(TransformerBlock, block), x, held)
             after.extend(new)
-            x = x + mixed
-            x = x + block.channel(block.channel_norm(x))
         return (self.model.head(self.model.norm(x)), *after)
+
+
+def _advanced(block: TransformerBlock, x: torch.Tensor, held: list[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    """The stream [B, 1, W] behind a block, and the block's states behind the token."""
+    mixed, *after = cast(Advancing, block.mixer).advance(block.mixer_norm(x), *held)
+    x = x + mixed
+    if block.channel is None or block.channel_norm is None:
+        return (x, *after)
+    return (x + block.channel(block.channel_norm(x)), *after)
