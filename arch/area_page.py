@@ -11,12 +11,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from siliform.arch.parameter import parameters_of
 from siliform.arch.tech.netlists import NetlistRow, netlists
 from siliform.arch.technology import Technology
 from siliform.arch.units import UNITS
-from siliform.arch.units.in_gates import IN_GATES, shared_parameters
-from siliform.arch.units.lane_engine import LaneEngine
+from siliform.arch.units.in_gates import IN_GATES, IN_OTHER_WORDS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "area.md"
 BEGIN, END = "<!-- areas: begin -->\n", "<!-- areas: end -->\n"
@@ -31,7 +32,7 @@ def area_tables() -> str:
     cell_heads = ("dataflow", "overlap", "format", *FIGURES, "used")
     lines = ["### Cells of arrays", "", *_table(cell_heads, 3, (_cell(row) for row in cells))]
     unit_heads = ("unit", "netlist of", *FIGURES)
-    lines += ["", "### Units of lanes", "", *_table(unit_heads, 2, (_unit(row) for row in units))]
+    lines += ["", "### Other units", "", *_table(unit_heads, 2, (_unit(row) for row in units))]
     return "\n".join(lines) + "\n"
 
 
@@ -52,13 +53,17 @@ def _cell(row: NetlistRow) -> tuple[str, ...]:
 
 
 def _unit(row: NetlistRow) -> tuple[str, ...]:
-    kind = UNITS[row.circuit]
-    if not issubclass(kind, LaneEngine):
-        raise TypeError(f"{row.circuit} is no unit of lanes")
-    unit = kind(name=row.circuit, lanes=int(row.parameters["lanes"]))
-    typed = shared_parameters(unit, row)
-    by_operators = kind(name=row.circuit, **typed).lanes_area_um2(AT_45).number
+    by_operators = _twin(row).logic_um2(AT_45).number
     return (f"`{row.circuit}`", row.name, *_figures(row, by_operators))
+
+
+def _twin(row: NetlistRow) -> Any:
+    """The unit that a netlist's circuit is of."""
+    kind: Any = UNITS[row.circuit]
+    needed = {name: row.parameters[name] for name in parameters_of(kind) if name in row.parameters}
+    rough = {name: int(value) if value.isdigit() else value for name, value in needed.items()}
+    others = IN_OTHER_WORDS.get(row.circuit, lambda _: {})(row.parameters)
+    return kind(name=row.circuit, **{**rough, **others})
 
 
 def _figures(row: NetlistRow, by_operators_um2: float) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ class Costing:
         length = {"seq": tokens} if phase == "prefill" else {"context": tokens}
         graph = sf.trace(self.model, phase=phase, batch=batch, **length)  # type: ignore[arg-type]
         report = sf.estimate(graph, self.accelerator, bits=self.bits, law=self.law, objective=self.objective)
-        states = prepared(graph, report.bits).states
+        states = prepared(graph, report.bits, self.accelerator).states
         return Traced(phase, batch, tokens, report, sum(value.type.bytes for value in states))
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from siliform.arch.accelerator import Accelerator
 from siliform.arch.program import Product, Program
+from siliform.arch.units.engine import engine_for
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.graph import Graph
 from siliform.graph_ir.passes.assign_formats import assign_formats
 from siliform.graph_ir.passes.fusion import fuse
 from siliform.graph_ir.passes.policy import is_wide, parse_bits
+from siliform.graph_ir.passes.spelt_out import spelt_out
 from siliform.simulator.bound import bound_report
 from siliform.simulator.calibrated import calibrations_of
 from siliform.simulator.costs import EnergyLaw
@@ -41,9 +43,26 @@ class Planned:
         return Program(accelerator.name, self.workload.graph.name, blocks)
 
 
-def prepared(graph: Graph, bits: str) -> Graph:
-    """The graph with the formats of `bits` assigned and epilogues fused; made once per graph and bits."""
+def prepared(graph: Graph, bits: str, accelerator: Accelerator | None = None) -> Graph:
+    """The graph with the formats of `bits` assigned and epilogues fused; made once per graph and bits.
+
+    Ops of special engines that the accelerator has not, or not large enough, are spelt out before, so that
+    the products inside them get the formats that others get.
+    """
+    if bits != "traced" and accelerator is not None and (names := _without_engine(graph, accelerator)):
+        graph = graph.derived(spelt_out, names)
     return graph.derived(_prepare, bits)
+
+
+def _without_engine(graph: Graph, accelerator: Accelerator) -> frozenset[str]:
+    """Names of nodes that only an engine does whole, in integers, and none of these does."""
+    found = []
+    for node in graph.nodes:
+        if node.op.kind == "hashing":
+            as_integers = replace(node, attributes={**node.attributes, "numerics": "integer"})
+            if engine_for(as_integers, accelerator.units) is None:
+                found.append(node.name)
+    return frozenset(found)
 
 
 def _prepare(graph: Graph, bits: str) -> Graph:
@@ -83,7 +102,7 @@ def plan_graph(graph: Graph, accelerator: Accelerator, *, bits: str | None, obje
     ------
     UserError : an op that no unit accepts, a scratchpad too small, unknown bits or objective.
     """
-    ready = prepared(graph, chosen_bits(accelerator, bits, graph))
+    ready = prepared(graph, chosen_bits(accelerator, bits, graph), accelerator)
     legal = legalise(ready, accelerator)
     work = legal.derived(workload)
     memory = accelerator.scratchpad
@@ -140,8 +159,9 @@ def estimate(
     check_choices(law=law, objective=objective)
     if law == "bound":
         used = chosen_bits(accelerator, bits, graph)
-        formats = format_origin(prepared(graph, used), accelerator)
-        return bound_report(legalise(prepared(graph, used), accelerator), accelerator, used, formats)
+        formats = format_origin(prepared(graph, used, accelerator), accelerator)
+        legal = legalise(prepared(graph, used, accelerator), accelerator)
+        return bound_report(legal, accelerator, used, formats)
     planned = plan_graph(graph, accelerator, bits=bits, objective=objective)
     return _planned_report(graph, accelerator, planned, bits=bits, objective=objective)
 
@@ -158,7 +178,7 @@ def _planned_report(
         objective=objective,
         bits=used,
         energy=energy_origin(accelerator, (plan for _, plan in planned.plans)),
-        formats=format_origin(prepared(graph, used), accelerator),
+        formats=format_origin(prepared(graph, used, accelerator), accelerator),
     )
 
 

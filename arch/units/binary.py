@@ -32,6 +32,7 @@ from siliform.arch.law import Count, ceil_div, checked_product, checked_sum, max
 from siliform.arch.parameter import parameter
 from siliform.arch.sourced import Sourced, total
 from siliform.arch.unit import element_of
+from siliform.arch.units.in_gates import scaled_by_netlist
 from siliform.arch.units.matrix import Folding, MatrixUnit
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.formats import format_named
@@ -195,6 +196,10 @@ class BinaryUnit(MatrixUnit):
         return total((multiplier, technology.register_area_um2(3 * SUM_BITS + 2 * sum_bits)), "um2")
 
     def area_um2(self, technology: Technology) -> Sourced:
+        """The logic, scaled to a netlist; words that are held count as its registers do."""
+        return scaled_by_netlist(self, technology, lambda unit: unit.logic_um2(technology))
+
+    def logic_um2(self, technology: Technology) -> Sourced:
         """Cells, what stands behind each column, and the registers of words at hand and of held ones."""
         cells = self.cell_area_um2(technology).times(
             self.rows * self.columns, f"{self.rows} x {self.columns} cells of {self.width} bits"

@@ -16,6 +16,7 @@ from siliform.arch.law import Count, ceil_div, checked_product, where
 from siliform.arch.parameter import parameter
 from siliform.arch.sourced import Sourced, total
 from siliform.arch.units.engine import Engine
+from siliform.arch.units.in_gates import logic_and_memories, scaled_by_netlist, small_memories
 from siliform.arch.units.requantise import Requantiser
 from siliform.arch.units.rows import SCALE_CYCLES, WRITE_CYCLES, function_of
 from siliform.graph_ir.graph import Node
@@ -126,13 +127,27 @@ class HashEngine(Engine):
         return 9 + ceil(log2(self.keys))
 
     def area_um2(self, technology: Technology) -> Sourced:
-        """Both halves, and the requantiser."""
+        """Both halves, what they store, and the requantiser."""
         scaling = Requantiser(name="scaling", lanes=self.lanes).area_um2(technology)
-        return total((self._coder_um2(technology), self._mixer_um2(technology), scaling), "um2")
+        halves = scaled_by_netlist(self, technology, lambda unit: unit.logic_um2(technology))
+        return total((logic_and_memories(halves, technology, self._memories), scaling), "um2")
+
+    def logic_um2(self, technology: Technology) -> Sourced:
+        """Both halves by their operators and registers, and memories that are small enough for these."""
+        small = small_memories(technology, self._memories)
+        return total((self._coder_um2(technology), self._mixer_um2(technology), *small), "um2")
+
+    @property
+    def _memories(self) -> dict[str, tuple[int, int]]:
+        """Words and their bits."""
+        chunks = ceil_div(self.width, self.lanes)
+        return {
+            "anchors": (self.anchors * chunks, 8 * self.lanes),
+            "means and weights": (self.anchors, 18 + 8 * self.bits),
+        }
 
     def _coder_um2(self, technology: Technology) -> Sourced:
         chunks = ceil_div(self.width, self.lanes)
-        row_bytes = self.anchors * ceil_div(18 + 8 * self.bits, 8)
         flow_bits = CODE_STAGES * (18 + 8 * self.bits)  # an anchor's mean and weights go along
         adder, wide = (technology.operator_area_um2("add", form) for form in ("int16", "int32"))
         parts = (
@@ -144,8 +159,6 @@ class HashEngine(Engine):
                 1 + self.bits, "chord, and kernels by weights"
             ),
             wide.times(self.bits, "scores"),
-            technology.sram_area_um2(self.anchors * chunks * self.lanes).times(1, "anchors"),
-            technology.sram_area_um2(row_bytes).times(1, "means and weights"),
             technology.register_area_um2(8 * self.lanes * chunks).times(1, "a token"),
             technology.register_area_um2(flow_bits + EXPONENT_PRODUCT_BITS + 60 * self.bits).times(
                 1, "stages"

@@ -27,7 +27,11 @@ class LaneEngine(Engine):
 
     def area_um2(self, technology: Technology) -> Sourced:
         """The lanes, scaled by a netlist where there is one; what they share is small beside them."""
-        return scaled_by_netlist(self, technology, lambda unit: unit.lanes_area_um2(technology))
+        return scaled_by_netlist(self, technology, lambda unit: unit.logic_um2(technology))
+
+    def logic_um2(self, technology: Technology) -> Sourced:
+        """What a netlist scales: the lanes."""
+        return self.lanes_area_um2(technology)
 
     def lanes_area_um2(self, technology: Technology) -> Sourced:
         """The lanes by their operators and registers alone."""

@@ -92,9 +92,9 @@ class Log2Unit(LaneEngine):
         registers = technology.register_area_um2(stages * (VALUE_BITS + self.code_bits))
         return total((compare.times(adders, rule), registers.times(1, f"{stages} stages")), "um2")
 
-    def area_um2(self, technology: Technology) -> Sourced:
-        """The lanes, and the limits that they search."""
-        lanes = super().area_um2(technology)
+    def lanes_area_um2(self, technology: Technology) -> Sourced:
+        """The lanes, and the limits that they search, by operators and registers."""
+        lanes = super().lanes_area_um2(technology)
         if self.method == "leading":
             return lanes
         limits = technology.register_area_um2((2**self.code_bits - 1) * VALUE_BITS)

@@ -13,6 +13,7 @@ from siliform.arch.law import Count, ceil_div, checked_product, where
 from siliform.arch.parameter import parameter
 from siliform.arch.sourced import Sourced, total
 from siliform.arch.units.engine import Engine
+from siliform.arch.units.in_gates import scaled_by_netlist
 from siliform.graph_ir.graph import Node
 
 if TYPE_CHECKING:
@@ -71,6 +72,10 @@ class LookupEngine(Engine):
         return max(node.output.type.shape[-1], 1)
 
     def area_um2(self, technology: Technology) -> Sourced:
+        """The logic, scaled to a netlist."""
+        return scaled_by_netlist(self, technology, lambda unit: unit.logic_um2(technology))
+
+    def logic_um2(self, technology: Technology) -> Sourced:
         """Curve, address and weight of a chunk, and lanes with their sums."""
         curve = CURVE_ENTRIES * CURVE_BITS
         sums = 32 * self.lanes * ceil_div(self.width, self.lanes)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from siliform.arch.law import Count, ceil_div, checked_product, where
 from siliform.arch.parameter import parameter
 from siliform.arch.sourced import Sourced, total
+from siliform.arch.units.in_gates import logic_and_memories, scaled_by_netlist, small_memories
 from siliform.arch.units.lane_engine import LaneEngine
 from siliform.arch.units.softmax import division_cycles
 from siliform.graph_ir.graph import Node
@@ -125,14 +126,27 @@ class NormUnit(LaneEngine):
 
     def area_um2(self, technology: Technology) -> Sourced:
         """The lanes; the rows that wait, weights and biases; the pipeline of a row's statistics."""
-        waiting = ceil_div(self.max_length, self.lanes) + self._statistics_cycles
-        row_bytes = ceil_div(waiting * self.lanes * (self.value_bits + 1), 8)
-        affine_bytes = ceil_div(self.max_length * 2 * AFFINE_BITS, 8)
+        logic = scaled_by_netlist(self, technology, lambda unit: unit.logic_um2(technology))
+        return logic_and_memories(logic, technology, self._memories)
+
+    @property
+    def _memories(self) -> dict[str, tuple[int, int]]:
+        """Words and their bits."""
+        beats = ceil_div(self.max_length, self.lanes)
+        return {
+            "rows that wait for their statistics": (
+                beats + self._statistics_cycles,
+                self.lanes * (self.value_bits + 1),
+            ),
+            "weights and biases": (beats, self.lanes * 2 * AFFINE_BITS),
+        }
+
+    def logic_um2(self, technology: Technology) -> Sourced:
+        """The lanes, the pipeline of a row's statistics, and memories that are small enough for registers."""
         row_bits = 5 * self.value_bits  # assumption: what goes along a row's statistics, on average
         parts = (
-            super().area_um2(technology),
-            technology.sram_area_um2(row_bytes).times(1, "rows that wait for their statistics"),
-            technology.sram_area_um2(affine_bytes).times(1, "weights and biases"),
+            self.lanes_area_um2(technology),
+            *small_memories(technology, self._memories),
             technology.register_area_um2(row_bits * self._statistics_cycles).times(1, "statistics"),
             technology.operator_area_um2("add", "int32").times(
                 4 * self.value_bits, "subtractions of statistics"

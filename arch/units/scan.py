@@ -14,6 +14,7 @@ from siliform.arch.law import Count, ceil_div, checked_product, checked_sum, max
 from siliform.arch.parameter import parameter
 from siliform.arch.sourced import Sourced, total
 from siliform.arch.units.engine import Engine
+from siliform.arch.units.in_gates import scaled_by_netlist
 from siliform.graph_ir.graph import Node
 
 if TYPE_CHECKING:
@@ -82,6 +83,10 @@ class ScanUnit(Engine):
         return max(prod(shape[node.attributes["axis"] % len(shape) :]), 1)
 
     def area_um2(self, technology: Technology) -> Sourced:
+        """The logic, scaled to a netlist."""
+        return scaled_by_netlist(self, technology, lambda unit: unit.logic_um2(technology))
+
+    def logic_um2(self, technology: Technology) -> Sourced:
         """A multiplier, an adder and pipeline registers of 32 bits for each lane, and its states."""
         lane = (
             technology.operator_area_um2("mul", "int32"),

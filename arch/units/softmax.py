@@ -10,6 +10,7 @@ from siliform.arch.law import Count, ceil_div, checked_product, checked_sum, whe
 from siliform.arch.parameter import parameter
 from siliform.arch.sourced import Sourced, total
 from siliform.arch.units.engine import Engine
+from siliform.arch.units.in_gates import logic_and_memories, scaled_by_netlist, small_memories
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.graph import Node
 from siliform.graph_ir.variants import SIGMOID, SOFTMAX
@@ -162,16 +163,22 @@ class SoftmaxUnit(Engine):
 
     def area_um2(self, technology: Technology) -> Sourced:
         """Exponentials and a normaliser in each lane, and the buffers that hold rows."""
+        logic = scaled_by_netlist(self, technology, lambda unit: unit.logic_um2(technology))
+        return logic_and_memories(logic, technology, self._memories)
+
+    def logic_um2(self, technology: Technology) -> Sourced:
+        """Operators and registers, and rows that are short enough for registers."""
         parts = [self._lane_um2(technology).times(self.lanes, f"{self.lanes} lanes")]
         if self.numerics in ("integer_base2_reciprocal", "integer_online"):
             parts.append(_division_um2(technology, RECIPROCAL_BITS, self.bits_per_stage))
-        if self.function != "sigmoid":
-            beats = ceil_div(self.max_length, self.lanes)
-            # Scores and their exponentials; online, a power of two and its octave.
-            bits = 25 + 21 if self.numerics == "integer_online" else 32 + 26
-            rule = "assumption: buffers of a row as memories of their size"
-            parts.append(technology.sram_area_um2(-(-beats * self.lanes * bits // 8)).times(1, rule))
-        return total(parts, "um2")
+        return total((*parts, *small_memories(technology, self._memories)), "um2")
+
+    @property
+    def _memories(self) -> dict[str, tuple[int, int]]:
+        """Words and their bits: scores and their exponentials; online, a power of two and its octave."""
+        bits = 25 + 21 if self.numerics == "integer_online" else 32 + 26
+        words = 0 if self.function == "sigmoid" else ceil_div(self.max_length, self.lanes)
+        return {"buffers of a row": (words, self.lanes * bits)}
 
     def _lane_um2(self, technology: Technology) -> Sourced:
         """Two multipliers of an exponential, its registers, then a division or a product."""

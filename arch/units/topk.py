@@ -9,6 +9,7 @@ from siliform.arch.law import Count, ceil_div, checked_product, maximum
 from siliform.arch.parameter import parameter
 from siliform.arch.sourced import Sourced, total
 from siliform.arch.units.engine import Engine
+from siliform.arch.units.in_gates import scaled_by_netlist
 from siliform.graph_ir.graph import Node
 
 if TYPE_CHECKING:
@@ -66,6 +67,10 @@ class TopKSelector(Engine):
         return max(int(node.attributes["k"]), 1)
 
     def area_um2(self, technology: Technology) -> Sourced:
+        """The logic, scaled to a netlist."""
+        return scaled_by_netlist(self, technology, lambda unit: unit.logic_um2(technology))
+
+    def logic_um2(self, technology: Technology) -> Sourced:
         """Registers of values and indices, twice, as a result waits while the next is made; comparators."""
         bits = 2 * self.kept * (self.element_bits + self.index_bits)
         registers = technology.register_area_um2(bits).times(1, "registers at work and registers of results")

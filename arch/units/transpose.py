@@ -11,6 +11,7 @@ from siliform.arch.law import Count, ceil_div, checked_product, maximum, where
 from siliform.arch.parameter import parameter
 from siliform.arch.sourced import Sourced
 from siliform.arch.units.engine import Engine
+from siliform.arch.units.in_gates import scaled_by_netlist
 from siliform.graph_ir.graph import Node
 
 if TYPE_CHECKING:
@@ -81,6 +82,10 @@ class Transposer(Engine):
         return max(columns * rows, 1)
 
     def area_um2(self, technology: Technology) -> Sourced:
+        """The logic, scaled to a netlist."""
+        return scaled_by_netlist(self, technology, lambda unit: unit.logic_um2(technology))
+
+    def logic_um2(self, technology: Technology) -> Sourced:
         """The flip-flops of both tiles, without the multiplexers between rows and columns."""
         return technology.register_area_um2(2 * self.side**2 * self.element_bits).times(
             1, f"two tiles of {self.side} x {self.side}"

@@ -59,6 +59,13 @@ _PRODUCTS: Mapping[str, Mapping[str, int]] = MappingProxyType(
     }
 )
 
+#: Ops of engines that compute on int8 levels (their variant "integer"): the operands that get a scale of the
+#: whole tensor, in the format of activations or, where they are stored, of weights.
+_LEVELS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"hash_codes": ("x", "anchors"), "hash_attention": ("v",), "hash_lookup": ("x", "tables")}
+)
+_STORED_LEVELS = ("anchors", "tables")
+
 #: Views that only rename the elements of one operand, and so can be applied to a stored weight.
 _LAYOUTS = ("permute", "reshape", "squeeze", "unsqueeze")
 
@@ -102,11 +109,19 @@ def narrow_operands(node: Node) -> dict[int, int]:
     return {i: axes[o.name] for i, o in enumerate(node.op.operands) if o.name in axes}
 
 
-def _stored_operands(node: Node, rule: Rule | None) -> dict[int, int]:
-    """As `narrow_operands`, and the table of an embedding for which a rule is made."""
-    if node.op.name == "embedding" and rule is not None and rule.op == "embedding":
-        return {1: 0}
-    return narrow_operands(node)
+def _stored_operands(node: Node, rule: Rule | None) -> dict[int, str]:
+    """Where the scales of operands belong: of a product's, and of an embedding's table with its own rule."""
+    is_table = node.op.name == "embedding" and rule is not None and rule.op == "embedding"
+    axes = {1: 0} if is_table else narrow_operands(node)
+    found = {place: f"channel{axis % node.operands[place].type.rank}" for place, axis in axes.items()}
+    return found | dict.fromkeys(_levels(node, rule), "tensor")
+
+
+def _levels(node: Node, rule: Rule | None) -> tuple[int, ...]:
+    """Operands that an engine takes as levels; only int8 has such a form."""
+    if node.op.name not in _LEVELS or rule is None or (rule.weight, rule.activation) != ("int8", "int8"):
+        return ()
+    return tuple(i for i, o in enumerate(node.op.operands) if o.name in _LEVELS[node.op.name])
 
 
 def _check_numerics(graph: Graph, policy: Policy, rules: Mapping[str, Rule]) -> None:
@@ -196,9 +211,9 @@ class _Assignment:
             return None
         for node in self.graph.consumers.get(value.name, ()):
             rule = self.rules.get(node.name)
-            for position, axis in _stored_operands(node, rule).items():
+            for position, where in _stored_operands(node, rule).items():
                 if node.inputs[position] == value and rule is not None and rule.weight is not None:
-                    return _scaled(rule.weight, f"channel{axis % value.type.rank}", node)
+                    return _scaled(rule.weight, where, node)
         return None
 
     def _cache_format(self, state: Value) -> Format | None:
@@ -243,6 +258,8 @@ class _Assignment:
             attributes["format"] = self.wide.name
         if rule is not None and rule.numerics in node.op.variants:
             attributes["numerics"] = rule.numerics
+        elif _levels(node, rule):
+            attributes["numerics"] = "integer"
         return attributes
 
     def _operand(self, node: Node, position: int, value: Value, rule: Rule | None) -> Value:
@@ -251,18 +268,19 @@ class _Assignment:
         if node.op is self.ops["append"]:
             cache = self.known[node.operands[0].name].type.format
             return value if value.type.format == cache or scaled else self._quantize(value, cache, node)
-        axes = narrow_operands(node)
-        if position not in axes:
+        axes, levels = narrow_operands(node), _levels(node, rule)
+        if position not in axes and position not in levels:
             reads_rows = node.op.name == "embedding" and position == 1
             keeps = reads_rows or node.op.kind == "quantisation"
             return self._dequantize(value, node) if scaled and not keeps else value
         if scaled or rule is None or not is_wide(value.type.format):
             return value
-        is_weight = node.op.operands[position].name == "weight"
+        is_weight = node.op.operands[position].name in ("weight", *_STORED_LEVELS)
         name = rule.weight if is_weight else rule.activation
         if rule.first is not None and position == 0 and self._takes_first(node, rule.first):
             name = rule.first
-        where = f"channel{axes[position] % value.type.rank}" if is_weight else "tensor"
+        channel = is_weight and position in axes
+        where = f"channel{axes[position] % value.type.rank}" if channel else "tensor"
         if name is None:
             return value
         # A logarithm of probabilities needs no scale; of anything else it has the greatest value's.

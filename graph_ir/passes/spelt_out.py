@@ -31,7 +31,8 @@ def _expanded(node: Node, fresh: FreshNames) -> tuple[list[Node], Value]:
     b = Builder(node.name)
     given = {v.name: b.input(v.name, v.type) for v in dict.fromkeys(node.operands)}
     with b.at(node.module, node.source):
-        made = node.op.expansion(b, *(v and given[v.name] for v in node.inputs), **node.attributes)
+        attributes = {name: value for name, value in node.attributes.items() if name != "numerics"}
+        made = node.op.expansion(b, *(v and given[v.name] for v in node.inputs), **attributes)
     inside = b.finish(made)
     known = {own.name: v for own, v in zip(given.values(), dict.fromkeys(node.operands), strict=True)}
     parts = []

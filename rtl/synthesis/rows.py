@@ -12,12 +12,14 @@ from pathlib import Path
 from siliform.arch.tech.netlists import NetlistRow
 from siliform.rtl.array.grid import Grid
 from siliform.rtl.array.unit import ArrayUnit
+from siliform.rtl.binary.unit import BinaryMatrixUnit
 from siliform.rtl.catalogue import UNITS, unit_named
 from siliform.rtl.common.unit import HardwareUnit, parameters_of
 from siliform.rtl.output_stationary.unit import OutputStationaryUnit
 from siliform.rtl.synthesis.circuit import Circuit
 from siliform.rtl.synthesis.energy import Energy
 from siliform.rtl.synthesis.synth import Synthesis, recipe, synthesise
+from siliform.rtl.topk.unit import TopKUnit
 
 CELL = "array_cell"
 TABLE_ELABORATIONS = 2
@@ -28,6 +30,11 @@ ARRAYS: tuple[tuple[str, type[Grid]], ...] = (
 )
 #: Formats of both operands, with sums that hold four products of them.
 CELL_FORMATS = (("int4", 32), ("int8", 32), ("int16", 48), ("fp4_e2m1", 32), ("fp8_e4m3", 48))
+#: Circuits nearer in size to those of designs.
+LARGER: tuple[HardwareUnit, ...] = (
+    BinaryMatrixUnit(rows=8, columns=8, width=64, count_bits=16),
+    TopKUnit(kept=16, lanes=4, folds=1, bits=16, index_bits=16),
+)
 SMALL, LARGE = 2, 4  # rows and columns of the netlists that a cell is the difference of
 IGNORED = re.compile(r"//[^\n]*|/\*.*?\*/|\s+", re.DOTALL)
 
@@ -133,8 +140,12 @@ def cell_row(cell: CellCircuit, liberty: Path, today: date) -> NetlistRow:
 
 
 def table_units() -> list[HardwareUnit]:
-    """The units that have a row: of each kind, as many elaborations as the quick regression builds."""
-    return [unit for kind in UNITS for unit in unit_named(kind).elaborations()[:TABLE_ELABORATIONS]]
+    """The units that have a row: of each kind, as many elaborations as the quick regression builds.
+
+    Of kinds whose area in small sizes is mostly edges, one more that is nearer to what designs have.
+    """
+    small = [unit for kind in UNITS for unit in unit_named(kind).elaborations()[:TABLE_ELABORATIONS]]
+    return [*small, *LARGER]
 
 
 def expected_sources() -> dict[tuple[str, str], str]:

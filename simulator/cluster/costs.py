@@ -82,7 +82,7 @@ class DeviceCosts:
 
     def given(self, graph: Graph) -> Mapping[str, TensorType]:
         """Types of weights and states as they are stored, by name."""
-        ready = prepared(graph, self.bits)
+        ready = prepared(graph, self.bits, self.accelerator)
         return {value.name: value.type for value in (*ready.states, *ready.parameters)}
 
     def _report(self, graph: Graph) -> Report:

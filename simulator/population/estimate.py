@@ -63,7 +63,7 @@ def estimate_population(
     check_choices(bits=bits, objective=objective)
     designs = designs_of(accelerator, columns)
     used = chosen_bits(accelerator, bits, graph)
-    legal = legalise(prepared(graph, used), accelerator)
+    legal = legalise(prepared(graph, used, accelerator), accelerator)
     figures = Figures(designs)
     totals = np.full((3, designs.count), np.inf)
     for cohort, resident, rows in _cohorts(legal, designs, objective):

@@ -13,6 +13,7 @@ from siliform.arch.design import design_names, load_design
 from siliform.arch.memory import Dram, Scratchpad
 from siliform.arch.sourced import Sourced
 from siliform.graph_ir.errors import UserError
+from siliform.graph_ir.passes.policy import parse_bits
 from siliform.graph_ir.space import SCALAR_OPS
 
 
@@ -61,7 +62,9 @@ def test_area_is_the_sum_of_its_parts(edge: Accelerator) -> None:
 @pytest.mark.parametrize("name", design_names())
 def test_figures_have_a_number_and_a_source_or_a_reason(name: str) -> None:
     design = load_design(name)
-    native = design.native_bits
+    policy = parse_bits(design.native_bits)
+    native = policy.rules[0].weight if policy.rules else policy.wide
+    assert native is not None
     figures = [
         design.area_mm2,
         design.leakage_watts,

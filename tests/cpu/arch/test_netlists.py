@@ -21,8 +21,11 @@ from siliform.arch.tech.netlists import (
 from siliform.arch.technology import Technology
 from siliform.arch.units.activation import ActivationUnit
 from siliform.arch.units.array import SystolicArray
+from siliform.arch.units.binary import BinaryUnit
 from siliform.arch.units.in_gates import IN_GATES, scaled_by_netlist
 from siliform.arch.units.requantise import Requantiser
+from siliform.arch.units.scan import ScanUnit
+from siliform.arch.units.softmax import SoftmaxUnit
 
 ONE = Sourced(1.0, "um2", "a law")
 ROW = NetlistRow(
@@ -148,8 +151,30 @@ def test_numbers_scale_and_words_choose() -> None:
     assert silu.area_um2(technology) == silu.lanes_area_um2(technology)
 
 
-def test_units_with_memories_keep_their_law() -> None:
-    assert set(IN_GATES) <= {row.circuit for row in netlists() if not row.memory_bits}
+def test_memories_are_not_scaled() -> None:
+    """A softmax of long rows keeps them in memories; one of short rows in flip-flops, as its netlist does."""
+    technology = Technology(node_nm=45)
+    short, long = (SoftmaxUnit(name="s", lanes=4, max_length=n, bits_per_stage=1) for n in (64, 4096))
+    ratio = short.area_um2(technology).number / short.logic_um2(technology).number
+    memory = technology.sram_area_um2(4096 * (32 + 26) // 8).number
+    assert long.area_um2(technology).number == pytest.approx(
+        ratio * long.logic_um2(technology).number + memory, rel=1e-9
+    )
+    assert short.logic_um2(technology).number > long.logic_um2(technology).number  # rows in flip-flops
+
+
+def test_other_units_keep_their_law() -> None:
+    assert set(IN_GATES) <= {row.circuit for row in netlists()}
     array = SystolicArray(name="array", rows=1, columns=1)
     technology = Technology(node_nm=45)
     assert scaled_by_netlist(array, technology, lambda unit: ONE) is ONE
+
+
+def test_the_nearest_circuit_decides() -> None:
+    technology = Technology(node_nm=45)
+    grid = BinaryUnit(name="b", rows=32, columns=32, width=64)
+    assert "8x8x64-count16" in grid.area_um2(technology).source
+    tiny = BinaryUnit(name="b", rows=4, columns=2, width=16, count_bits=6)
+    assert "4x2x16-count6" in tiny.area_um2(technology).source
+    scan = ScanUnit(name="s", lanes=2, step_cycles=3, depth=3)  # its states are int32, not 12 bits
+    assert "32bits" in scan.area_um2(technology).source

@@ -9,13 +9,15 @@ import pytest
 from siliform.arch.design import design_names, load_design
 from siliform.arch.unit import Unit
 from siliform.arch.units.array import SystolicArray
+from siliform.arch.units.binary import BinaryUnit
 from siliform.arch.units.dma import Dma
 from siliform.arch.units.engine import Engine
 from siliform.arch.units.gather import GatherEngine
 from siliform.arch.units.lanes import Lanes
 from siliform.arch.units.launch import Launch
 from siliform.arch.units.tensor import TensorCores
-from siliform.graph_ir.graph import Builder, Node
+from siliform.arch.units.topk import TopKSelector
+from siliform.graph_ir.graph import Builder, Node, Value
 from siliform.graph_ir.ops import op_named
 from siliform.graph_ir.space import SCALAR_OPS, Space
 from siliform.graph_ir.types import tensor
@@ -58,10 +60,21 @@ def test_no_product_is_faster_than_the_peak(design: str, unit: Unit) -> None:
 def taken_by(engine: Engine) -> list[Node]:
     """Nodes of integers that an engine of a design takes, at least one."""
     b = Builder("integers")
-    sums, levels = b.input("sums", tensor("int32", 48, 64)), b.input("levels", tensor("int8", 48, 64))
-    factor, shift = b.input("factor", tensor("int32")), b.input("shift", tensor("int8"))
-    b(op_named("requantise"), sums, factor, shift)
+
+    def given(name: str, form: str, *shape: int) -> Value:
+        return b.input(name, tensor(form, *shape))
+
+    sums, levels = given("sums", "int32", 48, 64), given("levels", "int8", 48, 64)
+    b(op_named("requantise"), sums, given("factor", "int32"), given("shift", "int8"))
     b(op_named("requantised_add"), levels, levels, multiplier_a=3, multiplier_b=5, shift=3)
+    anchors, means = given("anchors", "int8", 25, 64), given("means", "fp32", 25)
+    weight = given("weight", "fp32", 16, 25)
+    form = {"numerics": "integer"}
+    codes = b(op_named("hash_codes"), levels, anchors, given("rate", "fp32"), means, weight, **form)
+    b(op_named("hash_attention"), codes, codes, levels, **form)
+    b(op_named("hash_lookup"), levels, given("tables", "int8", 8, 256, 96), **form)
+    b(op_named("top_k"), levels, k=4, axis=-1)
+    b(op_named("log_codes"), given("shares", "fp32", 48, 64), bits=4, **form)
     nodes = [node for node in b.finish(levels).nodes if engine.node_refusal(node) is None]
     assert nodes
     return nodes
@@ -82,6 +95,15 @@ def test_half_the_unit_is_not_faster(design: str, unit: Unit) -> None:
     elif isinstance(unit, GatherEngine | Dma):
         narrower = replace(unit, bytes_per_cycle=unit.bytes_per_cycle // 2)
         times = [u.move_cycles(c) for u in (narrower, unit) for c in COUNTS]
+    elif isinstance(unit, BinaryUnit):
+        halved_grid, forms = (
+            replace(unit, rows=unit.rows // 2, columns=unit.columns // 2),
+            ("binary", "binary"),
+        )
+        times = [u.product_cycles(*shape, forms) for u in (halved_grid, unit)]
+    elif isinstance(unit, TopKSelector):
+        fewer_comparators, nodes = replace(unit, comparators=unit.comparators // 2), taken_by(unit)
+        times = [u.node_cycles(node) for u in (fewer_comparators, unit) for node in nodes]
     elif isinstance(unit, Engine):
         fewer_lanes, nodes = replace(unit, lanes=unit.lanes // 2), taken_by(unit)
         times = [u.node_cycles(node) for u in (fewer_lanes, unit) for node in nodes]
