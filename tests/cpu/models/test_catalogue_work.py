@@ -7,6 +7,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from siliform.kernels import grouped_matmul
 from siliform.models import MODELS, Request, build_graph, model_named, prepare
 
 #: Full width, two layers deep: fast to trace, and every shape is the real one.
@@ -49,7 +50,7 @@ def counted_macs(ready):
     model = getattr(ready.module, "model", ready.module)
     if hasattr(model, "set_experts_implementation") and hasattr(model.config, "num_local_experts"):
         model.set_experts_implementation("batched_mm")
-    ours = {torch.ops.siliform.grouped_matmul: _grouped_flops}
+    ours = {grouped_matmul.overloadpacket: _grouped_flops}
     with ExitStack() as modes:
         modes.enter_context(torch.no_grad())
         modes.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
