@@ -86,7 +86,7 @@ _LAMA = ModelSpec(
 )
 
 
-def _forecaster(name: str, head: str, variates: int, layers: int, source: str) -> ModelSpec:
+def _forecaster(name: str, head: str, variates: int, layers: int, parameters: int, source: str) -> ModelSpec:
     return ModelSpec(
         name=name,
         family=name.partition("-")[0],
@@ -102,6 +102,7 @@ def _forecaster(name: str, head: str, variates: int, layers: int, source: str) -
             "inner": 512,
         },
         sequence=96,
+        parameters=parameters,
         source=source,
         shrunk={
             "width": 7,
@@ -121,16 +122,27 @@ HEADS: tuple[ModelSpec, ...] = (
     _TOKENFORMER,
     _LAMA,
     _forecaster(
-        "itransformer-ecl", "ITransformer", 321, 3, "arXiv 2310.06625, appendix A.2: electricity, 96 steps"
+        "itransformer-ecl",
+        "ITransformer",
+        321,
+        3,
+        4_833_888,
+        "arXiv 2310.06625, appendix A.2: electricity, 96 steps",
     ),
     _forecaster(
-        "itransformer-traffic", "ITransformer", 862, 4, "arXiv 2310.06625, appendix A.2: traffic, 96 steps"
+        "itransformer-traffic",
+        "ITransformer",
+        862,
+        4,
+        6_411_872,
+        "arXiv 2310.06625, appendix A.2: traffic, 96 steps",
     ),
     _forecaster(
         "gateformer-ecl",
         "Gateformer",
         321,
         3,
+        10_885_216,
         "arXiv 2505.00307, electricity; assumption: sizes of iTransformer, patches of PatchTST (16 every 8)",
     ),
 )
