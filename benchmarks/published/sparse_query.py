@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import siliform as sf
 from benchmarks.published import Row
-from siliform.models.build import build_graph
+from siliform.models.build import build_graph, prepare
 from siliform.models.catalogue import model_named
 from siliform.models.request import Request
 
 SOURCE = "arXiv 2510.01817, Sparse Query Attention, table of steps at 200k tokens, A100"
+SIZES_SOURCE = "arXiv 2510.01817, Sparse Query Attention, dense models"
 TOKENS = 200_000
 #: Model, heads, and the quotient of the printed seconds a step: 2.8734 of all heads over 2.8596, 1.4116,
 #: 1.4824 and 0.8194.
@@ -27,7 +28,31 @@ TOLERANCE = 0.15
 RULE = "latency of MHA 16/16 over its own, bf16, causal"
 
 
+#: Million parameters of each model as printed.
+SIZES = {
+    "sqat-m-mha": "12",
+    "sqat-m-gqa": "11.2",
+    "sqat-m-mqa": "11",
+    "sqat-m": "10.7",
+    "ssqat-m": "10.9",
+    "xsqat-m": "10.4",
+    "xsmqat-m": "10.2",
+}
+
+
 def rows() -> list[Row]:
+    return [*_speeds(), *_sizes()]
+
+
+def _sizes() -> list[Row]:
+    made = []
+    for model, printed in SIZES.items():
+        count = sum(weight.numel() for weight in prepare(model).module.parameters()) / 1e6
+        made.append(Row(SIZES_SOURCE, model, "M parameters", printed, count, 0.01, "trained parameters"))
+    return made
+
+
+def _speeds() -> list[Row]:
     chip = sf.accelerator("nvidia-a100")
     whole = _cycles("sqat-m-mha", chip)
     return [
