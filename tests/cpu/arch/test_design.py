@@ -29,11 +29,19 @@ def told(text: str = EDGE, **overrides: object) -> UserError:
 def test_the_designs_that_come_with_it() -> None:
     assert design_names() == (
         "acceltran-edge",
+        "binary-edge",
+        "binary-edge-systolic",
+        "ecoformer-edge",
+        "ecoformer-edge-systolic",
         "edge-16x16-gemmini",
         "edge-32x32",
+        "lut-edge",
+        "lut-edge-systolic",
         "nvidia-a100",
         "nvidia-h100",
         "nvidia-h200",
+        "routing-edge",
+        "routing-edge-systolic",
         "server-128x128",
         "tile-16x16",
         "w4a4-edge",
@@ -135,7 +143,7 @@ def test_an_unknown_design_gets_the_nearest_names() -> None:
         "asked: the design 'edge-32x23'\n"
         "found: no design of that name, and no path that ends in .toml\n"
         "where: arch/designs\n"
-        "next:  use one of the nearest: edge-32x32, server-128x128, edge-16x16-gemmini"
+        "next:  use one of the nearest: edge-32x32, server-128x128, lut-edge"
     )
 
 
