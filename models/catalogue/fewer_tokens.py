@@ -209,4 +209,38 @@ _MAELRE = ModelSpec(
     shrunk_sequence=64,
 )
 
-FEWER_TOKENS: tuple[ModelSpec, ...] = (*_T2T, *_DEIT, _FLEXDIT, _EXPEDIT, _BUS, _MAELRE)
+_LAZYLLM = ModelSpec(
+    name="llama-2-7b-lazyllm",
+    family="lazyllm",
+    library="blocks",
+    head="networks.lazyllm:LazyLLM",
+    configuration={
+        "vocabulary": 32000,
+        "width": 4096,
+        "layers": 32,
+        "heads": 32,
+        "kv_heads": 32,
+        "inner": 11008,
+        "prune_at": (10, 20),
+        "kept": 0.6,
+        "revived": 16,
+    },
+    format="bf16",
+    sequence=2048,
+    parameters=6_738_415_616,
+    source="arXiv 2407.14057, section 3, on arXiv 2307.09288 (7B); layers and shares are assumptions",
+    inputs="tokens",
+    shrunk={
+        "vocabulary": 101,
+        "width": 32,
+        "layers": 3,
+        "heads": 4,
+        "kv_heads": 2,
+        "inner": 48,
+        "prune_at": (1, 2),
+        "revived": 2,
+    },
+    shrunk_sequence=16,
+)
+
+FEWER_TOKENS: tuple[ModelSpec, ...] = (*_T2T, *_DEIT, _FLEXDIT, _EXPEDIT, _BUS, _MAELRE, _LAZYLLM)
