@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from siliform.models.spec import ModelSpec
 
@@ -81,6 +82,40 @@ def _encoder(
     )
 
 
+def _llama(
+    name: str,
+    mixer: str,
+    choices: Mapping[str, Any],
+    small: Mapping[str, Any],
+    parameters: int,
+    source: str,
+    head: str = "networks.language:LanguageModel",
+) -> ModelSpec:
+    """A language model of Llama-2-7B's sizes around another mixer, without rotary positions."""
+    return ModelSpec(
+        name=name,
+        family=name.partition("-")[0],
+        library="blocks",
+        head=head,
+        configuration={
+            "vocabulary": 32000,
+            "width": 4096,
+            "heads": 32,
+            "layers": 32,
+            "inner": 11008,
+            "mixer": mixer,
+            "choices": choices,
+        },
+        format="fp16",
+        sequence=4096,
+        parameters=parameters,
+        source=f"{source}; sizes of arXiv 2307.09288, Llama 2 7B",
+        inputs="tokens",
+        shrunk={"vocabulary": 64, "width": 32, "heads": 4, "layers": 2, "inner": 48, "choices": small},
+        shrunk_sequence=64,
+    )
+
+
 _MASFORMER = ModelSpec(
     name="masformer-1.3b",
     family="masformer",
@@ -134,4 +169,29 @@ SPARSE: tuple[ModelSpec, ...] = (
         "arXiv 2007.14062, table 8 (BigBird-ITC base)",
     ),
     _MASFORMER,
+    _llama(
+        "cca-llama-2-7b",
+        "mixers.cca:CCAMixer",
+        {"group": 16, "window": 1024},
+        {"group": 4, "window": 16},
+        6_738_415_616,
+        "arXiv 2412.12465, section 4.1",
+    ),
+    _llama(
+        "landmark-llama-7b",
+        "mixers.landmark:LandmarkMixer",
+        {"block": 50, "chosen": 4},
+        {"block": 7, "chosen": 2},
+        6_738_415_616,
+        "arXiv 2305.16300, section 4.2",
+    ),
+    _llama(
+        "chunkllm-7b",
+        "mixers.chunkllm:ChunkMixer",
+        {"chunk": 32, "retention": 0.4858, "adapter": 128, "refresh": False},
+        {"chunk": 4, "retention": 0.25, "adapter": 8, "refresh": False},
+        6_771_974_145,
+        "arXiv 2510.02361, section 4",
+        "networks.chunkllm:ChunkLLM",
+    ),
 )

@@ -7,6 +7,9 @@ from siliform.models.methods.method import Method, Mixer
 _BIFORMER = "cpu/methods/test_biformer.py"
 _WINDOWS = "cpu/methods/test_windows.py"
 _BIGBIRD = "cpu/methods/test_bigbird.py"
+_CCA = "cpu/methods/test_cca.py"
+_LANDMARK = "cpu/methods/test_landmark.py"
+_CHUNKLLM = "cpu/methods/test_chunkllm.py"
 _STRIDED = "cpu/methods/test_sparse_transformer.py"
 
 METHODS: tuple[Method, ...] = (
@@ -122,6 +125,79 @@ METHODS: tuple[Method, ...] = (
             f"{_STRIDED}::test_a_stride_of_all_tokens_is_full_attention_in_the_window_heads",
             f"{_STRIDED}::test_two_layers_reach_everything",
             f"{_STRIDED}::test_counts_by_hand",
+        ),
+    ),
+    Method(
+        name="cca",
+        title="CCA (core context aware attention)",
+        section="B",
+        row="Core Context Aware (CCA)",
+        paper="Chen et al., Core Context Aware Transformers, ICML 2025, arXiv 2412.12465",
+        structure="groups of g tokens pooled to one core by significance; cores of what is far and tokens of "
+        "a window s in one softmax",
+        complexity="N² d / g + 2 N s d + 4 N d²; a cache of n / g + s rows",
+        mixer=Mixer(
+            "mixers.cca:CCAMixer",
+            {"group": 16, "window": 1024},
+            "multiples of 16",
+            shrunk={"group": 4, "window": 16},
+        ),
+        models=("cca-llama-2-7b",),
+        kernels=("attention",),
+        tests=(
+            f"{_CCA}::test_without_a_pooled_token_it_is_full_attention",
+            f"{_CCA}::test_it_is_its_explicit_form",
+            f"{_CCA}::test_counts_by_hand",
+            f"{_CCA}::test_a_step_reads_what_its_cache_holds",
+            f"{_CCA}::test_cache_of_llama_at_128k_tokens",
+        ),
+    ),
+    Method(
+        name="landmark",
+        title="Landmark attention",
+        section="B",
+        row="Landmark attention",
+        paper="Mohtashami and Jaggi, Random-Access Infinite Context Length, NeurIPS 2023, arXiv 2305.16300",
+        structure="a landmark key for each block of b tokens; each head and query fetches its k best blocks, "
+        "softmax within a block times the landmark's",
+        complexity="N² d / b + 2 N (k + 1) b d + 4 N d²",
+        mixer=Mixer(
+            "mixers.landmark:LandmarkMixer", {"block": 50, "chosen": 4}, shrunk={"block": 7, "chosen": 2}
+        ),
+        models=("landmark-llama-7b",),
+        units=("topk", "gather"),
+        kernels=("attention",),
+        tests=(
+            f"{_LANDMARK}::test_all_blocks_chosen_is_the_grouped_softmax",
+            f"{_LANDMARK}::test_few_blocks_are_those_with_the_best_landmarks",
+            f"{_LANDMARK}::test_counts_by_hand",
+            f"{_LANDMARK}::test_a_step_is_the_last_token_of_a_pass",
+            f"{_LANDMARK}::test_a_step_reads_landmarks_and_the_chosen_blocks",
+        ),
+    ),
+    Method(
+        name="chunkllm",
+        title="ChunkLLM",
+        section="B",
+        row="ChunkLLM",
+        paper="Ouyang et al., ChunkLLM, arXiv 2510.02361",
+        structure="narrow queries and keys score chunks at chunk ends; the next chunk sees the kept share",
+        complexity="r N² d (causal) + N² a / m² + 4 N d²; a cache of r n rows",
+        mixer=Mixer(
+            "mixers.chunkllm:ChunkMixer",
+            {"chunk": 32, "retention": 0.4858, "adapter": 128, "refresh": False},
+            "multiples of 32",
+            shrunk={"chunk": 4, "retention": 0.25, "adapter": 8},
+        ),
+        models=("chunkllm-7b",),
+        units=("topk", "gather"),
+        kernels=("attention",),
+        tests=(
+            f"{_CHUNKLLM}::test_all_chunks_kept_is_full_causal_attention",
+            f"{_CHUNKLLM}::test_it_is_its_masked_form",
+            f"{_CHUNKLLM}::test_counts_by_hand",
+            f"{_CHUNKLLM}::test_the_cache_holds_the_kept_share",
+            f"{_CHUNKLLM}::test_a_boundary_chooses_anew",
         ),
     ),
 )
