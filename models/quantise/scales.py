@@ -1,4 +1,9 @@
-"""Which scale a tensor gets: of its greatest magnitude, or of the least squared error."""
+"""Which scale a tensor gets: of its greatest magnitude, of a percentile, or of the least squared error.
+
+What shares a scale is said by the format: ``int8@tensor``; of a matrix of rows, ``int8@channel0`` is a
+scale for each row (an output channel of a weight [out, in]; a token of an activation [tokens, channels]),
+``int8@channel1`` for each column, ``int8@block32`` for each 32 neighbours in a row.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +16,14 @@ from siliform.graph_ir.formats import Scaled, format_named
 from siliform.graph_ir.formats.scaled import quantise
 from siliform.models.quantise.levels import round_levels
 
-How = Literal["minmax", "mse"]
+How = Literal["minmax", "percentile", "mse"]
 
 #: The ways of choosing a scale.
 SCALES: tuple[str, ...] = get_args(How)
+
+#: Share of the magnitudes that "percentile" keeps; the others are clipped (Wu et al., arXiv 2004.09602, section
+#: 4.2: 99.9 to 99.999 % do best).
+KEPT = 0.999
 
 #: How many scales a search tries (assumption: more change no error by 1 %) ...
 _TRIES = 16
@@ -36,16 +45,19 @@ def tensor_scale(values: torch.Tensor, element: str, how: How = "mse") -> float:
     """One positive scale for all of `values` in the element format, from the data.
 
     "minmax" is the rule of `graph_ir.formats`: the greatest magnitude on the element's greatest value.
+    "percentile" is that rule for the data clipped to the magnitude that `KEPT` of it does not exceed.
     "mse" tries shares of that and takes the one of least squared error, on every n-th value.
     """
     format = format_named(f"{element}@tensor")
     assert isinstance(format, Scaled)
     flat = values.detach().reshape(-1).float()
     size = flat.abs()
+    if how == "percentile" and len(flat):
+        size = size.clamp(max=float(np.quantile(size.numpy(), KEPT)))
     by_mean = format.kind in ("binary", "ternary")
     measure = (size.mean() if by_mean else size.max()).numpy() if len(flat) else np.zeros(())
     start = float(quantise(measure, format).scale)  # of one number, the rule gives its scale
-    if how == "minmax" or not flat.numel():
+    if how != "mse" or not flat.numel():
         return start
     sample = flat[:: max(1, flat.numel() // _SAMPLES)]
     errors = [_wrong(sample, start * float(share), element).sum().item() for share in _candidates(format)]
@@ -55,9 +67,13 @@ def tensor_scale(values: torch.Tensor, element: str, how: How = "mse") -> float:
 def row_scales(values: np.ndarray, format: Scaled, how: How = "mse") -> np.ndarray:
     """Scales of a matrix [rows, n] in `format`, of the shape that `Scaled.scale_shape` gives.
 
-    "mse" takes for every scale on its own the candidate of least squared error over what it scales.
+    "percentile" clips what shares a scale to the magnitude that `KEPT` of it does not exceed. "mse" takes for
+    every scale on its own the candidate of least squared error over what it scales.
     e8m0 scales are powers of two: the rule's, half of it and twice it are tried.
     """
+    if how == "percentile":
+        most = format.spread(_quantile(np.abs(values), format), values.shape)
+        return quantise(np.clip(values, -most, most), format).scale
     start = quantise(values, format).scale
     if how == "minmax":
         return start
@@ -95,3 +111,15 @@ def _summed(errors: torch.Tensor, format: Scaled) -> np.ndarray:
     if format.granularity == "channel":
         return errors.sum(dim=1 - format.size).numpy()
     return np.add.reduceat(errors.numpy(), np.arange(0, errors.shape[1], format.size), axis=1)
+
+
+def _quantile(size: np.ndarray, format: Scaled) -> np.ndarray:
+    """The magnitude that `KEPT` of what shares a scale does not exceed, of the shape of the scales."""
+    if format.granularity == "tensor":
+        return np.asarray(np.quantile(size, KEPT))
+    if format.granularity == "channel":
+        return np.asarray(np.quantile(size, KEPT, axis=1 - format.size))
+    rows, length = size.shape
+    filled = np.full((rows, -(-length // format.size) * format.size), np.nan)
+    filled[:, :length] = size
+    return np.asarray(np.nanquantile(filled.reshape(rows, -1, format.size), KEPT, axis=2))
