@@ -1,0 +1,43 @@
+"""Where kernels run: a GPU, Triton's interpreter on the CPU, or nowhere."""
+
+from __future__ import annotations
+
+import os
+
+from siliform.graph_ir.errors import UserError
+
+
+def interpreted() -> bool:
+    """Whether Triton interprets kernels on the CPU; asked for before triton is imported."""
+    return os.environ.get("TRITON_INTERPRET", "0") not in ("", "0")
+
+
+def kernel_device() -> str:
+    """`cuda`, or `cpu` under the interpreter.
+
+    Raises
+    ------
+    UserError : no triton, or neither a GPU nor the interpreter.
+    """
+    try:
+        import triton  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            asked="a GPU kernel",
+            found="the package triton is not installed",
+            where="siliform.kernels.gpu",
+            next_step="pip install 'siliform[gpu]'",
+        ) from error
+    import torch
+
+    if interpreted():
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    raise UserError(
+        asked="a GPU kernel",
+        found=f"no CUDA device (torch {torch.__version__})",
+        where="siliform.kernels.gpu",
+        next_step="run on a machine with an NVIDIA GPU and a torch built for CUDA, or set TRITON_INTERPRET=1 "
+        "to interpret kernels on the CPU",
+    )
