@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
+from math import ceil
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from siliform.arch.accelerator import Accelerator
@@ -374,7 +375,9 @@ class _Residents:
         indices = {block.name: i for i, block in enumerate(self.blocks)}
         for i, block in enumerate(self.blocks):
             own = [a for a in block.accesses if a.memory != "dram"]
-            self._made[i] = sum(a.total_bytes(block.loops) for a in own if a.direction == "write")
+            # What is held, once: partial sums that come and go are traffic, not more of it.
+            written = [a for a in own if a.direction == "write"]
+            self._made[i] = sum(ceil(a.bits * a.points(block.loops) / 8) for a in written)
             for maker in {indices[a.maker] for a in own if a.direction == "read" and a.maker}:
                 self._readers.setdefault(maker, set()).add(i)
                 self._reads.setdefault(i, []).append(maker)
