@@ -130,7 +130,7 @@ _RESHAPED = (
         "arXiv 2111.00160",
         structure="heads and neurons cut, half of the other weights zero (array.weight_density_percent=50 on "
         "arrays that skip), updates of rank 16 beside",
-        complexity="4 N d a + 2 N d f + 2 N² a, and r N (8 d + 4 a + ...) of the updates",
+        complexity="4 N d a + 2 N d f + 2 N² a, and r N (6 d + 4 a + 2 f) of the updates",
         models=("bert-base-dsee",),
         tests=(
             f"{_LINEARS}::test_sparse_weights_and_their_update_are_one_matrix",
