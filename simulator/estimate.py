@@ -15,6 +15,7 @@ from siliform.graph_ir.passes.assign_formats import assign_formats
 from siliform.graph_ir.passes.fusion import fuse
 from siliform.graph_ir.passes.policy import is_wide, parse_bits
 from siliform.graph_ir.passes.spelt_out import spelt_out
+from siliform.graph_ir.passes.unroll import unrolled
 from siliform.simulator.bound import bound_report
 from siliform.simulator.calibrated import calibrations_of
 from siliform.simulator.costs import EnergyLaw
@@ -47,8 +48,9 @@ def prepared(graph: Graph, bits: str, accelerator: Accelerator | None = None) ->
     """The graph with the formats of `bits` assigned and epilogues fused; made once per graph and bits.
 
     Ops of special engines that the accelerator has not, or not large enough, are spelt out before, so that
-    the products inside them get the formats that others get.
+    the products inside them get the formats that others get. Loops are their steps, one behind the other.
     """
+    graph = unrolled(graph)
     if bits != "traced" and accelerator is not None and (names := _without_engine(graph, accelerator)):
         graph = graph.derived(spelt_out, names)
     return graph.derived(_prepare, bits)
@@ -87,6 +89,7 @@ def _is_deaf(graph: Graph, bits: str) -> bool:
     """
     if any("body" in node.attributes for node in graph.nodes):
         return True
+    graph = unrolled(graph)
     policy = parse_bits(bits)
     operands = [v for node in graph.nodes if node.macs_dense for v in node.operands]
     if not operands or any(is_wide(v.type.format) for v in operands):

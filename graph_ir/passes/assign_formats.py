@@ -22,6 +22,8 @@ What a rule's formats do to a product (linear, matmul, grouped_matmul, conv, att
   they are multiplied in before the sum; a conv, whose last axis is a few pixels, gets one scale per
   output channel or tensor in the same scale format instead.
 
+Loops become their steps, one behind the other (`siliform.graph_ir.passes.unroll`).
+
 A policy's wide format retypes every other float of 16 bits or more. A ``cast`` is put behind a node
 whose result would otherwise change its format, and one that has nothing to do any more is gone.
 """
@@ -42,6 +44,7 @@ from siliform.graph_ir.graph import FreshNames, Graph, Node, Value
 from siliform.graph_ir.passes.nonnegative import never_negative
 from siliform.graph_ir.passes.policy import Policy, Rule, is_wide, parse_bits, parse_policy
 from siliform.graph_ir.passes.spelt_out import spelt_out
+from siliform.graph_ir.passes.unroll import unrolled
 from siliform.graph_ir.types import TensorType
 
 __all__ = ["Policy", "Rule", "assign_formats", "parse_bits", "parse_policy"]
@@ -87,6 +90,7 @@ def assign_formats(graph: Graph, policy: Policy) -> Graph:
         )
     if policy == Policy():
         return graph
+    graph = unrolled(graph)
     rules = _rules(graph, policy)
     whole = {
         n.name for n in graph.nodes if n.op.name == "attention" and n.name in rules and rules[n.name].first

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from siliform.graph_ir.graph import Graph
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from siliform.graph_ir.graph import Graph, Node
 from siliform.graph_ir.passes.attention import attention
 from siliform.graph_ir.passes.cache_append import cache_append
 from siliform.graph_ir.passes.composites import composites
@@ -14,8 +18,17 @@ def standard_passes(graph: Graph) -> Graph:
     """Caches in place, constants folded, attention and other composites recognised, dead nodes gone.
 
     Constants are folded again behind attention, which combines masks. Fusion is a choice of the
-    mapper and a pass of its own, `fuse`.
+    mapper and a pass of its own, `fuse`. Steps of loops go through the same passes.
     """
+    if any(node.op.name == "loop" for node in graph.nodes):
+        graph = graph.with_nodes([_with_step(node) for node in graph.nodes])
     for a_pass in (cache_append, constant_folding, attention, constant_folding, composites, dead_code):
         graph = a_pass(graph)
     return graph
+
+
+def _with_step(node: Node) -> Node:
+    if node.op.name != "loop":
+        return node
+    changed: Mapping[str, Any] = {**node.attributes, "step": standard_passes(node.attributes["step"])}
+    return replace(node, attributes=changed)

@@ -19,6 +19,7 @@ from siliform.models.tracing.exporting import collector_paused, exported, plain_
 from siliform.models.tracing.literals import Literal
 from siliform.models.tracing.lowerer import Complex, Lowerer, Rule
 from siliform.models.tracing.lowering import rule_for
+from siliform.models.tracing.rolling import rolled
 
 
 def trace(
@@ -69,7 +70,7 @@ def trace(
         given = _declared(builder, module, program, places, keep_data)
         lowerer = Lowerer(builder, partial(rule_for, further=rules))
         results = lowerer.run(program.graph_module, given)
-        return _finished(builder, lowerer, program, results)
+        return rolled(_finished(builder, lowerer, program, results))
 
 
 def _without_cache(

@@ -198,6 +198,22 @@ def _body() -> Graph:
     return b.finish(b(op_named("gelu"), b(op_named("add"), b(op_named("linear"), x, weight), bias)))
 
 
+def _step() -> Graph:
+    """What is carried [3, 4] is multiplied with a matrix of every step and with one of this step."""
+    b = Builder("a step")
+    h, x, w = (b.input(n, tensor("fp32", *s)) for n, s in (("h", (3, 4)), ("x", (4, 4)), ("w", (4, 5))))
+    h = b(op_named("add"), b(op_named("matmul"), h, x), h)
+    return b.finish(h, b(op_named("matmul"), h, w))
+
+
+def _loop_by_hand(h: np.ndarray, x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    made = []
+    for one in x:
+        h = h @ one + h
+        made.append(h @ w)
+    return h, np.stack(made)
+
+
 def _others() -> dict[str, list[Case]]:
     x = floats(3, 5)
     per_tensor = format_named("int8@tensor")
@@ -213,6 +229,14 @@ def _others() -> dict[str, list[Case]]:
                 {"body": _body()},
                 {"mac": 105, "add": 21, "gelu": 21},
                 from_torch(lambda a, w, b: F.gelu(F.linear(a, w, b))),
+            )
+        ],
+        "loop": [
+            Case(
+                (x[:, :4], floats(6, 4, 4), floats(4, 5)),
+                {"step": _step(), "steps": 6, "carried": 1, "stepped": 1},
+                {"mac": 6 * (48 + 60), "add": 6 * 12},
+                _loop_by_hand,
             )
         ],
         "quantize": [Case((x,), {"format": "int8@tensor"}, {"compare": 15, "mul": 15, "round": 15}, rounded)],
