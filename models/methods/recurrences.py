@@ -7,6 +7,7 @@ from siliform.models.methods.method import Method, Mixer
 _MAMBA = "Mamba, Mamba-2, Mamba-2-Hybrid, Phi-Mamba"
 _SPACES = "cpu/methods/test_state_spaces.py::"
 _GATED = "cpu/methods/test_gated_recurrences.py::"
+_MEMORIES = "cpu/methods/test_memories.py::"
 _DELTA = "cpu/methods/test_delta_rule.py::"
 
 METHODS: tuple[Method, ...] = (
@@ -161,6 +162,45 @@ METHODS: tuple[Method, ...] = (
         tests=(
             _GATED + "test_memory_is_an_average_of_slots_by_token",
             _GATED + "test_counts_of_gam_by_hand",
+        ),
+    ),
+    Method(
+        name="atlas",
+        title="ATLAS",
+        section="B",
+        row="ATLAS / DeepTransformers",
+        paper="Behrouz et al., ATLAS, arXiv 2505.23735",
+        structure="a two-layer memory per head, written a chunk at a time: slopes over a window, momentum, "
+        "Newton-Schulz; chunks in a loop",
+        complexity="N H (5 f h + 7 h c + 10 (f² h + c² h) / Q) + 4 N d², f = 2 c, h = 4 c",
+        mixer=Mixer("mixers.atlas:AtlasMixer", {"chunk": 64}, shrunk={"chunk": 16}),
+        tests=(
+            _MEMORIES + "test_slopes_are_those_of_the_omega_rule",
+            _MEMORIES + "test_newton_schulz_keeps_singular_vectors",
+            _MEMORIES + "test_atlas_is_descent_chunk_by_chunk",
+            _MEMORIES + "test_the_loop_of_the_graph_does_what_the_module_does",
+            _MEMORIES + "test_counts_of_atlas_by_hand",
+        ),
+    ),
+    Method(
+        name="hmt",
+        title="HMT",
+        section="B",
+        row="HMT",
+        paper="He et al., HMT: Hierarchical Memory Transformer, arXiv 2405.06067",
+        structure="segments of L tokens behind a prompt recalled from memories of earlier ones, in a loop",
+        complexity="1.5 (4 N d² + N L d) + (N / L) 300 d²",
+        mixer=Mixer(
+            "mixers.hmt:HierarchicalMemoryMixer",
+            {"segment": 1024, "memories": 300, "sensory": 32},
+            shrunk={"segment": 16, "memories": 3, "sensory": 4},
+        ),
+        kernels=("attention",),
+        tests=(
+            _MEMORIES + "test_what_is_recalled_is_an_average_of_memories",
+            _MEMORIES + "test_a_segment_far_back_is_known_by_its_memory",
+            _MEMORIES + "test_the_loop_of_the_graph_does_what_the_module_does",
+            _MEMORIES + "test_counts_of_hmt_by_hand",
         ),
     ),
 )
