@@ -500,7 +500,7 @@ def test_a_tile_is_done_when_every_unit_is() -> None:
 
 
 def test_a_result_takes_its_bytes_once_however_often_partial_sums_pass() -> None:
-    """The reduction is the outermost loop: its sums come and go three times, and tiles have room beside them."""
+    """The reduction is the outermost loop: its sums come and go, and tiles have room beside them."""
     graph = sf.trace("wide-attention-1x48", seq=128)
     events = sf.simulate(graph, sf.accelerator("edge-32x32"))
     assert events.cycles == pytest.approx(sf.estimate(graph, sf.accelerator("edge-32x32")).cycles, rel=0.1)
