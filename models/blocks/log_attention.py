@@ -24,6 +24,11 @@ from siliform.models.quantise.adalog import GELU_SHIFT
 from siliform.models.quantise.reparameterise import absorb_shift
 
 
+def ask(module: nn.Module, bits: str) -> None:
+    """Give a module a quantisation policy of its own, which a trace by `build_graph` assigns."""
+    module.__dict__["bits"] = bits
+
+
 class LogMix(nn.Module):
     """``codes(softmax(q kᵀ / sqrt(c))) v`` of q, k, v [B, H, N, c].
 
@@ -75,7 +80,7 @@ class LogMLP(MLP):
 
     def __init__(self, width: int, inner: int, logarithm: str, weights: str) -> None:
         super().__init__(width, inner, ShiftedGELU)
-        self.down.bits = f"{logarithm}*{weights}"
+        ask(self.down, f"{logarithm}*{weights}")
 
     @classmethod
     def of(cls, mlp: MLP, logarithm: str, weights: str) -> LogMLP:

@@ -46,7 +46,7 @@ class PolyNorm(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         square = x * x
         powers = (x, square, square * x)
-        made = self.constant
+        made: torch.Tensor = self.constant
         for coefficient, power in zip(self.coefficients.unbind(), powers, strict=True):
             made = made + coefficient * functional.rms_norm(power, x.shape[-1:], eps=EPSILON)
         return made

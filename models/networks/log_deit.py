@@ -12,7 +12,7 @@ from __future__ import annotations
 from torch import nn
 
 from siliform.models.blocks.channels import MLP
-from siliform.models.blocks.log_attention import LogAttention, LogMLP
+from siliform.models.blocks.log_attention import LogAttention, LogMLP, ask
 from siliform.models.blocks.transformer import TransformerBlock
 from siliform.models.networks.deit import DeiT, DeiTSizes
 from siliform.models.networks.plain_vit import layer_norm
@@ -44,4 +44,5 @@ class LogDeiT(DeiT):
             return TransformerBlock(known.width, mixer, channel, layer_norm, bits=operands)
 
         super().__init__(known, [block() for _ in range(known.layers)])
-        self.embed.bits = self.head.bits = ENDS
+        for end in (self.embed, self.head):
+            ask(end, ENDS)

@@ -63,7 +63,7 @@ class RecentredViT(PlainViT):
         ]
         tokens = (image_pixels // patch) ** 2 + 1
         super().__init__(PatchTokens(patch, stream), tokens, stream, blocks, classes)
-        self.norm = norm(stream)
+        self.register_module("norm", norm(stream))
         self.choices = {
             "image_pixels": image_pixels,
             "patch": patch,

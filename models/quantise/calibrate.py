@@ -76,7 +76,8 @@ class Observed:
 
 def products(module: nn.Module) -> dict[str, nn.Module]:
     """The products in a module, by path; UserError where there is none."""
-    found = {path: part for path, part in module.named_modules() if isinstance(part, tuple(PRODUCTS))}
+    kinds = tuple(PRODUCTS)
+    found: dict[str, nn.Module] = {p: part for p, part in module.named_modules() if isinstance(part, kinds)}
     if not found:
         raise UserError(
             asked=f"the products of a {type(module).__name__}",
@@ -160,7 +161,8 @@ class Calibrated:
     def applied(self, module: nn.Module) -> Iterator[None]:
         """Inside, `module` computes with these numbers; behind, it is what it was."""
         parts = products(module)
-        kept = {path: parts[path].weight.data for path in self.weights}
+        stored = {path: parts[path].get_parameter("weight") for path in self.weights}
+        kept = {path: weight.data for path, weight in stored.items()}
         handles = [
             parts[path].register_forward_pre_hook(_rounding(known)) for path, known in self.operands.items()
         ]
@@ -168,7 +170,7 @@ class Calibrated:
         levels = {path: mix.levels for path, mix in mixes.items()}
         try:
             for path, weight in self.weights.items():
-                parts[path].weight.data = weight
+                stored[path].data = weight
             for path, mix in mixes.items():
                 element = self.operands[path][-1][0].element
                 mix.levels = int(element.max) if element.kind == "integer" else mix.levels
@@ -177,7 +179,7 @@ class Calibrated:
             for handle in handles:
                 handle.remove()
             for path, weight in kept.items():
-                parts[path].weight.data = weight
+                stored[path].data = weight
             for path, mix in mixes.items():
                 mix.levels = levels[path]
 

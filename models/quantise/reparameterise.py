@@ -32,9 +32,11 @@ def fold_norm(norm: nn.LayerNorm, readers: Sequence[nn.Linear], channels: Channe
 
     `readers` are all that reads the norm's result; each has a bias.
     """
+    gain, shift = (part.double().numpy() for part in _affine(norm))
     made = fold(
         channels,
-        *(part.double().numpy() for part in _affine(norm)),
+        gain,
+        shift,
         tuple(reader.weight.double().numpy() for reader in readers),
         tuple(_bias(reader).double().numpy() for reader in readers),
     )

@@ -21,8 +21,8 @@ How = Literal["minmax", "percentile", "mse"]
 #: The ways of choosing a scale.
 SCALES: tuple[str, ...] = get_args(How)
 
-#: Share of the magnitudes that "percentile" keeps; the others are clipped (Wu et al., arXiv 2004.09602, section
-#: 4.2: 99.9 to 99.999 % do best).
+#: Share of the magnitudes that "percentile" keeps; the others are clipped (Wu et al., arXiv 2004.09602,
+#: section 4.2: 99.9 to 99.999 % do best).
 KEPT = 0.999
 
 #: How many scales a search tries (assumption: more change no error by 1 %) ...

@@ -164,7 +164,7 @@ def test_sensitivity_is_the_error_of_one_layer_at_a_time() -> None:
     ).float()
     missed = torch.cat([(rounded(*b) - e).flatten() for b, e in zip(known, exact, strict=True)])
     assert found["last"].error == pytest.approx(
-        float(missed.norm() / torch.cat([e.flatten() for e in exact]).norm()), rel=1e-4
+        float(missed.detach().norm() / torch.cat([e.flatten() for e in exact]).norm()), rel=1e-4
     )
     module = net()
     every = sensitivity(module, known, "w8a8")
