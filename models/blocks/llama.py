@@ -39,7 +39,7 @@ class PlacedAttention(nn.Module):
     def projected(
         self, x: torch.Tensor, angle: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Queries [B, H, N, c], rows of keys and of values [B, N, G c] of x [B, N, W], the first two turned."""
+        """Queries [B, H, N, c], rows of keys and of values [B, N, G c] of x [B, N, W]; first two turned."""
         q = turned(split_heads(self.query(x), self.heads), angle)
         k = turned(split_heads(self.key(x), self.kv_heads), angle)
         return q, merge_heads(k), self.value(x)

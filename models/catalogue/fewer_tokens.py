@@ -209,38 +209,105 @@ _MAELRE = ModelSpec(
     shrunk_sequence=64,
 )
 
-_LAZYLLM = ModelSpec(
-    name="llama-2-7b-lazyllm",
-    family="lazyllm",
+#: Llama-2-7B (arXiv 2307.09288, table 1, and the checkpoint's params.json), and a small model of its shape.
+_LLAMA = {"vocabulary": 32000, "width": 4096, "layers": 32, "heads": 32, "kv_heads": 32, "inner": 11008}
+_SMALL_LLAMA = {"vocabulary": 101, "width": 32, "layers": 2, "heads": 4, "kv_heads": 2, "inner": 48}
+LLAMA_PARAMETERS = 6_738_415_616  # arXiv 2307.09288, table 1 (7B)
+
+
+def _llama(
+    method: str, head: str, source: str, parameters: int, shrunk: Mapping[str, Any], **choices: Any
+) -> ModelSpec:
+    return ModelSpec(
+        name=f"llama-2-7b-{method}",
+        family=f"llama-{method}",
+        library="blocks",
+        head=f"networks.{head}",
+        configuration={**_LLAMA, **choices},
+        format="bf16",
+        sequence=2048,
+        parameters=LLAMA_PARAMETERS + parameters,
+        source=f"{source}, on arXiv 2307.09288 (7B)",
+        inputs="tokens",
+        shrunk={**_SMALL_LLAMA, **shrunk},
+        shrunk_sequence=16,
+    )
+
+
+_ARC = ModelSpec(
+    name="llama-2-7b-arc-encoder",
+    family="arc-encoder",
     library="blocks",
-    head="networks.lazyllm:LazyLLM",
+    head="networks.arc_encoder:ArcEncoder",
     configuration={
-        "vocabulary": 32000,
-        "width": 4096,
-        "layers": 32,
-        "heads": 32,
-        "kv_heads": 32,
-        "inner": 11008,
-        "prune_at": (10, 20),
-        "kept": 0.6,
-        "revived": 16,
+        # Llama-3.2-3B without its last two layers (arXiv 2510.20535, section 4).
+        "encoder": {
+            "vocabulary": 128256,
+            "width": 3072,
+            "layers": 26,
+            "heads": 24,
+            "kv_heads": 8,
+            "inner": 8192,
+            "pooling": 4,
+        },
+        "decoder": _LLAMA,
+        "context_tokens": 2048,
+        "projector": 2048,
     },
     format="bf16",
-    sequence=2048,
-    parameters=6_738_415_616,
-    source="arXiv 2407.14057, section 3, on arXiv 2307.09288 (7B); layers and shares are assumptions",
+    sequence=128,
+    parameters=9_764_506_624,
+    source="arXiv 2510.20535, sections 3 and 4; the projector's width is an assumption",
     inputs="tokens",
     shrunk={
-        "vocabulary": 101,
-        "width": 32,
-        "layers": 3,
-        "heads": 4,
-        "kv_heads": 2,
-        "inner": 48,
-        "prune_at": (1, 2),
-        "revived": 2,
+        "encoder": {**_SMALL_LLAMA, "width": 24, "pooling": 4},
+        "decoder": _SMALL_LLAMA,
+        "context_tokens": 32,
+        "projector": 8,
     },
-    shrunk_sequence=16,
+    shrunk_sequence=6,
 )
 
-FEWER_TOKENS: tuple[ModelSpec, ...] = (*_T2T, *_DEIT, _FLEXDIT, _EXPEDIT, _BUS, _MAELRE, _LAZYLLM)
+_STEERED = (
+    _llama(
+        "lazyllm",
+        "lazyllm:LazyLLM",
+        "arXiv 2407.14057, section 3, layers and shares assumed",
+        0,
+        {"layers": 3, "prune_at": (1, 2), "revived": 2},
+        prune_at=(10, 20),
+        kept=0.6,
+        revived=16,
+    ),
+    _llama(
+        "prefix",
+        "prompted:PrefixLlama",
+        "arXiv 2101.00190, section 4, 10 tokens",
+        2_621_440,
+        {"prompt_tokens": 5},
+        prompt_tokens=10,
+    ),
+    # A prompt of 100 tokens has as many parameters (arXiv 2309.05173, section 3.2: rank 56 for this width).
+    _llama(
+        "dept",
+        "prompted:DePTLlama",
+        "arXiv 2309.05173, section 3.2",
+        407_552,
+        {"prompt_tokens": 3, "rank": 2, "longest": 9},
+        prompt_tokens=40,
+        rank=56,
+        longest=256,
+    ),
+    _llama(
+        "iapt",
+        "prompted:IAPTLlama",
+        "arXiv 2405.18203, section 3, 4 tokens a layer",
+        67_772_416,
+        {"prompt_tokens": 2, "bottleneck": 6},
+        prompt_tokens=4,
+        bottleneck=256,
+    ),
+    _ARC,
+)
+
+FEWER_TOKENS: tuple[ModelSpec, ...] = (*_T2T, *_DEIT, _FLEXDIT, _EXPEDIT, _BUS, _MAELRE, *_STEERED)
