@@ -10,6 +10,9 @@ _BIGBIRD = "cpu/methods/test_bigbird.py"
 _CCA = "cpu/methods/test_cca.py"
 _LANDMARK = "cpu/methods/test_landmark.py"
 _CHUNKLLM = "cpu/methods/test_chunkllm.py"
+_ROUTING = "cpu/methods/test_routing.py"
+_SINKHORN = "cpu/methods/test_sinkhorn.py"
+_REFORMER = "cpu/methods/test_reformer.py"
 _STRIDED = "cpu/methods/test_sparse_transformer.py"
 
 METHODS: tuple[Method, ...] = (
@@ -198,6 +201,74 @@ METHODS: tuple[Method, ...] = (
             f"{_CHUNKLLM}::test_counts_by_hand",
             f"{_CHUNKLLM}::test_the_cache_holds_the_kept_share",
             f"{_CHUNKLLM}::test_a_boundary_chooses_anew",
+        ),
+    ),
+    Method(
+        name="routing",
+        title="Routing Transformer",
+        section="B",
+        row="Routing Transformer",
+        paper="Roy et al., Routing Transformers, TACL 2021, arXiv 2003.05997",
+        structure="half of the heads: k centroids take N / k queries and keys each, attention within; the "
+        "other half a window",
+        complexity="N k d + N² d / k + N w d + 4 N d², O(N sqrt(N)) for k near sqrt(N)",
+        mixer=Mixer(
+            "mixers.routing:RoutingMixer",
+            {"sequence": 1024, "window": 256},
+            "multiples of the clusters",
+            shrunk={"sequence": 64, "window": 8},
+        ),
+        units=("topk", "gather"),
+        kernels=("attention",),
+        tests=(
+            f"{_ROUTING}::test_one_cluster_is_full_attention",
+            f"{_ROUTING}::test_it_is_its_explicit_form",
+            f"{_ROUTING}::test_counts_by_hand",
+        ),
+    ),
+    Method(
+        name="reformer",
+        title="Reformer",
+        section="B",
+        row="Long Range Arena set",
+        paper="Kitaev et al., Reformer, ICLR 2020, arXiv 2001.04451",
+        structure="shared queries and keys hashed by rotations, sorted by bucket, attention in chunks",
+        complexity="R (4 N m d + N u' d) + 3 N d², u' axes of the rotations",
+        mixer=Mixer(
+            "mixers.reformer:ReformerMixer",
+            {"sequence": 1024, "rounds": 4, "chunk": 64},
+            "multiples of 64",
+            shrunk={"sequence": 64, "rounds": 2, "chunk": 8},
+        ),
+        units=("gather",),
+        kernels=("attention",),
+        tests=(
+            f"{_REFORMER}::test_one_bucket_and_chunk_is_full_attention_without_itself",
+            f"{_REFORMER}::test_it_is_its_explicit_form",
+            f"{_REFORMER}::test_hashes_are_the_nearest_axes",
+            f"{_REFORMER}::test_counts_by_hand",
+        ),
+    ),
+    Method(
+        name="sinkhorn",
+        title="Sparse Sinkhorn attention",
+        section="B",
+        row="Long Range Arena set",
+        paper="Tay et al., Sparse Sinkhorn Attention, ICML 2020, arXiv 2002.11296",
+        structure="blocks of keys mixed by a doubly stochastic matrix; a block sees its place's and itself",
+        complexity="2 N² d / b + 4 N b d + 4 N d²",
+        mixer=Mixer(
+            "mixers.sinkhorn:SinkhornMixer",
+            {"sequence": 1024, "block": 64},
+            "multiples of 64",
+            shrunk={"sequence": 64, "block": 8},
+        ),
+        kernels=("attention",),
+        tests=(
+            f"{_SINKHORN}::test_one_block_is_full_attention",
+            f"{_SINKHORN}::test_the_order_is_doubly_stochastic",
+            f"{_SINKHORN}::test_a_sharp_order_permutes_blocks",
+            f"{_SINKHORN}::test_counts_by_hand",
         ),
     ),
 )
