@@ -21,6 +21,7 @@ FAMILIES: tuple[str, ...] = (
     "memoryformer",
     "binary",
     "reshaped",
+    "mamba",
 )  # fmt: skip
 
 #: "within" the tolerance of the published figure, "outside" of it, or inside a published "bound"; "alone"
