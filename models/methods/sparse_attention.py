@@ -13,7 +13,29 @@ _CHUNKLLM = "cpu/methods/test_chunkllm.py"
 _ROUTING = "cpu/methods/test_routing.py"
 _SINKHORN = "cpu/methods/test_sinkhorn.py"
 _REFORMER = "cpu/methods/test_reformer.py"
+_COMBINER = "cpu/methods/test_combiner.py"
 _STRIDED = "cpu/methods/test_sparse_transformer.py"
+
+
+def _combiner(form: str, title: str, structure: str, complexity: str, lengths: str) -> Method:
+    return Method(
+        name=f"combiner-{form}",
+        title=f"Combiner-{title}",
+        section="B",
+        row="Combiner",
+        paper="Ren et al., Combiner, NeurIPS 2021, arXiv 2107.05768",
+        structure=structure,
+        complexity=complexity,
+        mixer=Mixer("mixers.combiner:CombinerMixer", {"form": form}, lengths),
+        kernels=("attention",),
+        tests=(
+            f"{_COMBINER}::test_it_is_its_factorisation_and_sees_everything",
+            f"{_COMBINER}::test_regions_of_one_token_are_full_attention",
+            f"{_COMBINER}::test_counts_by_hand",
+            f"{_COMBINER}::test_it_grows_as_its_paper_says",
+        ),
+    )
+
 
 METHODS: tuple[Method, ...] = (
     Method(
@@ -270,5 +292,26 @@ METHODS: tuple[Method, ...] = (
             f"{_SINKHORN}::test_a_sharp_order_permutes_blocks",
             f"{_SINKHORN}::test_counts_by_hand",
         ),
+    ),
+    _combiner(
+        "fixed",
+        "Fixed",
+        "the own block of sqrt(N) tokens directly, every other block through its abstraction",
+        "4 N sqrt(N) d + 4 N d²",
+        "multiples of the power of two nearest to sqrt(N)",
+    ),
+    _combiner(
+        "logsparse",
+        "LogSparse",
+        "the token itself directly, at each level of a binary tree the sibling of its block",
+        "4 N log2(N) d + 4 N d²",
+        "powers of two",
+    ),
+    _combiner(
+        "axial",
+        "Axial",
+        "the own row and column directly, every other column through its abstraction",
+        "8 N sqrt(N) d + 4 N d²",
+        "multiples of the power of two nearest to sqrt(N)",
     ),
 )
