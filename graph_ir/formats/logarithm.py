@@ -27,11 +27,11 @@ _NAME = re.compile(r"adalog(\d{1,3})_(\d)")
 class AdaLog(Format):
     """Code q of `width` bits is ``2**-t1[q] * t2[q]``, which is ``2**-(q * numerator / 37)``.
 
-    The whole part of the exponent, ``t1 = floor(q * numerator / 37)``, is a shift; its broken part selects a
-    factor t2 above 1/2 and up to 1, kept with `FACTOR_BITS` bits behind the point. Codes are
+    The whole part of the exponent, ``t1 = floor(q * numerator / 37)``, is a shift; its broken part selects
+    a factor t2 above 1/2 and up to 1, kept with `FACTOR_BITS` bits behind the point. Codes are
     ``clamp(round(-log2(x) * 37 / numerator), 0, 2**width - 1)``. There is no zero, and a negative value
-    raises UserError. Source: Wu et al., "AdaLog: Post-Training Quantization for Vision Transformers with Adaptive
-    Logarithm Quantizer", ECCV 2024, section 3.2.
+    raises UserError. Source: Wu et al., "AdaLog: Post-Training Quantization for Vision Transformers with
+    Adaptive Logarithm Quantizer", ECCV 2024, section 3.2.
     """
 
     numerator: int
