@@ -54,7 +54,7 @@ def _encoder(
         name=name,
         family=name.rpartition("-")[0],
         library="blocks",
-        head="networks.encoder:TextEncoder",
+        head="networks.encoder:UniformEncoder",
         configuration={
             "vocabulary": 50265,
             "width": 768,
@@ -133,7 +133,7 @@ _MASFORMER = ModelSpec(
     },
     sequence=8192,
     parameters=1_328_109_568,
-    source="arXiv 2310.12442, section 4.1 (GPT-Neo 1.3B with positions for 8192 tokens)",
+    source="arXiv 2310.12442 (GPT-Neo 1.3B with positions for 8192 tokens)",
     inputs="tokens",
     shrunk={
         "vocabulary": 64,
@@ -146,6 +146,44 @@ _MASFORMER = ModelSpec(
         "window": 8,
     },
     shrunk_sequence=24,
+)
+
+
+def _left(heads: int, inner: int, kept: int = 0) -> dict[str, int]:
+    """What is left of a layer of AxFormer."""
+    return {"heads": heads, "inner": inner, "kept": kept}
+
+
+_AXFORMER = ModelSpec(
+    name="axformer-bert-base",
+    family="axformer",
+    library="blocks",
+    head="networks.axformer:AxFormer",
+    configuration={
+        "vocabulary": 30522,
+        "width": 768,
+        "heads": 12,
+        "positions": 512,
+        "layers": [
+            *[_left(12, 3072)] * 3,
+            _left(8, 3072),
+            _left(12, 2048, kept=16),
+            _left(0, 3072),
+            _left(6, 0, kept=16),
+            _left(0, 1536),
+        ],
+    },
+    sequence=128,
+    parameters=65_184_128,
+    source="arXiv 2010.03688 on BERT-base; a member of its space, chosen here",
+    inputs="tokens",
+    shrunk={
+        "vocabulary": 64,
+        "width": 32,
+        "heads": 4,
+        "positions": 64,
+        "layers": [_left(4, 48), _left(2, 48, kept=3), _left(0, 32), _left(3, 0)],
+    },
 )
 
 SPARSE: tuple[ModelSpec, ...] = (
@@ -166,16 +204,17 @@ SPARSE: tuple[ModelSpec, ...] = (
         {"block": 64, "global_blocks": 2, "random": 3},
         {"block": 4, "global_blocks": 2, "random": 3},
         126_805_248,
-        "arXiv 2007.14062, table 8 (BigBird-ITC base)",
+        "arXiv 2007.14062 (BigBird-ITC base)",
     ),
     _MASFORMER,
+    _AXFORMER,
     _llama(
         "cca-llama-2-7b",
         "mixers.cca:CCAMixer",
         {"group": 16, "window": 1024},
         {"group": 4, "window": 16},
         6_738_415_616,
-        "arXiv 2412.12465, section 4.1",
+        "arXiv 2412.12465",
     ),
     _llama(
         "landmark-llama-7b",
@@ -183,7 +222,7 @@ SPARSE: tuple[ModelSpec, ...] = (
         {"block": 50, "chosen": 4},
         {"block": 7, "chosen": 2},
         6_738_415_616,
-        "arXiv 2305.16300, section 4.2",
+        "arXiv 2305.16300",
     ),
     _llama(
         "chunkllm-7b",
@@ -191,7 +230,7 @@ SPARSE: tuple[ModelSpec, ...] = (
         {"chunk": 32, "retention": 0.4858, "adapter": 128, "refresh": False},
         {"chunk": 4, "retention": 0.25, "adapter": 8, "refresh": False},
         6_771_974_145,
-        "arXiv 2510.02361, section 4",
+        "arXiv 2510.02361",
         "networks.chunkllm:ChunkLLM",
     ),
 )

@@ -14,6 +14,8 @@ _ROUTING = "cpu/methods/test_routing.py"
 _SINKHORN = "cpu/methods/test_sinkhorn.py"
 _REFORMER = "cpu/methods/test_reformer.py"
 _COMBINER = "cpu/methods/test_combiner.py"
+_FIT = "cpu/methods/test_fit.py"
+_AXFORMER = "cpu/methods/test_axformer.py"
 _STRIDED = "cpu/methods/test_sparse_transformer.py"
 
 
@@ -313,5 +315,42 @@ METHODS: tuple[Method, ...] = (
         "the own row and column directly, every other column through its abstraction",
         "8 N sqrt(N) d + 4 N d²",
         "multiples of the power of two nearest to sqrt(N)",
+    ),
+    Method(
+        name="fit",
+        title="FIT",
+        section="B",
+        row="FIT",
+        paper="Chen and Li, FIT: Far-reaching Interleaved Transformers, arXiv 2305.12689",
+        structure="attention within groups of n tokens; m latents a group read it, attend to all latents, "
+        "write back",
+        complexity="2 N n d + 2 (N m / n)² d + 4 N m d + 8 N d² + 8 N m d² / n, O(N^(4/3)) where n follows N",
+        mixer=Mixer("mixers.fit:FITMixer", {"latents": 16}, "multiples of the group", shrunk={"latents": 2}),
+        kernels=("attention",),
+        tests=(
+            f"{_FIT}::test_one_group_without_latents_is_full_attention",
+            f"{_FIT}::test_it_is_its_masked_form",
+            f"{_FIT}::test_everything_reaches_everything",
+            f"{_FIT}::test_counts_by_hand",
+            f"{_FIT}::test_groups_follow_the_length",
+        ),
+    ),
+    Method(
+        name="axformer",
+        title="AxFormer",
+        section="B",
+        row="AxFormer",
+        paper="Nagarajan et al., AxFormer, arXiv 2010.03688",
+        structure="pruned heads, attentions and feed-forward parts; hard attention to the k best keys",
+        complexity="of hard attention N² d + N k d + 4 N d²",
+        mixer=Mixer("mixers.hard_attention:HardAttentionMixer", {"kept": 16}, shrunk={"kept": 4}),
+        models=("axformer-bert-base",),
+        units=("topk", "gather"),
+        tests=(
+            f"{_AXFORMER}::test_all_keys_kept_is_full_attention",
+            f"{_AXFORMER}::test_hard_attention_is_its_masked_form",
+            f"{_AXFORMER}::test_counts_by_hand",
+            f"{_AXFORMER}::test_what_is_pruned_costs_nothing",
+        ),
     ),
 )

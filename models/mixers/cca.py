@@ -1,7 +1,7 @@
 """Core context aware attention: pooled tokens of what is far, and the tokens of what is near.
 
 Chen et al., Core Context Aware Transformers for Long Context Language Modeling, ICML 2025 (arXiv 2412.12465),
-sections 3.2 to 3.4. Each group of g tokens is pooled to one core token by how much the group's last query
+section 3. Each group of g tokens is pooled to one core token by how much the group's last query
 attends to them; a token attends, in one softmax, to the cores of the groups that lie a window behind it and
 to every token from there on::
 

@@ -1,7 +1,7 @@
 """ChunkLLM's attention: adapters score chunks, and which chunks are kept changes at chunk boundaries only.
 
 Ouyang et al., ChunkLLM: A Lightweight Pluggable Framework for Accelerating LLMs Inference (arXiv 2510.02361),
-sections 3.1 to 3.3. Two adapters narrow queries and keys; a chunk's key is that of its last token. At the
+section 3. Two adapters narrow queries and keys; a chunk's key is that of its last token. At the
 last token of a chunk its narrow query scores the chunks so far, and the best of them are what the tokens of
 the next chunk see, beside their own chunk up to themselves. A cache so holds the kept share of the tokens
 between two boundaries. Chunks have one length here, where the paper's boundary head finds ends of sentences.

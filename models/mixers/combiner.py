@@ -112,7 +112,7 @@ def logsparse(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor
 
 
 def axial(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    """q, k, v [B, H, rows, columns, c] -> the same: own column, own row, and other columns as abstractions."""
+    """q, k, v [B, H, rows, columns, c] -> the same: own column and row, others as abstractions."""
     rows, columns = q.shape[2:4]
     down = [part.transpose(2, 3) for part in (q, k, v)]
     near = functional.scaled_dot_product_attention(down[0], *with_null(down[1], down[2])).transpose(2, 3)
@@ -141,7 +141,7 @@ def _pool(x: torch.Tensor) -> torch.Tensor:
 
 
 def _abstraction(pooled: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    """Each region's values [B, H, n, b, c] as its pooled query [B, H, n, c] weighs them: [B, H, n, c]."""
+    """Values of regions [B, H, n, b, c], weighed by their pooled queries [B, H, n, c]: [B, H, n, c]."""
     return functional.scaled_dot_product_attention(pooled.unsqueeze(3), k, v).squeeze(3)
 
 

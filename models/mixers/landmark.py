@@ -1,7 +1,7 @@
 """Landmark attention: a landmark token stands for each block, and a query fetches the blocks it needs.
 
 Mohtashami and Jaggi, Random-Access Infinite Context Length for Transformers, NeurIPS 2023 (arXiv 2305.16300),
-sections 3.1 to 3.3. Every block of b tokens is followed by a landmark token of the stream. A query's softmax
+section 3. Every block of b tokens is followed by a landmark token of the stream. A query's softmax
 is grouped: over the tokens of its own block and the landmarks of the k blocks whose landmarks it scores best,
 and within each of these blocks over its tokens, whose weights the landmark's weight multiplies::
 

@@ -1,7 +1,7 @@
 """Routing attention: clusters by k-means, attention within a cluster, beside heads with a window.
 
 Roy et al., Efficient Content-Based Sparse Attention with Routing Transformers, TACL 2021 (arXiv 2003.05997),
-sections 4.1 and 4.2, without a causal mask. Queries and keys of a routing head are put on a sphere by a norm
+section 4, without a causal mask. Queries and keys of a routing head are put on a sphere by a norm
 without weights; each of k centroids takes the w = N / k queries and the w keys nearest to it, and these
 queries attend to these keys. A token that several clusters took gets the mean of what they gave it, one that
 none took gets nothing; so every cluster has one size. With k = sqrt(N) it takes O(N sqrt(N)); one cluster is

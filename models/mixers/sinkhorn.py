@@ -1,6 +1,6 @@
 """Sparse Sinkhorn attention: blocks of keys are sorted by a learned, doubly stochastic matrix.
 
-Tay et al., Sparse Sinkhorn Attention, ICML 2020 (arXiv 2002.11296), sections 3.1 to 3.3, without a causal
+Tay et al., Sparse Sinkhorn Attention, ICML 2020 (arXiv 2002.11296), section 3, without a causal
 mask and without the noise of training. A network maps the sum of each block's tokens to one score for each
 place; the scores are normalised over rows and columns in turn (Sinkhorn and Knopp, 1967), so that they mix
 keys and values of blocks as a soft permutation does. A block's queries see the block that was sorted to its
@@ -26,7 +26,7 @@ class SinkhornMixer(nn.Module):
     width, heads : W and H.
     sequence : N, a multiple of b.
     block : b.
-    iterations : normalisations of rows and of columns (arXiv 2002.11296, section 5.4: 5 to 10 do).
+    iterations : normalisations of rows and of columns, in turn (assumption: seven are enough).
     temperature : what scores are divided by.
     """
 

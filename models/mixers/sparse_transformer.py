@@ -1,6 +1,6 @@
 """The Sparse Transformer's strided attention: some heads see a window, the others every l-th token.
 
-Child et al., Generating Long Sequences with Sparse Transformers (arXiv 1904.10509), sections 4.2 and 4.3: the
+Child et al., Generating Long Sequences with Sparse Transformers (arXiv 1904.10509), section 4: the
 two factors of the strided pattern, given to separate heads. A token of a window head sees the l tokens up to
 its own, one of a column head every l-th token up to its own; in two layers everything reaches everything.
 With a stride of about sqrt(N) it takes O(N sqrt(N)). Columns are the columns of the sequence laid out in rows

@@ -1,6 +1,6 @@
 """A language model with ChunkLLM's attention and the head that tells where chunks end.
 
-Ouyang et al., ChunkLLM (arXiv 2510.02361), section 3.1: one linear layer on the output of the lowest block
+Ouyang et al., ChunkLLM (arXiv 2510.02361), section 3: one linear layer on the output of the lowest block
 gives the probability that a token is the last of its chunk. Shapes: B batch, N tokens, V vocabulary, W width.
 """
 

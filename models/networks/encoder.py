@@ -1,4 +1,4 @@
-"""A text encoder in the shape of BERT, around any mixer of the catalogue.
+"""A text encoder in the shape of BERT whose layers are alike, around any mixer of the catalogue.
 
 Devlin et al., BERT, arXiv 1810.04805, section 3: embeddings of words and learned positions, a norm, blocks
 with the norm behind each sum. Shapes: B batch, N tokens, V vocabulary, W width.
@@ -18,7 +18,7 @@ from siliform.models.blocks.ours import class_of
 from siliform.models.blocks.transformer import TransformerBlock
 
 
-class TextEncoder(nn.Module):
+class UniformEncoder(nn.Module):
     """``forward(tokens [B, N]) -> [B, N, W]``.
 
     Parameters

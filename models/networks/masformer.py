@@ -1,7 +1,7 @@
 """MASFormer: full attention in a few layers, attention within blocks in the others.
 
 Zhang et al., Efficient Long-Range Transformers: You Need to Attend More, but Not Necessarily at Every Layer
-(arXiv 2310.12442), sections 3 and 4.1: a decoder of GPT-Neo's shape whose first `full_layers` layers attend
+(arXiv 2310.12442): a decoder of GPT-Neo's shape whose first `full_layers` layers attend
 to everything and whose other layers attend within blocks of `window` tokens. Shapes: B batch, N tokens, V
 vocabulary, W width.
 """

@@ -77,8 +77,16 @@ def factorised(mixer: CombinerMixer, x: torch.Tensor, block: int) -> torch.Tenso
 
 @pytest.mark.parametrize(
     ("form", "tokens", "block"),
-    [("fixed", 20, 4), ("fixed", 21, 7), ("logsparse", 16, 1), ("logsparse", 8, 1)]
-    + [("axial", 20, 4), ("axial", 15, 5), ("axial", 5, 5), ("axial", 4, 1)],
+    [
+        ("fixed", 20, 4),
+        ("fixed", 21, 7),
+        ("logsparse", 16, 1),
+        ("logsparse", 8, 1),
+        ("axial", 20, 4),
+        ("axial", 15, 5),
+        ("axial", 5, 5),
+        ("axial", 4, 1),
+    ],
 )
 def test_it_is_its_factorisation_and_sees_everything(form: Form, tokens: int, block: int) -> None:
     mixer, x = made(form, block), torch.randn(1, tokens, WIDTH, dtype=torch.float64)
