@@ -310,4 +310,68 @@ _STEERED = (
     _ARC,
 )
 
-FEWER_TOKENS: tuple[ModelSpec, ...] = (*_T2T, *_DEIT, _FLEXDIT, _EXPEDIT, _BUS, _MAELRE, *_STEERED)
+#: Sixteen sequences of four lengths, 0.6 of the longest on average, as ByteTransformer measures (arXiv
+#: 2210.03052, section IV); that there are four lengths is an assumption.
+_SHARES = (0.9, 0.7, 0.5, 0.3) * 4
+#: Six prompts, which go into three bins; an assumption.
+_PROMPTS = (1.0, 0.5, 0.5, 0.3, 0.3, 0.3)
+
+
+def _bert(name: str, head: str, vocabulary: int, parameters: int, source: str, **choices: Any) -> ModelSpec:
+    return ModelSpec(
+        name=name,
+        family="packed-bert",
+        library="blocks",
+        head=f"networks.packed_bert:{head}",
+        configuration={
+            "vocabulary": vocabulary,
+            "width": 768,
+            "layers": 12,
+            "heads": 12,
+            "inner": 3072,
+            "shares": _SHARES,
+            **choices,
+        },
+        format="fp16",
+        sequence=256,
+        parameters=parameters,
+        source=source,
+        inputs="tokens",
+        shrunk={
+            "vocabulary": 101,
+            "width": 32,
+            "layers": 2,
+            "heads": 4,
+            "inner": 48,
+            "shares": (1.0, 0.5, 0.5, 0.25),
+        },
+    )
+
+
+_PACKED = (
+    _bert(
+        "bert-base-bytetransformer",
+        "ByteTransformer",
+        30522,
+        108_891_648,
+        "arXiv 2210.03052, section IV (BERT-base, without pooler)",
+        positions=512,
+    ),
+    _bert(
+        "mosaicbert-base",
+        "MosaicBert",
+        30528,
+        136_768_512,
+        "arXiv 2312.17482, section 2 (Base), without its head",
+    ),
+    _llama(
+        "prepacked",
+        "prepacked:PrepackedLlama",
+        "arXiv 2404.09529, section 3",
+        0,
+        {"shares": (1.0, 0.5, 0.5, 0.25)},
+        shares=_PROMPTS,
+    ),
+)
+
+FEWER_TOKENS: tuple[ModelSpec, ...] = (*_T2T, *_DEIT, _FLEXDIT, _EXPEDIT, _BUS, _MAELRE, *_STEERED, *_PACKED)
