@@ -4,10 +4,11 @@
 schema                    the signature of the reference
 fake (meta) kernel        the shape rule
 CPU kernel                the reference
+CUDA kernel               a file of `siliform.kernels.gpu`, where `gpu.register` names one
 ========================  ==================================================================
 
 So an op of ours can stand in any torch.nn.Module, runs there on the CPU, and is traced back to one
-node. A GPU kernel is added to the same operator with ``torch.library.impl``. There is no gradient.
+node. There is no gradient.
 
 >>> from siliform.kernels import selective_scan   # the same as torch_op(OPS["selective_scan"])
 """
@@ -29,6 +30,8 @@ from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.opspec import OpSpec
 from siliform.graph_ir.types import TensorType
 from siliform.kernels.dtypes import DTYPE_OF, to_numpy, type_of
+from siliform.kernels.gpu.register import gpu_kernel
+from siliform.kernels.shapes import result_types, spread
 
 #: torch's name space of our operators: ``torch.ops.siliform.<name>``.
 NAMESPACE = "siliform"
@@ -58,6 +61,8 @@ def torch_op(spec: OpSpec) -> Callable[..., Any]:
     library.define(schema(spec), tags=(torch.Tag.pt2_compliant_tag,))
     defined[spec.name] = spec
     library.impl(spec.name, lambda *operands, **attributes: _run(spec, operands, attributes), "CPU")
+    if (kernel := gpu_kernel(spec.name)) is not None:
+        library.impl(spec.name, kernel, "CUDA")
     torch.library.register_fake(
         f"{NAMESPACE}::{spec.name}",
         lambda *operands, **attributes: _fake(spec, operands, attributes),
@@ -136,7 +141,7 @@ def _run(spec: OpSpec, operands: tuple[Any, ...], attributes: dict[str, Any]) ->
     numerics = attributes.pop("numerics", None)
     reference = spec.reference if numerics is None else spec.variants[numerics].reference
     with np.errstate(all="ignore"):
-        found = reference(*_spread(operands, _held), **attributes)
+        found = reference(*spread(operands, _held), **attributes)
     results = found if isinstance(found, tuple) else (found,)
     made = tuple(_tensor(r, t) for r, t in zip(results, types, strict=True))
     return _packed(spec, made)
@@ -155,27 +160,7 @@ def _packed(spec: OpSpec, results: tuple[torch.Tensor, ...]) -> Any:
 
 
 def _types(spec: OpSpec, operands: tuple[Any, ...], attributes: dict[str, Any]) -> tuple[TensorType, ...]:
-    types = _spread(operands, type_of)
-    try:
-        return spec.types(*types, **attributes)
-    except (TypeError, ValueError, IndexError) as error:
-        raise UserError(
-            asked=f"{spec.name}({', '.join(map(str, types))}) with {attributes}",
-            found=str(error),
-            where=f"torch.ops.{NAMESPACE}.{spec.name}",
-            next_step="give operands whose shapes agree with the op's shape rule",
-        ) from error
-
-
-def _spread(operands: tuple[Any, ...], turn: Callable[[torch.Tensor], Any]) -> list[Any]:
-    """`turn` of every tensor, those of a list in its place, None for an optional one left out."""
-    made: list[Any] = []
-    for operand in operands:
-        if isinstance(operand, (list, tuple)):
-            made.extend(turn(t) for t in operand)
-        else:
-            made.append(None if operand is None else turn(operand))
-    return made
+    return result_types(spec, operands, attributes, f"torch.ops.{NAMESPACE}.{spec.name}")
 
 
 def _held(tensor: torch.Tensor) -> np.ndarray:

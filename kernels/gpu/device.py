@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from siliform.graph_ir.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+INTERPRETED_PROCESSORS = 3  # an assumption that makes a program of few take several tiles in tests
 
 
 def interpreted() -> bool:
@@ -41,3 +47,22 @@ def kernel_device() -> str:
         next_step="run on a machine with an NVIDIA GPU and a torch built for CUDA, or set TRITON_INTERPRET=1 "
         "to interpret kernels on the CPU",
     )
+
+
+def multiprocessors(device: torch.device) -> int:
+    """How many programs run at once, one on each multiprocessor; few where they are interpreted."""
+    if interpreted():
+        return INTERPRETED_PROCESSORS
+    import torch
+
+    found: int = torch.cuda.get_device_properties(device).multi_processor_count
+    return found
+
+
+def has_tensor_memory_accelerator(device: torch.device) -> bool:
+    """Whether descriptors are read by hardware: from compute capability 9.0 on."""
+    if interpreted():
+        return False
+    import torch
+
+    return torch.cuda.get_device_capability(device) >= (9, 0)

@@ -1,0 +1,64 @@
+"""Every kernel compiles for sm_80 and sm_90, in a process of its own, within the chips' limits."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from siliform.kernels.gpu import aot
+
+FOLDER = Path(aot.__file__).parent
+#: Bytes of shared memory that one block may have. Source: CUDA C++ Programming Guide, compute capabilities.
+SHARED_BYTES = {80: 163 * 1024, 90: 227 * 1024}
+FEW_SPILT_BYTES = 128  # of a thread's stack: what a kernel may spill before its tile counts as too large
+
+
+@cache
+def built(stem: str) -> tuple[dict[str, Any], ...]:
+    """What compiling a file printed; once for all tests of it."""
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    command = [sys.executable, "-m", "siliform.kernels.gpu.aot", stem]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return tuple(json.loads(line) for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("stem", aot.kernel_files())
+def test_kernels_compile_within_the_limits_of_the_chips(stem):
+    """Shared memory fits, and hardly a register is spilt; each target gets something to compile."""
+    found = built(stem)
+    assert {b["capability"] for b in found} == set(aot.TARGETS)
+    large = [b["name"] for b in found if b["shared_bytes"] > SHARED_BYTES[b["capability"]]]
+    spilt = [(b["name"], b["capability"]) for b in found if b["stack_bytes"] > FEW_SPILT_BYTES]
+    assert not large
+    assert not spilt
+
+
+@pytest.mark.parametrize("stem", aot.kernel_files())
+def test_every_kernel_that_is_launched_is_compiled(stem):
+    """No kernel of the file (``name[grid](...)``) is left out of COMPILED."""
+    launched = set(re.findall(r"^\s+(\w+)\[[^\]\n]+\]\(", (FOLDER / f"{stem}.py").read_text(), re.M))
+    assert launched
+    assert launched <= {b.kernel.__name__ for b in aot.builds(stem)}
+
+
+def test_files_with_kernels_declare_what_is_compiled():
+    """A file that launches a kernel has a COMPILED."""
+    launching = {f.stem for f in FOLDER.glob("*.py") if re.search(r"^\s+\w+\[\(.*\]\(", f.read_text(), re.M)}
+    assert launching == set(aot.kernel_files())
+
+
+def test_products_run_on_the_tensor_cores_of_the_chip():
+    """sm_80 multiplies by mma, sm_90 by warp groups; the persistent kernel moves tiles in bulk."""
+    for b in built("matmul"):
+        assert ("wgmma" if b["capability"] == 90 else "mma.sync") in b["instructions"], b["name"]
+        if b["name"].startswith("persistent"):
+            assert "cp.async.bulk" in b["instructions"], b["name"]
