@@ -40,6 +40,8 @@ class Node:
     attributes : complete (defaults filled in), plus ``numerics`` where a variant was chosen.
     module : the user's module path, such as ``encoder.layer.0.attention``.
     source : the user's source line, such as ``model.py:41``.
+    times : for how many such nodes it stands, where only one of a loop's steady steps is spelt out
+        (`siliform.graph_ir.passes.unroll`); 1 in every graph that can be run.
     """
 
     op: OpSpec
@@ -48,6 +50,7 @@ class Node:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     module: str = ""
     source: str = ""
+    times: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "attributes", MappingProxyType(dict(self.attributes)))
@@ -82,12 +85,12 @@ class Node:
     @property
     def macs(self) -> int:
         """Multiply-accumulates executed (masked points left out)."""
-        return sum(s.macs for s in self.spaces)
+        return self.times * sum(s.macs for s in self.spaces)
 
     @property
     def macs_dense(self) -> int:
         """Multiply-accumulates with masks ignored."""
-        return sum(s.macs_dense for s in self.spaces)
+        return self.times * sum(s.macs_dense for s in self.spaces)
 
     def __repr__(self) -> str:
         return f"<{', '.join(map(str, self.outputs))} = {self.op.name}>"

@@ -78,6 +78,8 @@ def interpret(
 
 def run_node(node: Node, held: Mapping[str, Any]) -> tuple[Any, ...]:
     """The results of one node, held in the formats of its values; operands by name in `held`."""
+    if node.times != 1:
+        raise ValueError(f"{node!r} stands for {node.times} nodes of a loop, whose steps differ")
     attributes = dict(node.attributes)
     numerics = attributes.pop("numerics", None)
     reference = node.op.reference if numerics is None else node.op.variants[numerics].reference

@@ -93,7 +93,7 @@ def _demand(item: Item, work: Work, dram_bytes: int, accelerator: Accelerator) -
     demand = {DRAM: Fraction(dram_bytes) / accelerator.peak_dram_bytes_per_cycle}
 
     def add(name: str, cycles: Fraction) -> None:
-        demand[name] = demand.get(name, Fraction(0)) + cycles
+        demand[name] = demand.get(name, Fraction(0)) + item.times * cycles
 
     for product in work.products:
         points = product.contraction.points

@@ -39,7 +39,9 @@ class Planned:
     plans: tuple[tuple[Item, Plan], ...]
 
     def program(self, accelerator: Accelerator) -> Program:
-        """The mapping as what is run."""
+        """The mapping as what is run; of a graph whose loops are spelt out."""
+        if any(item.times > 1 for item, _ in self.plans):
+            raise ValueError("a program of a graph in which one step stands for others")
         blocks = tuple(plan.block(item, accelerator) for item, plan in self.plans)
         return Program(accelerator.name, self.workload.graph.name, blocks)
 
@@ -48,9 +50,10 @@ def prepared(graph: Graph, bits: str, accelerator: Accelerator | None = None) ->
     """The graph with the formats of `bits` assigned and epilogues fused; made once per graph and bits.
 
     Ops of special engines that the accelerator has not, or not large enough, are spelt out before, so that
-    the products inside them get the formats that others get. Loops are their steps, one behind the other.
+    the products inside them get the formats that others get. Of the steps of a long loop one stands for those
+    that cost the same.
     """
-    graph = unrolled(graph)
+    graph = unrolled(graph, whole=False)
     if bits != "traced" and accelerator is not None and (names := _without_engine(graph, accelerator)):
         graph = graph.derived(spelt_out, names)
     return graph.derived(_prepare, bits)
@@ -89,7 +92,7 @@ def _is_deaf(graph: Graph, bits: str) -> bool:
     """
     if any("body" in node.attributes for node in graph.nodes):
         return True
-    graph = unrolled(graph)
+    graph = unrolled(graph, whole=False)
     policy = parse_bits(bits)
     operands = [v for node in graph.nodes if node.macs_dense for v in node.operands]
     if not operands or any(is_wide(v.type.format) for v in operands):
@@ -146,7 +149,7 @@ def compile_graph(
 ) -> Program:
     """The mapper's result as a Program; see `siliform.compile`."""
     check_choices(objective=objective)
-    planned = plan_graph(graph, accelerator, bits=bits, objective=objective)
+    planned = plan_graph(unrolled(graph), accelerator, bits=bits, objective=objective)
     return planned.program(accelerator)
 
 
@@ -222,7 +225,7 @@ def _check(option: str, given: str, allowed: tuple[str, ...]) -> None:
 
 def _part(item: Item, plan: Plan, accelerator: Accelerator) -> Part:
     node, cost = item.node, plan.cost
-    macs = node.macs
+    macs, times, causes = node.macs, item.times, cost.energy_by_cause_j
     formats = [stage.formats for stage in plan.stages if isinstance(stage, Product)]
     peak = peak_macs_per_cycle(accelerator, formats[0]) if formats else 0.0
     return Part(
@@ -232,18 +235,18 @@ def _part(item: Item, plan: Plan, accelerator: Accelerator) -> Part:
         kind=kind_of(node),
         unit=cost.unit,
         source=node.source,
-        cycles=cost.cycles,
-        compute_cycles=cost.compute_cycles,
-        memory_cycles=cost.memory_cycles,
+        cycles=times * cost.cycles,
+        compute_cycles=times * cost.compute_cycles,
+        memory_cycles=times * cost.memory_cycles,
         macs=macs,
         macs_dense=node.macs_dense,
-        dram_bytes=cost.dram_bytes,
-        scratchpad_bytes=cost.scratchpad_bytes,
-        energy_j=cost.energy_j,
-        energy_by_cause_j=cost.energy_by_cause_j,
-        utilization=macs / (peak * cost.cycles) if peak and cost.cycles else 0.0,
+        dram_bytes=times * cost.dram_bytes,
+        scratchpad_bytes=None if cost.scratchpad_bytes is None else times * cost.scratchpad_bytes,
+        energy_j=None if cost.energy_j is None else times * cost.energy_j,
+        energy_by_cause_j=causes and {name: times * joules for name, joules in causes.items()},
+        utilization=macs / (peak * times * cost.cycles) if peak and cost.cycles else 0.0,
         bottleneck=cost.bottleneck,
-        macs_per_dram_byte=macs / cost.dram_bytes if cost.dram_bytes else None,
-        mapping=cost.mapping,
+        macs_per_dram_byte=macs / (times * cost.dram_bytes) if cost.dram_bytes else None,
+        mapping=cost.mapping if times == 1 else {**cost.mapping, "times": times},
         calibration=calibrations_of(plan.stages, accelerator),
     )

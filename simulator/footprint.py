@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from siliform.graph_ir.graph import Graph
 from siliform.simulator.estimate import prepared
+from siliform.simulator.workload import held_bytes
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ def footprint(graph: Graph) -> Footprint:
     last |= {owner[value.name]: len(ready.nodes) for value in ready.outputs}
     kept = {value.name for value in (*ready.states, *ready.parameters, *ready.constants)}
     size = {name: 0 if name in kept else ready.values[name].type.bytes for name in last}
+    steps = [node for node in ready.nodes if node.times > 1]
+    size |= {v.name: held_bytes(ready, node, v) for node in steps for v in node.outputs}
     ends: dict[int, list[str]] = {}
     for name, step in last.items():
         ends.setdefault(step, []).append(name)

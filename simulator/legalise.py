@@ -193,6 +193,7 @@ def inlined(body: Graph, node: Node) -> list[Node]:
                 inner.attributes,
                 inner.module or node.module,
                 inner.source or node.source,
+                node.times,
             )
         )
     return nodes

@@ -39,7 +39,7 @@ def ops_by_kind(graph: Graph) -> dict[str, int]:
     for node in graph.nodes:
         body = node.attributes.get("body")
         for inner in body.nodes if isinstance(body, Graph) else (node,):
-            done = sum(space.count(op) for space in inner.spaces for op in space.body)
+            done = node.times * sum(space.count(op) for space in inner.spaces for op in space.body)
             if done:
                 counts[inner.op.kind] = counts.get(inner.op.kind, 0) + done
     return dict(sorted(counts.items(), key=lambda item: -item[1]))

@@ -95,7 +95,9 @@ def widened(node: Node, accelerator: Accelerator, *, on_lanes: bool = False) -> 
     else:
         whole = Graph(f"wide {node.op.name}", given, tuple(rewriting.nodes), node.outputs)
         operands = given
-    return Node(op_named("fused"), operands, node.outputs, {"body": whole}, node.module, node.source)
+    return Node(
+        op_named("fused"), operands, node.outputs, {"body": whole}, node.module, node.source, node.times
+    )
 
 
 @dataclass(eq=False)

@@ -61,6 +61,11 @@ class Item:
     key: str
 
     @property
+    def times(self) -> int:
+        """For how many nodes it stands."""
+        return self.node.times
+
+    @property
     def after(self) -> tuple[str, ...]:
         """The nodes that must be done before."""
         return tuple(dict.fromkeys(maker for maker in self.makers if maker))
@@ -146,7 +151,7 @@ def _residency(
         for value in node.outputs:
             home = homes[value.name]
             if when is not None and home == value.name and home not in external:
-                born[home], dies[home], size[home] = when, when, value.type.bytes
+                born[home], dies[home], size[home] = when, when, held_bytes(graph, node, value)
         for value in node.operands:
             home = homes[value.name]
             if home in born and when is not None:
@@ -169,6 +174,14 @@ def _residency(
             thresholds[home] = peak
         steps.append((peak, peak))
     return thresholds, tuple(steps)
+
+
+def held_bytes(graph: Graph, node: Node, value: Value) -> int:
+    """Bytes of a result while others wait for it: where one of a loop's steps stands for many, whose results
+    are gathered behind the loop, those of all."""
+    readers = graph.consumers.get(value.name, ())
+    gathered = any(reader.op.name == "expand" and reader.times < node.times for reader in readers)
+    return value.type.bytes * (node.times if gathered else 1)
 
 
 def _key(node: Node, reads: Iterable[Operand | None], writes: Iterable[Operand]) -> str:

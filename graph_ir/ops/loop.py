@@ -10,6 +10,7 @@ A loop is costed as its steps one behind the other: `siliform.graph_ir.passes.un
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -87,9 +88,22 @@ def _along(access: Access, dim: str) -> Access:
 def _expansion(
     b: Builder, *operands: Value, step: Graph, steps: int, carried: int, stepped: int
 ) -> tuple[Value, ...] | Value:
-    state, every = operands[:carried], operands[carried : carried + stepped]
+    state, given = steps_at(b, operands, step, range(steps), carried, stepped)
+    all_steps = (b(stack, *parts, axis=0) for parts in zip(*given, strict=True))
+    whole = (*state, *all_steps)
+    return whole if len(whole) > 1 else whole[0]
+
+
+def steps_at(
+    b: Builder, operands: Sequence[Value], step: Graph, places: Iterable[int], carried: int, stepped: int
+) -> tuple[tuple[Value, ...], list[tuple[Value, ...]]]:
+    """The steps at some places, one behind the other: what is carried last, and the results of each.
+
+    A step is a `select` for each of `stepped`, then its nodes, one for one.
+    """
+    state, every = tuple(operands[:carried]), operands[carried : carried + stepped]
     alike, given = operands[carried + stepped :], []
-    for place in range(steps):
+    for place in places:
         slices = (b(select, x, axis=0, index=place) for x in every)
         known = dict(zip((v.name for v in step.inputs), (*state, *slices, *alike), strict=True))
         for node in step.nodes:
@@ -100,9 +114,7 @@ def _expansion(
         results = tuple(known[value.name] for value in step.outputs)
         state = results[:carried]
         given.append(results[carried:])
-    all_steps = (b(stack, *parts, axis=0) for parts in zip(*given, strict=True))
-    whole = (*state, *all_steps)
-    return whole if len(whole) > 1 else whole[0]
+    return state, given
 
 
 loop = OpSpec("loop", "fused", _reference, _shape, _spaces, _expansion, source="declared by the model")

@@ -152,6 +152,7 @@ class _Assignment:
         self.graph, self.rules = graph, rules
         self.wide = None if policy.wide is None else format_named(policy.wide)
         self.fresh = FreshNames(graph.values)
+        self.times = {v.name: node.times for node in graph.nodes for v in node.outputs}
         self.ops = {name: op_named(name) for name in ("quantize", "dequantize", "cast", "append")}
         self.known: dict[str, Value] = {}
         self.shared: dict[tuple[str, str], Value] = {}
@@ -329,9 +330,11 @@ class _Assignment:
             (type,) = op.types(value.type, **attributes)
             made = Value(self.fresh(f"{value.name}_{name}"), type)
             absent = (None,) * (len(op.operands) - 1)
-            self.nodes.append(
-                Node(op, (value, *absent), (made,), op.complete(attributes), node.module, node.source)
-            )
+            given = op.complete(attributes)
+            times = self.times.setdefault(
+                made.name, self.times.get(value.name, 1)
+            )  # as often as what it reads
+            self.nodes.append(Node(op, (value, *absent), (made,), given, node.module, node.source, times))
             self.shared[key] = made
         return self.shared[key]
 

@@ -125,7 +125,7 @@ class _Chains:
 
     def _joins(self, position: int, node: Node, value: Value) -> bool:
         chain = self.open.get(value.name)
-        if chain is None or position >= chain.deadline:
+        if chain is None or position >= chain.deadline or chain.tail.times != node.times:
             return False
         if node.op.name in _ROW_OPS:
             mine = self.norms and value is node.inputs[0] and value.type.shape == node.output.type.shape
@@ -186,4 +186,6 @@ def _fused(chain: _Chain, members: list[Node], scalars: Mapping[str, Node]) -> N
     work = [node.op.name for node in members if node.op.movement == "none"]
     body = Graph("+".join(work) or "layout", operands, (*immediates, *members), outputs)
     anchor = members[0] if not chain.has_anchor else next(n for n in members if n.op.kind in _ANCHOR_KINDS)
-    return Node(op_named("fused"), operands, outputs, {"body": body}, anchor.module, anchor.source)
+    return Node(
+        op_named("fused"), operands, outputs, {"body": body}, anchor.module, anchor.source, anchor.times
+    )

@@ -1,4 +1,9 @@
-"""Loops as their steps one behind the other, which is how they are costed and mapped."""
+"""Loops as their steps one behind the other, which is how they are mapped and costed.
+
+Steps of a loop cost the same but for the first, which finds what was there before, and the last. So a long
+loop may also become three steps, of which the middle one stands for all between (`Node.times`); its results,
+seen as many times, stand for theirs.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +11,20 @@ from dataclasses import replace
 
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.graph import Builder, Graph, Node, Value
+from siliform.graph_ir.ops.copies import concat, stack
+from siliform.graph_ir.ops.loop import steps_at
+from siliform.graph_ir.ops.views import expand, unsqueeze
 
-#: Nodes that the loops of a graph may come to: planning so many takes some ten seconds (assumption).
-NODES = 100_000
+#: Nodes that the loops of a graph may come to, spelt out: planning so many takes a minute (assumption).
+NODES = 50_000
+#: Loops of up to so many steps are always spelt out (assumption: as fast).
+SHORT = 8
 
 
-def unrolled(graph: Graph) -> Graph:
-    """`graph` with every loop as its steps; the graph itself where it has none, made once per graph.
+def unrolled(graph: Graph, *, whole: bool = True) -> Graph:
+    """`graph` with every loop as its steps, or with three for a long one where not the `whole` is asked for.
+
+    The graph itself where it has no loop; made once per graph. What is not whole can be costed, not run.
 
     Raises
     ------
@@ -20,11 +32,11 @@ def unrolled(graph: Graph) -> Graph:
     """
     if not any(node.op.name == "loop" for node in graph.nodes):
         return graph
-    made: Graph = graph.derived(_unrolled)
+    made: Graph = graph.derived(_unrolled, whole)
     return made
 
 
-def _unrolled(graph: Graph) -> Graph:
+def _unrolled(graph: Graph, whole: bool) -> Graph:
     known: dict[str, Value] = {}
     nodes: list[Node] = []
     for node in graph.nodes:
@@ -32,7 +44,7 @@ def _unrolled(graph: Graph) -> Graph:
         if node.op.name != "loop":
             nodes.append(node)
             continue
-        body = _steps(node, len(nodes))
+        body = _steps(node, len(nodes), whole)
         names = dict(zip((v.name for v in body.inputs), node.operands, strict=True))
         for inner in body.nodes:
             for value in inner.outputs:
@@ -51,19 +63,43 @@ def _unrolled(graph: Graph) -> Graph:
     return graph.with_nodes(nodes, outputs=tuple(known.get(v.name, v) for v in graph.outputs))
 
 
-def _steps(node: Node, before: int) -> Graph:
+def _steps(node: Node, before: int, whole: bool) -> Graph:
     """The steps of a loop as a graph of their own."""
-    step, steps = unrolled(node.attributes["step"]), node.attributes["steps"]
-    count = before + steps * (len(step.nodes) + node.attributes["stepped"])
-    if count > NODES:
-        raise UserError(
-            asked=f"a loop of {steps:,} steps of {len(step.nodes)} nodes",
-            found=f"{count:,} nodes with those before it, and no more than {NODES:,} are costed one by one",
-            where=node.source or node.module or node.name,
-            next_step="choose a shorter sequence, or longer segments or chunks of the model",
-        )
+    step, steps = unrolled(node.attributes["step"], whole=whole), node.attributes["steps"]
+    carried, stepped = node.attributes["carried"], node.attributes["stepped"]
+    each = stepped + len(step.nodes)
+    all_of_them = whole or steps <= SHORT
+    if all_of_them:
+        _check(node, before + steps * each, steps)
     build = Builder(node.name)
     operands = [build.input(f"operand{i}", v.type) for i, v in enumerate(node.operands)]
-    assert node.op.expansion is not None  # of a loop
-    made = node.op.expansion(build, *operands, **{**node.attributes, "step": step})
-    return build.finish(*(made if isinstance(made, tuple) else (made,)))
+    places = range(steps) if all_of_them else (0, 1, steps - 1)
+    state, given = steps_at(build, operands, step, places, carried, stepped)
+    results = [
+        build(stack, *parts, axis=0) if all_of_them else _as_many(build, parts, steps)
+        for parts in zip(*given, strict=True)
+    ]
+    body = build.finish(*state, *results)
+    own = [1] * stepped + [inner.times for inner in step.nodes]
+    times = [t * (1 if all_of_them or i != 1 else steps - 2) for i in range(len(places)) for t in own]
+    times += [1] * (len(body.nodes) - len(times))
+    return body.with_nodes([replace(n, times=t) for n, t in zip(body.nodes, times, strict=True)])
+
+
+def _as_many(build: Builder, parts: tuple[Value, ...], steps: int) -> Value:
+    """Three results as those of all steps, along a first axis."""
+    first, middle, last = parts
+    seen = build(expand, middle, shape=(steps - 2, *middle.type.shape))
+    ends = [build(unsqueeze, part, axis=0) for part in (first, last)]
+    made: Value = build(concat, ends[0], seen, ends[1], axis=0)
+    return made
+
+
+def _check(node: Node, count: int, steps: int) -> None:
+    if count > NODES:
+        raise UserError(
+            asked=f"every one of {steps:,} steps of {len(node.attributes['step'].nodes)} nodes",
+            found=f"{count:,} nodes with those before it, and no more than {NODES:,} are spelt out",
+            where=node.source or node.module or node.name,
+            next_step="estimate it, which needs one step; or choose a shorter sequence, or longer segments",
+        )

@@ -11,6 +11,7 @@ from siliform.arch.accelerator import Accelerator
 from siliform.arch.program import Program
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.graph import Graph
+from siliform.graph_ir.passes.unroll import unrolled
 from siliform.simulator.calibrated import calibrated_text
 from siliform.simulator.dram.bulk import BankedDram, DramModel, PlainDram
 from siliform.simulator.estimate import check_choices, planned_report
@@ -62,7 +63,7 @@ def simulate(
     """
     check_choices(bits=bits, objective=objective)
     check_dram(dram, accelerator)
-    plan = planned_report(graph, accelerator, bits=bits, objective=objective)
+    plan = planned_report(unrolled(graph), accelerator, bits=bits, objective=objective)
     program = plan.program
     clock = Clock.of(accelerator)
     model, name, phased = _dram(dram, accelerator, clock)

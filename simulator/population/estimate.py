@@ -92,7 +92,10 @@ def estimate_population(
 def _works(graph: Graph) -> tuple[tuple[Item, int, Work], ...]:
     """One of each kind of item, how many there are, and what it asks."""
     groups: Workload = graph.derived(workload)
-    return tuple((items[0], len(items), work_of(items[0])) for items in groups.unique_items.values())
+    return tuple(
+        (items[0], sum(item.times for item in items), work_of(items[0]))
+        for items in groups.unique_items.values()
+    )
 
 
 def _cohorts(graph: Graph, designs: Designs, objective: str) -> Iterator[tuple[Cohort, int, np.ndarray]]:

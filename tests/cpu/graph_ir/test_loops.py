@@ -13,6 +13,7 @@ from siliform.graph_ir.ops.linear import linear
 from siliform.graph_ir.ops.loop import loop
 from siliform.graph_ir.passes import standard_passes
 from siliform.graph_ir.passes.assign_formats import assign_formats, parse_bits
+from siliform.graph_ir.passes.fusion import fuse
 from siliform.graph_ir.passes.unroll import NODES, unrolled
 from siliform.graph_ir.text import parse_graph
 from siliform.graph_ir.types import tensor
@@ -91,9 +92,33 @@ def test_a_step_that_carries_on_another_shape_is_refused() -> None:
         b(loop, h, x, step=wrong, steps=5, carried=1, stepped=1)
 
 
-def test_more_steps_than_are_costed_one_by_one_are_refused() -> None:
+def test_more_steps_than_are_spelt_out_are_refused() -> None:
     with pytest.raises(UserError) as refused:
         unrolled(looped(NODES))
-    assert refused.value.asked == f"a loop of {NODES:,} steps of 2 nodes"
-    assert f"no more than {NODES:,} are costed one by one" in refused.value.found
-    assert "longer segments or chunks" in refused.value.next_step
+    assert refused.value.asked == f"every one of {NODES:,} steps of 2 nodes"
+    assert f"no more than {NODES:,} are spelt out" in refused.value.found
+    assert "estimate it, which needs one step" in refused.value.next_step
+
+
+def test_one_step_stands_for_those_that_cost_the_same() -> None:
+    graph = looped(1_000_000)
+    three = verify(unrolled(graph, whole=False))
+    assert sorted(node.times for node in three.nodes if node.op.name == "linear") == [1, 1, 999_998]
+    assert three.macs == graph.macs == 1_000_000 * 32
+    assert [v.type for v in three.outputs] == [v.type for v in graph.outputs]
+    assert all(node.times == 1 for node in unrolled(looped(5), whole=False).nodes)  # as fast as three
+    with pytest.raises(ValueError, match="stands for 999998 nodes of a loop"):
+        interpret(three, np.zeros((2, 4), "f4"), np.broadcast_to(np.zeros((), "f4"), (1_000_000, 2, 4)))
+
+
+def test_fusion_and_formats_keep_how_often_a_step_is_run() -> None:
+    three = fuse(assign_formats(unrolled(looped(100), whole=False), parse_bits("int8")))
+    products = [node for node in three.nodes if node.macs]
+    assert sorted(node.times for node in products) == [1, 1, 98]
+    assert three.macs == looped(100).macs
+    for node in three.nodes:
+        body = node.attributes.get("body")
+        if isinstance(body, Graph):
+            assert {inner.times for inner in body.nodes if inner.op.name != "constant"} == {node.times}
+    rounded = [node for node in three.nodes if node.op.name == "quantize" and node.times == 98]
+    assert len(rounded) == 1  # what the middle step is handed by itself, once a step
