@@ -22,6 +22,7 @@ FAMILIES: tuple[str, ...] = (
     "binary",
     "reshaped",
     "mamba",
+    "sparse_attention",
 )  # fmt: skip
 
 #: "within" the tolerance of the published figure, "outside" of it, or inside a published "bound"; "alone"

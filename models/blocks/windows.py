@@ -9,6 +9,7 @@ B batch, H heads, N tokens, c width of a head, r reach, g extra keys, n blocks.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -34,7 +35,7 @@ def window_attention(
     """Each query sees keys at most `reach` before it and, unless `causal`, behind it: [B, H, N, c]."""
     tokens = q.shape[2]
     if reach >= tokens - 1:
-        return _seen(q, k, v, _causal(q, tokens) if causal else None, extra)
+        return _seen(q, (k, v), _causal(q, tokens) if causal else None, extra)
     # Where nothing is reached, a query sees its own key alone, causal or not.
     both = reach > 0 and not causal
     return _blocks(q, k, v, reach, extra) if both else _causal_blocks(q, k, v, reach, extra)
@@ -51,8 +52,8 @@ def block_attention(
         mixed = functional.scaled_dot_product_attention(q_in, k_in, v_in, is_causal=causal)
         made.append(mixed.flatten(2, 3))
     if whole < q.shape[2]:
-        left = (x[:, :, whole:] for x in (q, k, v))
-        made.append(functional.scaled_dot_product_attention(*left, is_causal=causal))
+        q, k, v = (x[:, :, whole:] for x in (q, k, v))
+        made.append(functional.scaled_dot_product_attention(q, k, v, is_causal=causal))
     return made[0] if len(made) == 1 else torch.cat(made, dim=2)
 
 
@@ -75,18 +76,18 @@ def _causal_blocks(
     """The first block alone, then blocks with the one before them, then the rest with as many before it."""
     device, block = q.device, reach + 1
     blocks, rest = divmod(q.shape[2], block)
-    first = (x[:, :, :block] for x in (q, k, v))
-    made = [_seen(*first, _causal(q, block), extra)]
+    first = [x[:, :, :block] for x in (k, v)]
+    made = [_seen(q[:, :, :block], first, _causal(q, block), extra)]
     if blocks > 1:
         end = blocks * block
         mask = allowed(block, 2 * block, block, reach, 0, device)
         inner = q[:, :, block:end].unflatten(2, (-1, block))
-        windows = (_windows(x[:, :, :end], 2 * block, block) for x in (k, v))
-        made.append(_seen(inner, *windows, mask, extra).flatten(2, 3))
+        windows = [_windows(x[:, :, :end], 2 * block, block) for x in (k, v)]
+        made.append(_seen(inner, windows, mask, extra).flatten(2, 3))
     if rest:
         mask = allowed(rest, rest + reach, reach, reach, 0, device)
-        last = (x[:, :, -rest - reach :] for x in (k, v))
-        made.append(_seen(q[:, :, -rest:], *last, mask, extra))
+        last = [x[:, :, -rest - reach :] for x in (k, v)]
+        made.append(_seen(q[:, :, -rest:], last, mask, extra))
     return torch.cat(made, dim=2)
 
 
@@ -97,18 +98,18 @@ def _blocks(
     tokens, device = q.shape[2], q.device
     blocks = tokens // reach
     if blocks < 2:
-        return _seen(q, k, v, allowed(tokens, tokens, 0, reach, reach, device), extra)
-    head = (x[:, :, : 2 * reach] for x in (k, v))
-    made = [_seen(q[:, :, :reach], *head, allowed(reach, 2 * reach, 0, reach, reach, device), extra)]
+        return _seen(q, (k, v), allowed(tokens, tokens, 0, reach, reach, device), extra)
+    head = [x[:, :, : 2 * reach] for x in (k, v)]
+    made = [_seen(q[:, :, :reach], head, allowed(reach, 2 * reach, 0, reach, reach, device), extra)]
     if blocks > 2:
         mask = allowed(reach, 3 * reach, reach, reach, reach, device)
         inner = q[:, :, reach : (blocks - 1) * reach].unflatten(2, (-1, reach))
-        windows = (_windows(x[:, :, : blocks * reach], 3 * reach, reach) for x in (k, v))
-        made.append(_seen(inner, *windows, mask, extra).flatten(2, 3))
+        windows = [_windows(x[:, :, : blocks * reach], 3 * reach, reach) for x in (k, v)]
+        made.append(_seen(inner, windows, mask, extra).flatten(2, 3))
     left = tokens - (blocks - 1) * reach
     mask = allowed(left, left + reach, reach, reach, reach, device)
-    tail = (x[:, :, -left - reach :] for x in (k, v))
-    made.append(_seen(q[:, :, -left:], *tail, mask, extra))
+    tail = [x[:, :, -left - reach :] for x in (k, v)]
+    made.append(_seen(q[:, :, -left:], tail, mask, extra))
     return torch.cat(made, dim=2)
 
 
@@ -118,9 +119,10 @@ def _windows(x: torch.Tensor, size: int, step: int) -> torch.Tensor:
 
 
 def _seen(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None, extra: Extra | None
+    q: torch.Tensor, held: Sequence[torch.Tensor], mask: torch.Tensor | None, extra: Extra | None
 ) -> torch.Tensor:
-    """Softmax attention of q [B, H, *n, m, c] to k and v [B, H, *n, s, c] and to the extra keys together."""
+    """Softmax attention of q [B, H, *n, m, c] to keys and values [B, H, *n, s, c] and extra ones."""
+    k, v = held
     if extra is not None:
         keys, values = extra.keys, extra.values
         if mask is not None:

@@ -60,8 +60,8 @@ class CCAMixer(nn.Module):
                 next_step=f"give a multiple of {self.group}",
             )
         q, k, v = (split_heads(layer(x), self.heads) for layer in (self.query, self.key, self.value))
-        first = [part[:, :, : self.window] for part in (q, k, v)]
-        mixed = functional.scaled_dot_product_attention(*first, is_causal=True)
+        first_q, first_k, first_v = (part[:, :, : self.window] for part in (q, k, v))
+        mixed = functional.scaled_dot_product_attention(first_q, first_k, first_v, is_causal=True)
         if x.shape[1] > self.window:
             far = joined(self._near(q, k, v), self._far(q, k, v))
             mixed = torch.cat([mixed, far], dim=2)

@@ -67,8 +67,10 @@ class ChunkMixer(nn.Module):
         q, k, v = self.query(x), self.key(x), self.value(x)
         # As long as no more chunks than are kept lie before a chunk, it sees them all.
         dense = (self.kept(tokens // self.chunk) + 1) * self.chunk
-        first = (split_heads(part[:, :dense], self.heads) for part in (q, k, v))
-        mixed = merge_heads(functional.scaled_dot_product_attention(*first, is_causal=True))
+        q_first, k_first, v_first = (split_heads(part[:, :dense], self.heads) for part in (q, k, v))
+        mixed = merge_heads(
+            functional.scaled_dot_product_attention(q_first, k_first, v_first, is_causal=True)
+        )
         if tokens > dense:
             mixed = torch.cat([mixed, self._sparse(x, q[:, dense:], torch.cat([k, v], dim=-1))], dim=1)
         projected: torch.Tensor = self.out(mixed)

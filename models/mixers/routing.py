@@ -45,6 +45,7 @@ class RoutingMixer(nn.Module):
         centroids = functional.normalize(
             torch.randn(heads - self.near, self.clusters, self.head_width), dim=-1
         )
+        self.centroids: torch.Tensor
         self.register_buffer("centroids", centroids)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -58,15 +59,15 @@ class RoutingMixer(nn.Module):
         q, k, v = (split_heads(layer(x), self.heads) for layer in (self.query, self.key, self.value))
         parts = []
         if self.near:
-            local = (part[:, : self.near] for part in (q, k, v))
-            parts.append(window_attention(*local, reach=self.window // 2))
+            local_q, local_k, local_v = (part[:, : self.near] for part in (q, k, v))
+            parts.append(window_attention(local_q, local_k, local_v, self.window // 2))
         parts.append(self._routed(*(part[:, self.near :] for part in (q, k, v))))
         projected: torch.Tensor = self.out(merge_heads(torch.cat(parts, dim=1)))
         return projected
 
     def members(self, x: torch.Tensor) -> torch.Tensor:
         """The w tokens of x [B, h, N, c] nearest to each centroid: [B, h, k, w]."""
-        nearness: torch.Tensor = self.centroids @ x.transpose(-1, -2)
+        nearness = self.centroids @ x.transpose(-1, -2)
         return nearness.topk(x.shape[2] // self.clusters, dim=-1).indices
 
     def _routed(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:

@@ -6,13 +6,14 @@ gives the probability that a token is the last of its chunk. Shapes: B batch, N 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 
+from siliform.models.blocks.transformer import TransformerBlock
 from siliform.models.drawing import Draw
-from siliform.models.networks.language import LanguageModel, LanguageStep
+from siliform.models.networks.language import LanguageModel, LanguageStep, advanced
 
 
 class ChunkLLM(LanguageModel):
@@ -44,10 +45,8 @@ class ChunkStep(LanguageStep):
         x, after = self.model.embedding(token), []
         ends: list[torch.Tensor] = []
         for block, held in zip(self.model.blocks, states, strict=True):
-            mixed, *new = block.mixer.advance(block.mixer_norm(x), *held)
+            x, *new = advanced(cast(TransformerBlock, block), x, held)
             after.extend(new)
-            x = x + mixed
-            x = x + block.channel(block.channel_norm(x))
             if not ends:
-                ends.append(self.model.ends(x).squeeze(-1).sigmoid())
+                ends.append(cast(ChunkLLM, self.model).ends(x).squeeze(-1).sigmoid())
         return (self.model.head(self.model.norm(x)), *after, *ends)

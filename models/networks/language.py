@@ -105,12 +105,12 @@ class LanguageStep(nn.Module):
     def forward(self, token: torch.Tensor, states: list[list[torch.Tensor]]) -> tuple[torch.Tensor, ...]:
         x, after = self.model.embedding(token), []
         for block, held in zip(self.model.blocks, states, strict=True):
-            x, *new = _advanced(cast(TransformerBlock, block), x, held)
+            x, *new = advanced(cast(TransformerBlock, block), x, held)
             after.extend(new)
         return (self.model.head(self.model.norm(x)), *after)
 
 
-def _advanced(block: TransformerBlock, x: torch.Tensor, held: list[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+def advanced(block: TransformerBlock, x: torch.Tensor, held: list[torch.Tensor]) -> tuple[torch.Tensor, ...]:
     """The stream [B, 1, W] behind a block, and the block's states behind the token."""
     mixed, *after = cast(Advancing, block.mixer).advance(block.mixer_norm(x), *held)
     x = x + mixed
