@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from siliform import (
+    commands_arena,
     commands_cluster,
     commands_rtl,
     commands_rtl_synth,
@@ -397,6 +398,7 @@ commands_simulate.register(app)
 commands_serve.register(app)
 commands_cluster.register(app)
 commands_sweep.register(app)
+commands_arena.register(app)
 commands_rtl_synth.register(commands_rtl.app)
 commands_rtl.register(app)
 

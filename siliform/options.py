@@ -38,6 +38,7 @@ SCHEMAS = {
     "models": "siliform models --json",
     "methods": "siliform methods --json",
     "demo": "siliform demo --json",
+    "arena": "siliform arena --json",
     "serving": "siliform serve --json",
     "long-context": "siliform long-context --json",
     "cluster": "siliform cluster --json",
@@ -90,6 +91,13 @@ def complete_method(incomplete: str) -> Completed:
     from siliform.models.methods import METHODS
 
     return _starting(incomplete, [(name, method.title) for name, method in METHODS.items()])
+
+
+def complete_mixer(incomplete: str) -> Completed:
+    """Names of methods that are mixers."""
+    from siliform.models.methods import METHODS
+
+    return _starting(incomplete, [(name, method.title) for name, method in METHODS.items() if method.mixer])
 
 
 def complete_section(incomplete: str) -> Completed:

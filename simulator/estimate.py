@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from siliform.arch.accelerator import Accelerator
@@ -190,10 +190,21 @@ def _planned_report(
 
 @dataclass(frozen=True, eq=False)
 class PlannedReport:
-    """The closed-form report, and the Program that it is of."""
+    """The closed-form report, and what it is of."""
 
     report: Report
-    program: Program
+    planned: Planned
+    accelerator: Accelerator
+
+    @property
+    def graph(self) -> Graph:
+        """As it is run: formats assigned, epilogues fused, refused nodes spelt out."""
+        return self.planned.workload.graph
+
+    @cached_property
+    def program(self) -> Program:
+        """The mapping as what is run."""
+        return self.planned.program(self.accelerator)
 
 
 def planned_report(
@@ -202,7 +213,7 @@ def planned_report(
     """An estimate with its Program, mapped once."""
     planned = plan_graph(graph, accelerator, bits=bits, objective=objective)
     report = _planned_report(graph, accelerator, planned, bits=bits, objective=objective)
-    return PlannedReport(report, planned.program(accelerator))
+    return PlannedReport(report, planned, accelerator)
 
 
 def check_choices(*, bits: str | None = None, law: str = "model", objective: str = "latency") -> None:

@@ -15,7 +15,7 @@ class Footprint:
 
     Attributes
     ----------
-    weight_bytes : of the parameters, tied ones once, scales included.
+    weight_bytes : of the parameters, tied ones once, scales included, and of constants, such as angles.
     state_bytes : of what lives across calls, such as a KV cache.
     alive_bytes : the largest sum, over the nodes in their order, of inputs and results that are yet to be
         read, the node's own results among them; a view takes no room of its own, and what is fused into
@@ -34,7 +34,11 @@ class Footprint:
 
 def footprint(graph: Graph) -> Footprint:
     """The memory of a graph whose formats are assigned, its epilogues fused as the estimate fuses them."""
-    ready = prepared(graph, "traced")
+    return held(prepared(graph, "traced"))
+
+
+def held(ready: Graph) -> Footprint:
+    """The memory of a graph that is ready to run, such as that of a `PlannedReport`."""
     owner = _owners(ready)
     last = dict.fromkeys(owner.values(), 0)
     for step, node in enumerate(ready.nodes):
@@ -52,7 +56,8 @@ def footprint(graph: Graph) -> Footprint:
         alive += sum(size[v.name] for v in node.outputs if owner[v.name] == v.name)
         peak = max(peak, alive)
         alive -= sum(size[name] for name in ends.get(step, ()))
-    return Footprint(ready.weight_bytes, sum(value.type.bytes for value in ready.states), peak)
+    stored = ready.weight_bytes + sum(value.type.bytes for value in ready.constants)
+    return Footprint(stored, sum(value.type.bytes for value in ready.states), peak)
 
 
 def _owners(graph: Graph) -> dict[str, str]:

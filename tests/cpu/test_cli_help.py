@@ -33,6 +33,7 @@ COMMANDS = (
     "long-context",
     "cluster",
     "sweep",
+    "arena",
     "rtl",
 )
 
@@ -116,6 +117,7 @@ def names(completed: options.Completed) -> list[str]:
         (options.complete_model, "gem", ["gemm:"]),
         (options.complete_model, "mixer:softm", ["mixer:softmax"]),
         (options.complete_method, "softm", ["softmax"]),
+        (options.complete_mixer, "softm", ["softmax"]),
         (options.complete_section, "", ["A", "B", "C", "D", "E"]),
         (options.complete_model, "zz", []),
         (options.complete_design, "edge", ["edge-16x16-gemmini", "edge-32x32"]),
