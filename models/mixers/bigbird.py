@@ -15,7 +15,6 @@ from torch import nn
 from torch.nn import functional
 
 from siliform.graph_ir.errors import UserError
-from siliform.models.blocks.heads import merge_heads, split_heads
 
 #: Multiplier and increment of the generator that draws random blocks (Numerical Recipes, 3rd edition, 7.1).
 MULTIPLIER, INCREMENT = 1664525, 1013904223
@@ -61,30 +60,32 @@ class BigBirdMixer(nn.Module):
                 where="--seq",
                 next_step=f"give a multiple of {self.block}",
             )
-        q, k, v = (split_heads(layer(x), self.heads) for layer in (self.query, self.key, self.value))
+        q, k, v = self.query(x), self.key(x), self.value(x)
         first = self.global_blocks * self.block
         if x.shape[1] <= first + 3 * self.block:
-            mixed = functional.scaled_dot_product_attention(q, k, v)
+            mixed = self._attended(q, k, v)
         else:
-            everywhere = functional.scaled_dot_product_attention(q[:, :, :first], k, v)
-            mixed = torch.cat([everywhere, self._sparse(q, k, v, first)], dim=2)
-        projected: torch.Tensor = self.out(merge_heads(mixed))
+            mixed = torch.cat([self._attended(q[:, :first], k, v), self._sparse(q, k, v)], dim=1)
+        projected: torch.Tensor = self.out(mixed)
         return projected
 
-    def _sparse(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, first: int) -> torch.Tensor:
-        """Blocks behind the global ones, each to the keys that it sees: [B, H, n b, c]."""
-        count = q.shape[2] // self.block - self.global_blocks
-        index = random_blocks(count, min(self.random, count - 3), q.device)
-        queries = q[:, :, first:].unflatten(2, (count, self.block))
-        keys, values = (self._seen(x, first, index) for x in (k, v))
-        return functional.scaled_dot_product_attention(queries, keys, values).flatten(2, 3)
+    def _sparse(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        """Blocks of q, k, v [B, N, W] behind the global ones, to the blocks that each sees: [B, n b, W]."""
+        queries, keys, values = (part.unflatten(1, (-1, self.block)) for part in (q, k, v))
+        index = self.seen(keys.shape[1], q.device)
+        keys, values = (part[:, index].flatten(2, 3) for part in (keys, values))
+        return self._attended(queries[:, self.global_blocks :], keys, values).flatten(1, 2)
 
-    def _seen(self, x: torch.Tensor, first: int, index: torch.Tensor) -> torch.Tensor:
-        """Keys or values [B, H, N, c] as each of n blocks sees them: [B, H, n, (g + 3 + r) b, c]."""
-        rest = x[:, :, first:]
-        blocks = rest.unflatten(2, (-1, self.block))
-        around = torch.cat([rest[:, :, -self.block :], rest, rest[:, :, : self.block]], dim=2)
-        windows = around.unfold(2, 3 * self.block, self.block).transpose(-1, -2)
-        shared = x[:, :, None, :first].expand(-1, -1, blocks.shape[2], -1, -1)
-        drawn = blocks[:, :, index].flatten(3, 4)
-        return torch.cat([shared, windows, drawn], dim=3)
+    def _attended(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        """Softmax attention by heads of q [..., m, W] to k and v [..., s, W]: [..., m, W]."""
+        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(-2, -3) for part in (q, k, v))
+        return functional.scaled_dot_product_attention(q, k, v).transpose(-2, -3).flatten(-2)
+
+    def seen(self, blocks: int, device: torch.device) -> torch.Tensor:
+        """Which of all blocks each block behind the global ones sees: [n, g + 3 + r]."""
+        first, count = self.global_blocks, blocks - self.global_blocks
+        own = torch.arange(count, device=device)[:, None]
+        around = (own + torch.arange(-1, 2, device=device)) % count
+        drawn = random_blocks(count, min(self.random, count - 3), device)
+        shared = torch.arange(first, device=device).expand(count, -1)
+        return torch.cat([shared, around + first, drawn + first], dim=1)

@@ -87,9 +87,10 @@ class ChunkMixer(nn.Module):
     def _sparse(self, x: torch.Tensor, q: torch.Tensor, held: torch.Tensor) -> torch.Tensor:
         """Chunks behind the first k + 1: queries [B, N', W], keys beside values [B, N, 2 W] -> [B, N', W]."""
         index = self.select(x)
-        chunks = held.unflatten(1, (-1, self.chunk))
-        seen = torch.cat([rows_at(chunks, index, lead=1).flatten(2, 3), chunks[:, -index.shape[1] :]], dim=2)
-        own = q.unflatten(1, (-1, self.chunk))
+        chunks, own = held.unflatten(1, (-1, self.chunk)), q.unflatten(1, (-1, self.chunk))
+        itself = torch.arange(-own.shape[1], 0, device=x.device)[:, None] + chunks.shape[1]
+        index = torch.cat([index, itself.expand(x.shape[0], -1, -1)], dim=2)
+        seen = rows_at(chunks, index, lead=1).flatten(2, 3)
         q, k, v = (
             part.unflatten(-1, (self.heads, -1)).transpose(2, 3) for part in (own, *seen.chunk(2, dim=-1))
         )

@@ -93,8 +93,8 @@ class ReformerMixer(nn.Module):
         place = torch.arange(tokens, device=q.device)
         order = (bucket * tokens + place).argsort(dim=-1)
         undo = torch.zeros_like(order).scatter(-1, order, place.expand_as(order))
-        rows = torch.cat([q, v], dim=-1).unsqueeze(2).expand(-1, -1, self.rounds, -1, -1)
-        queries, values = self._cut(rows_at(rows, order, lead=3)).chunk(2, dim=-1)
+        rows = rows_at(torch.cat([q, v], dim=-1), order, lead=2)
+        queries, values = self._cut(rows).chunk(2, dim=-1)
         bucket = self._cut(bucket.gather(-1, order))
         keys = functional.normalize(queries, dim=-1)
         scores = queries @ _with_last(keys).transpose(-1, -2) * q.shape[-1] ** -0.5

@@ -77,4 +77,4 @@ def test_counts_by_hand() -> None:
     assert graph.macs == 4 * tokens * WIDTH**2 + 2 * (shared * BLOCK * tokens + sparse) * WIDTH
     assert graph.parameter_count == 4 * (WIDTH**2 + WIDTH)
     taken = [node.output.type.bytes for node in graph.nodes if node.op.name == "take"]
-    assert taken == [4 * (blocks - shared) * random * BLOCK * WIDTH] * 2
+    assert taken == [4 * (blocks - shared) * (shared + 3 + random) * BLOCK * WIDTH] * 2

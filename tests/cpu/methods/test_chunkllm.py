@@ -74,7 +74,7 @@ def test_counts_by_hand() -> None:
     assert graph.macs == 4 * tokens * WIDTH**2 + selecting + 2 * pairs * WIDTH
     assert graph.parameter_count == 4 * WIDTH**2 + 2 * WIDTH * NARROW
     (taken,) = [node for node in graph.nodes if node.op.name == "take"]
-    assert taken.output.type.bytes == 4 * rest * kept * CHUNK * 2 * WIDTH
+    assert taken.output.type.bytes == 4 * rest * (kept + 1) * CHUNK * 2 * WIDTH
 
 
 def test_the_cache_holds_the_kept_share() -> None:
