@@ -23,6 +23,10 @@ FAMILIES: tuple[str, ...] = (
     "reshaped",
     "mamba",
     "sparse_attention",
+    "t2t_vit",
+    "token_reduction",
+    "flexdit",
+    "byte_transformer",
 )  # fmt: skip
 
 #: "within" the tolerance of the published figure, "outside" of it, or inside a published "bound"; "alone"

@@ -112,8 +112,10 @@ class Packing:
         parts: dict[int, torch.Tensor] = {}
         for length in sorted(set(self.lengths), reverse=True):
             starts = sorted(start for n, start in self.spans if n == length)
-            own = (_sequences(x, starts, length).transpose(1, 2) for x in (q, k, v))
-            made = functional.scaled_dot_product_attention(*own, is_causal=causal, enable_gqa=grouped)
+            own_q, own_k, own_v = (_sequences(x, starts, length).transpose(1, 2) for x in (q, k, v))
+            made = functional.scaled_dot_product_attention(
+                own_q, own_k, own_v, is_causal=causal, enable_gqa=grouped
+            )
             mixed = made.transpose(1, 2)
             if _adjacent(starts, length):
                 parts[starts[0]] = mixed.flatten(0, 1)

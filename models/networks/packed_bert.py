@@ -154,8 +154,8 @@ class MosaicBert(PackedBert):
         places = packing.in_rows(longest).to(present.device)
 
         def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-            own = (padded(x, places).transpose(1, 2) for x in (q, k, v))
-            mixed = functional.scaled_dot_product_attention(*own, bias)
+            q, k, v = (padded(x, places).transpose(1, 2) for x in (q, k, v))
+            mixed = functional.scaled_dot_product_attention(q, k, v, bias)
             return mixed.transpose(1, 2).flatten(0, 1)[back]
 
         return attend
