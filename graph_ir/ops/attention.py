@@ -72,8 +72,8 @@ class Pattern:
         return self.keys - self.queries
 
     @property
-    def _blocks(self) -> tuple[int, int]:
-        """Blocks of keys, and how many of them each query sees."""
+    def blocks_seen(self) -> tuple[int, int]:
+        """Blocks of keys, and how many of them each query sees, where the pattern is "block"."""
         blocks = -(-self.keys // self.block)
         return blocks, max(1, min(blocks, round(self.density * blocks)))
 
@@ -86,7 +86,7 @@ class Pattern:
         if self.name == "window":
             half = self.window // 2
             return np.maximum(own - half, 0), np.minimum(own + half + 1, self.keys)
-        blocks, seen = self._blocks
+        blocks, seen = self.blocks_seen
         first = np.clip(own // self.block - seen // 2, 0, blocks - seen)
         return first * self.block, np.minimum((first + seen) * self.block, self.keys)
 
@@ -124,7 +124,7 @@ class Pattern:
 
     def _block_ranges(self) -> tuple[np.ndarray, np.ndarray]:
         """As `ranges`, once per block of queries and weighted with how many queries it holds."""
-        blocks, seen = self._blocks
+        blocks, seen = self.blocks_seen
         index = np.arange(blocks)
         first = np.clip(index - seen // 2, 0, blocks - seen)
         own_low = np.maximum(index * self.block, self._shift)
