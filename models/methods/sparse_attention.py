@@ -49,7 +49,7 @@ METHODS: tuple[Method, ...] = (
         structure="S x S regions choose k regions by mean affinity, tokens attend inside them, plus a "
         "depthwise convolution of the values",
         complexity="4 N d² + S⁴ d + 2 k N² d / S², O(N^(4/3)) where S follows N",
-        mixer=Mixer("mixers.biformer:BiFormerMixer", lengths="squares"),
+        mixer=Mixer("mixers.biformer:BiFormerMixer", {"selector_bits": 16}, "squares"),
         models=("biformer-t", "biformer-s", "biformer-b"),
         units=("topk", "gather"),
         kernels=("attention",),
@@ -189,7 +189,9 @@ METHODS: tuple[Method, ...] = (
         "softmax within a block times the landmark's",
         complexity="N² d / b + 2 N (k + 1) b d + 4 N d²",
         mixer=Mixer(
-            "mixers.landmark:LandmarkMixer", {"block": 50, "chosen": 4}, shrunk={"block": 7, "chosen": 2}
+            "mixers.landmark:LandmarkMixer",
+            {"block": 50, "chosen": 4, "selector_bits": 16},
+            shrunk={"block": 7, "chosen": 2},
         ),
         models=("landmark-llama-7b",),
         units=("topk", "gather"),
@@ -212,7 +214,7 @@ METHODS: tuple[Method, ...] = (
         complexity="r N² d (causal) + N² a / m² + 4 N d²; a cache of r n rows",
         mixer=Mixer(
             "mixers.chunkllm:ChunkMixer",
-            {"chunk": 32, "retention": 0.4858, "adapter": 128, "refresh": False},
+            {"chunk": 32, "retention": 0.4858, "adapter": 128, "refresh": False, "selector_bits": 16},
             "multiples of 32",
             shrunk={"chunk": 4, "retention": 0.25, "adapter": 8},
         ),
@@ -238,7 +240,7 @@ METHODS: tuple[Method, ...] = (
         complexity="N k d + N² d / k + N w d + 4 N d², O(N sqrt(N)) for k near sqrt(N)",
         mixer=Mixer(
             "mixers.routing:RoutingMixer",
-            {"sequence": 1024, "window": 256},
+            {"sequence": 1024, "window": 256, "selector_bits": 16},
             "multiples of the clusters",
             shrunk={"sequence": 64, "window": 8},
         ),
@@ -343,7 +345,9 @@ METHODS: tuple[Method, ...] = (
         paper="Nagarajan et al., AxFormer, arXiv 2010.03688",
         structure="pruned heads, attentions and feed-forward parts; hard attention to the k best keys",
         complexity="of hard attention N² d + N k d + 4 N d²",
-        mixer=Mixer("mixers.hard_attention:HardAttentionMixer", {"kept": 16}, shrunk={"kept": 4}),
+        mixer=Mixer(
+            "mixers.hard_attention:HardAttentionMixer", {"kept": 16, "selector_bits": 16}, shrunk={"kept": 4}
+        ),
         models=("axformer-bert-base",),
         units=("topk", "gather"),
         tests=(

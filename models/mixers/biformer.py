@@ -42,7 +42,7 @@ class BiFormerMixer(nn.Module):
     regions : S, a divisor of the map's side; None for `balanced_regions`.
     chosen : k; None where every token sees every other, without routing (the last stage of the paper's).
     kernel : side of the convolution LEPE.
-    selector_bits : 8 or 16 where affinities are rounded to integers before they are compared.
+    selector_bits : 8 or 16 where affinities are compared in fixed point, as a selector does.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class BiFormerMixer(nn.Module):
         """Regions [B, R, n, 3 W] -> the regions [B, R, k] that each attends to, the nearest first."""
         width = tokens.shape[-1] // 3
         means = tokens[..., : 2 * width].mean(dim=2)
-        affinity = means[..., :width] @ means[..., width:].transpose(1, 2)
+        affinity = means[..., :width] @ means[..., width:].transpose(1, 2) * width**-0.5
         return best(affinity, chosen, self.selector_bits)
 
     def _count(self, side: int, chosen: int) -> int:

@@ -20,7 +20,7 @@ from torch.nn import functional
 from siliform.graph_ir.errors import UserError
 from siliform.models.blocks.decoding import decoding_of
 from siliform.models.blocks.heads import merge_heads, split_heads
-from siliform.models.blocks.selection import best, rows_at
+from siliform.models.blocks.selection import best, best_before, rows_at
 from siliform.models.drawing import Draw
 
 
@@ -34,6 +34,7 @@ class ChunkMixer(nn.Module):
     retention : share of the chunks that are kept, at least one of them (arXiv 2510.02361, abstract).
     adapter : a (assumption: the width of a head of Llama).
     refresh : whether `advance` stands at a boundary, where it chooses anew, or between two.
+    selector_bits : 8 or 16 where scores of chunks are compared in fixed point, as a selector does.
     """
 
     def __init__(
@@ -44,8 +45,10 @@ class ChunkMixer(nn.Module):
         retention: float = 0.4858,
         adapter: int = 128,
         refresh: bool = False,
+        selector_bits: int | None = None,
     ) -> None:
         super().__init__()
+        self.selector_bits = selector_bits
         self.heads, self.chunk, self.retention, self.refresh = heads, chunk, retention, refresh
         self.query, self.key, self.value, self.out = (nn.Linear(width, width, bias=False) for _ in range(4))
         self.query_adapter = nn.Linear(width, adapter, bias=False)
@@ -80,9 +83,12 @@ class ChunkMixer(nn.Module):
         """[B, n - k - 1, k]: what each chunk behind the first k + 1 keeps, chosen at the chunk before it."""
         ends = x[:, self.chunk - 1 : -1 : self.chunk]  # the last chunk is nobody's past
         kept = self.kept(x.shape[1] // self.chunk)
-        scores = self.query_adapter(ends[:, kept:]) @ self.key_adapter(ends).transpose(1, 2)
-        # Probabilities keep the order of scores and are zero outside of the triangle of chunks so far.
-        return best(scores.softmax(dim=-1).tril(kept), kept)
+        scores = self._scores(ends[:, kept:], self.key_adapter(ends))
+        return best_before(scores, kept, kept, self.selector_bits)[0]
+
+    def _scores(self, x: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+        """Narrow queries of x [B, m, W] on narrow keys [B, n, a]: [B, m, n]."""
+        return self.query_adapter(x) @ keys.transpose(1, 2) * keys.shape[-1] ** -0.5
 
     def _sparse(self, x: torch.Tensor, q: torch.Tensor, held: torch.Tensor) -> torch.Tensor:
         """Chunks behind the first k + 1: queries [B, N', W], keys beside values [B, N, 2 W] -> [B, N', W]."""
@@ -108,8 +114,8 @@ class ChunkMixer(nn.Module):
         q, k, v = (split_heads(layer(x), self.heads) for layer in (self.query, self.key, self.value))
         if self.refresh:
             narrow, keys, values = states
-            scores = self.query_adapter(x) @ narrow.transpose(1, 2)
-            index = best(scores, self.kept(narrow.shape[1])).expand(-1, self.heads, -1)
+            scores = self._scores(x, narrow)
+            index = best(scores, self.kept(narrow.shape[1]), self.selector_bits).expand(-1, self.heads, -1)
             held = (rows_at(part, index, lead=2).flatten(2, 3) for part in (keys, values))
             keys, values = (torch.cat([old, new], dim=2) for old, new in zip(held, (k, v), strict=True))
         else:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from siliform.models.blocks.heads import merge_heads, split_heads
-from siliform.models.blocks.selection import rows_at
+from siliform.models.blocks.selection import best, rows_at
 
 
 class HardAttentionMixer(nn.Module):
@@ -23,10 +23,19 @@ class HardAttentionMixer(nn.Module):
     width, heads : W, and how many heads W is cut into: c = W / heads.
     query_heads : H, those of them that are there; all where None.
     kept : k, or all where there are fewer tokens (assumption: 16; the paper tunes it for each task).
+    selector_bits : 8 or 16 where scores are compared in fixed point, as a selector does.
     """
 
-    def __init__(self, width: int, heads: int, query_heads: int | None = None, kept: int = 16) -> None:
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        query_heads: int | None = None,
+        kept: int = 16,
+        selector_bits: int | None = None,
+    ) -> None:
         super().__init__()
+        self.selector_bits = selector_bits
         self.heads, self.kept = query_heads or heads, kept
         inner = self.heads * (width // heads)
         self.query, self.key, self.value = (nn.Linear(width, inner) for _ in range(3))
@@ -35,8 +44,9 @@ class HardAttentionMixer(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         q, k, v = (split_heads(layer(x), self.heads) for layer in (self.query, self.key, self.value))
         scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
-        kept, index = scores.topk(min(self.kept, x.shape[1]), dim=-1)
+        index = best(scores, min(self.kept, x.shape[1]), self.selector_bits)
+        weights = scores.gather(-1, index).softmax(dim=-1)
         values = rows_at(v, index, lead=2)
-        mixed = (kept.softmax(dim=-1).unsqueeze(-2) @ values).squeeze(-2)
+        mixed = (weights.unsqueeze(-2) @ values).squeeze(-2)
         projected: torch.Tensor = self.out(merge_heads(mixed))
         return projected

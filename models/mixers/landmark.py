@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from siliform.models.blocks.decoding import decoding_of
 from siliform.models.blocks.heads import merge_heads, split_heads
-from siliform.models.blocks.selection import best, rows_at
+from siliform.models.blocks.selection import best, best_before, rows_at
 from siliform.models.drawing import Draw
 
 HIDDEN = float("-inf")
@@ -36,11 +36,15 @@ class LandmarkMixer(nn.Module):
     width, heads : W and H.
     block : b.
     chosen : k.
+    selector_bits : 8 or 16 where scores of landmarks are compared in fixed point, as a selector does.
     """
 
-    def __init__(self, width: int, heads: int, block: int = 50, chosen: int = 4) -> None:
+    def __init__(
+        self, width: int, heads: int, block: int = 50, chosen: int = 4, selector_bits: int | None = None
+    ) -> None:
         super().__init__()
         self.heads, self.block, self.chosen = heads, block, chosen
+        self.selector_bits = selector_bits
         self.query, self.key, self.value, self.out = (nn.Linear(width, width, bias=False) for _ in range(4))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -69,13 +73,11 @@ class LandmarkMixer(nn.Module):
     def _chosen(self, q: torch.Tensor, landmarks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Scores of the best landmarks of earlier blocks and their blocks, both [B, H, n, S, k].
 
-        Earlier blocks are a triangle over blocks for each place in a block; probabilities keep the order of
-        scores and are zero outside of it, which marks what a query of the first blocks cannot have.
+        Earlier blocks are a triangle over blocks for each place in a block; what a query of the first blocks
+        gets beyond them has no weight.
         """
         scores = q.transpose(2, 3) @ landmarks.unsqueeze(2).transpose(-1, -2)
-        earlier = scores.softmax(dim=-1).tril(-1)
-        index = best(earlier, min(self.chosen, scores.shape[-1]))
-        there = earlier.gather(-1, index) > 0
+        index, there = best_before(scores, min(self.chosen, scores.shape[-1]), -1, self.selector_bits)
         gates = scores.gather(-1, index).masked_fill(~there, HIDDEN)
         return gates.transpose(2, 3), index.transpose(2, 3)
 
@@ -101,7 +103,7 @@ class LandmarkMixer(nn.Module):
         q = q * q.shape[-1] ** -0.5
         keys, values = torch.cat([keys, k], dim=2), torch.cat([values, v], dim=2)
         scores = q @ landmarks.transpose(-1, -2)
-        index = best(scores, min(self.chosen, landmarks.shape[2]))
+        index = best(scores, min(self.chosen, landmarks.shape[2]), self.selector_bits)
         fetched = self._means(q, *rows_at(blocks, index, lead=2).chunk(2, dim=-1))
         weights = torch.cat([q @ keys.transpose(-1, -2), scores.gather(-1, index)], dim=-1).softmax(dim=-1)
         near, far = weights.split([keys.shape[2], index.shape[-1]], dim=-1)

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from siliform.graph_ir.errors import UserError
 from siliform.models.blocks.heads import merge_heads, split_heads
-from siliform.models.blocks.selection import rows_at
+from siliform.models.blocks.selection import best, rows_at
 from siliform.models.blocks.windows import window_attention
 from siliform.models.mixers.sparse_transformer import nearest_root
 
@@ -31,12 +31,20 @@ class RoutingMixer(nn.Module):
     sequence : N, which sizes the clusters where `clusters` is None.
     clusters : k; `nearest_root` of the sequence where None.
     window : tokens that a head without routing sees, half of them on each side; 0 where every head routes.
+    selector_bits : 8 or 16 where nearness is compared in fixed point, as a selector does.
     """
 
     def __init__(
-        self, width: int, heads: int, sequence: int = 1024, clusters: int | None = None, window: int = 256
+        self,
+        width: int,
+        heads: int,
+        sequence: int = 1024,
+        clusters: int | None = None,
+        window: int = 256,
+        selector_bits: int | None = None,
     ) -> None:
         super().__init__()
+        self.selector_bits = selector_bits
         self.heads, self.window = heads, window
         self.near = heads // 2 if window else 0
         self.clusters = clusters or nearest_root(sequence)
@@ -67,8 +75,8 @@ class RoutingMixer(nn.Module):
 
     def members(self, x: torch.Tensor) -> torch.Tensor:
         """The w tokens of x [B, h, N, c] nearest to each centroid: [B, h, k, w]."""
-        nearness = self.centroids @ x.transpose(-1, -2)
-        return nearness.topk(x.shape[2] // self.clusters, dim=-1).indices
+        nearness = self.centroids @ x.transpose(-1, -2) * self.head_width**-0.5
+        return best(nearness, x.shape[2] // self.clusters, self.selector_bits)
 
     def _routed(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         """[B, h, N, c] -> same."""

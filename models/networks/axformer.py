@@ -29,17 +29,24 @@ class AxFormer(nn.Module):
     layers : of each layer that is left: "heads" and "inner", what is left of attention and of the
         feed-forward part, 0 for none; "kept", how many keys a query of hard attention keeps, 0 for full
         attention.
+    selector_bits : of `HardAttentionMixer`.
     """
 
     def __init__(
-        self, vocabulary: int, width: int, heads: int, positions: int, layers: Sequence[Mapping[str, int]]
+        self,
+        vocabulary: int,
+        width: int,
+        heads: int,
+        positions: int,
+        layers: Sequence[Mapping[str, int]],
+        selector_bits: int | None = None,
     ) -> None:
         super().__init__()
         norm = partial(nn.LayerNorm, eps=1e-12)  # the released configurations of arXiv 1810.04805
 
         def mixer(layer: Mapping[str, int]) -> nn.Module:
             if layer["kept"]:
-                return HardAttentionMixer(width, heads, layer["heads"], layer["kept"])
+                return HardAttentionMixer(width, heads, layer["heads"], layer["kept"], selector_bits)
             return SoftmaxMixer(width, heads, query_heads=layer["heads"], bias=True)
 
         def block(layer: Mapping[str, int]) -> nn.Module:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch.nn import functional
 
 import siliform as sf
-from siliform.arch.design import load_design
 from siliform.graph_ir.errors import UserError
 from siliform.models.build import build_graph
 from siliform.models.catalogue import model_named
@@ -18,7 +15,6 @@ from siliform.models.request import Request
 from siliform.models.tracing import trace
 
 WIDTH, HEADS, SIDE = 12, 3, 6
-DESIGNS = Path(__file__).parents[3] / "arch" / "designs"
 
 
 def made(**choices: int | None) -> BiFormerMixer:
@@ -43,7 +39,7 @@ def test_a_region_attends_to_the_regions_it_chose() -> None:
     tokens = to_regions(mixer.qkv(x), 3)
     index = mixer.route(tokens, 2)
     q, k, v = tokens.chunk(3, dim=-1)
-    affinity = q.mean(2) @ k.mean(2).transpose(1, 2)
+    affinity = q.mean(2) @ k.mean(2).transpose(1, 2) * WIDTH**-0.5
     assert torch.equal(affinity.gather(2, index), affinity.sort(descending=True).values[..., :2])
     mixed = torch.empty_like(q)
     for image in range(2):
@@ -110,18 +106,11 @@ def test_network_by_hand(size: str) -> None:
     assert graph.parameter_count == spec.parameters
 
 
-def test_selection_lands_on_selector_and_gather_engine(tmp_path: Path) -> None:
-    text = (
-        (DESIGNS / "edge-32x32.toml")
-        .read_text()
-        .replace("[units.dma]", "[units.topk]\nkept = 16\n\n[units.dma]")
-    )
-    (tmp_path / "selecting.toml").write_text(text)
-    spec = model_named("biformer-t").tiny()
-    parts = {}
+def test_selection_lands_on_selector_and_gather_engine() -> None:
+    spec, parts = model_named("biformer-t").tiny(), {}
     for bits in (None, 16):
         graph = build_graph(spec.with_configuration(selector_bits=bits), Request())
-        report = sf.estimate(graph, load_design(str(tmp_path / "selecting.toml")))
+        report = sf.estimate(graph, sf.accelerator("routing-edge"))
         parts[bits] = {part.op: part.unit for part in report.parts if part.op in ("top_k", "take")}
     # The selector compares integers; scores in floats are compared elsewhere.
     assert parts[16]["top_k"] == "topk" != parts[None]["top_k"]
