@@ -11,7 +11,7 @@ from typing import Any
 from siliform.graph_ir.errors import UserError, nearest
 
 CASES = Path(__file__).with_name("cases.toml")
-#: Suites from the outside in: `tiny` is checked by the interpreter on a CPU and never timed; `full` holds `quick`.
+#: `tiny` is checked by the interpreter on a CPU and never timed; `full` holds `quick`.
 SUITES = ("tiny", "quick", "full")
 #: Keys of a group that are no suite.
 _KEYS = {"family", "op", "kernel", "axes", "formats", "options", "baselines", "seed", "energy"}

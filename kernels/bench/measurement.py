@@ -1,4 +1,4 @@
-"""One measured kernel: a line of a JSON Lines file, written as it is found and read back when a run goes on."""
+"""One measured kernel: a line of a JSON Lines file, written when it is found and read when a run goes on."""
 
 from __future__ import annotations
 

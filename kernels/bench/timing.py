@@ -1,8 +1,8 @@
 """How long a call takes on a device: samples until a budget is spent, their median and their spread.
 
-A *cycle* is one call of each operand set. A CUDA graph of a cycle shows the kernel without its launch; the same
-calls launched one by one show what launching adds. A device is whatever has the methods of `Device`: a GPU
-(`cuda`), or in tests one whose clock is told what to say.
+A *cycle* is one call of each operand set. A CUDA graph of a cycle shows the kernel without its launch; the
+same calls launched one by one show what launching adds. A device is whatever has the methods of `Device`: a
+GPU (`cuda`), or in tests one whose clock is told what to say.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ def time_calls(run: Run, calls: int, device: Device, budget_s: float) -> Timing:
     while device.now_s() - began < min(WARM_S, budget_s / 4):
         once = device.device_s(run, 1)
     times = min(MOST_RUNS, max(1, ceil(SAMPLE_S / once))) if once > 0 else MOST_RUNS
-    wanted = min(MOST_SAMPLES, max(1 if once > budget_s else LEAST_SAMPLES, int(budget_s / (once * times or 1))))
+    wanted = min(
+        MOST_SAMPLES, max(1 if once > budget_s else LEAST_SAMPLES, int(budget_s / (once * times or 1)))
+    )
     taken = [device.device_s(run, times) / (times * calls) for _ in range(wanted)]
     return Timing(statistics.median(taken), _spread(taken), min(taken), wanted, times * calls)
 

@@ -1,0 +1,44 @@
+"""The families of cases, by name. Importing this loads torch, and no kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from siliform.kernels.bench.families.attentions import Attention, Decode
+from siliform.kernels.bench.families.base import Family
+from siliform.kernels.bench.families.hashing import HashAttention, HashLookup
+from siliform.kernels.bench.families.movement import Copy, Gather, Launch
+from siliform.kernels.bench.families.networks import Network
+from siliform.kernels.bench.families.ofops import Rows
+from siliform.kernels.bench.families.products import Matmul
+from siliform.kernels.bench.families.recurrences import (
+    DeltaRule,
+    GatedLinear,
+    LinearAttention,
+    SelectiveScan,
+    Ssd,
+)
+
+FAMILIES: Mapping[str, Family] = MappingProxyType(
+    {
+        family.name: family
+        for family in (
+            Matmul(),
+            Attention(),
+            Decode(),
+            HashAttention(),
+            HashLookup(),
+            LinearAttention(),
+            GatedLinear(),
+            DeltaRule(),
+            Ssd(),
+            SelectiveScan(),
+            Rows(),
+            Gather(),
+            Copy(),
+            Launch(),
+            Network(),
+        )
+    }
+)
