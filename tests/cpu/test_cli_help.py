@@ -113,7 +113,7 @@ def names(completed: options.Completed) -> list[str]:
 @pytest.mark.parametrize(
     ("complete", "incomplete", "expected"),
     [
-        (options.complete_model, "bert-", ["bert-tiny", "bert-base", "bert-large"]),
+        (options.complete_model, "t5-", ["t5-small", "t5-base"]),
         (options.complete_model, "gem", ["gemm:"]),
         (options.complete_model, "mixer:softm", ["mixer:softmax"]),
         (options.complete_method, "softm", ["softmax"]),
