@@ -32,7 +32,7 @@ from siliform.kernels.gpu.attention_operands import (
     factor_of,
     tiles_for,
 )
-from siliform.kernels.gpu.attention_tiles import LOG2_E, absorb_keys, finished, keys_seen, log_sum, rows_of
+from siliform.kernels.gpu.attention_tiles import LOG2_E, attend
 
 
 @triton.jit
@@ -50,52 +50,14 @@ def flash(  # type: ignore[no-untyped-def]
     tile = tiles - 1 - tl.program_id(0) % tiles
     every = tl.program_id(0) // tiles
     batch, head = tl.cast(every // heads, tl.int64), tl.cast(every % heads, tl.int64)
-    row = tile * BLOCK_M + tl.arange(0, BLOCK_M)
-    at_c, at_d = tl.arange(0, BLOCK_C), tl.arange(0, BLOCK_D)
-    shift = keys - queries
-    low, high = keys_seen(row, shift, keys, window, block, blocks, near, PATTERN)
-    first, last = tile * BLOCK_M, tl.minimum(tile * BLOCK_M + BLOCK_M, queries) - 1
-    begin, whole_end = keys_seen(first, shift, keys, window, block, blocks, near, PATTERN)
-    whole, end = keys_seen(last, shift, keys, window, block, blocks, near, PATTERN)
-    begin = begin // BLOCK_N * BLOCK_N
-    whole = tl.minimum(tl.cdiv(whole, BLOCK_N) * BLOCK_N, end)
-    whole_end = tl.maximum(whole_end // BLOCK_N * BLOCK_N, whole)
-
-    x = rows_of(
-        q + batch * q_batch + head * q_head + row[:, None].to(tl.int64) * q_row + at_c[None, :],
-        row, queries, at_c, C, True, BLOCK_C == C,
+    line = tl.cast(every, tl.int64) * queries
+    attend(
+        q + batch * q_batch + head * q_head, k + batch * k_batch + head // shared * k_head,
+        v + batch * v_batch + head // shared * v_head, mask + batch * mask_batch + head * mask_head,
+        out + line * D, sums + line, tile, queries, keys, window, block, blocks, near, factor, bias,
+        q_row, k_row, v_row, D, mask_row, mask_key,
+        PATTERN, WEIGHTS, MASK, SUMS, C, D, BLOCK_M, BLOCK_N, BLOCK_C, BLOCK_D,
     )  # fmt: skip
-    from_k = k + batch * k_batch + head // shared * k_head
-    from_v = v + batch * v_batch + head // shared * v_head
-    from_mask = mask + batch * mask_batch + head * mask_head + row.to(tl.int64) * mask_row
-    acc = tl.zeros((BLOCK_M, BLOCK_D), tl.float32)
-    total = tl.zeros((BLOCK_M,), tl.float32)
-    top = tl.full((BLOCK_M,), float("-inf"), tl.float32)
-    if MASK != "none":
-        acc, total, top = absorb_keys(
-            acc, total, top, x, from_k, from_v, k_row, v_row, begin, end, low, high, row, queries,
-            from_mask, mask_key, factor, bias, C, D, BLOCK_N, BLOCK_C, BLOCK_D, WEIGHTS, MASK, True,
-        )  # fmt: skip
-    else:
-        if PATTERN != "full" and PATTERN != "causal":
-            acc, total, top = absorb_keys(
-                acc, total, top, x, from_k, from_v, k_row, v_row, begin, whole, low, high, row, queries,
-                from_mask, mask_key, factor, bias, C, D, BLOCK_N, BLOCK_C, BLOCK_D, WEIGHTS, MASK, True,
-            )  # fmt: skip
-        acc, total, top = absorb_keys(
-            acc, total, top, x, from_k, from_v, k_row, v_row, whole, whole_end, low, high, row, queries,
-            from_mask, mask_key, factor, bias, C, D, BLOCK_N, BLOCK_C, BLOCK_D, WEIGHTS, MASK, False,
-        )  # fmt: skip
-        acc, total, top = absorb_keys(
-            acc, total, top, x, from_k, from_v, k_row, v_row, whole_end, end, low, high, row, queries,
-            from_mask, mask_key, factor, bias, C, D, BLOCK_N, BLOCK_C, BLOCK_D, WEIGHTS, MASK, True,
-        )  # fmt: skip
-    line = tl.cast(every, tl.int64) * queries + row
-    kept = row < queries
-    made = finished(acc, total, WEIGHTS).to(out.dtype.element_ty)
-    tl.store(out + line[:, None] * D + at_d[None, :], made, mask=kept[:, None] & (at_d[None, :] < D))
-    if SUMS:
-        tl.store(sums + line, log_sum(total, top), mask=kept)
 
 
 def attention(

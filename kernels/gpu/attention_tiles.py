@@ -27,7 +27,8 @@ def keys_seen(row, shift, keys, window, block, blocks, near, PATTERN: tl.constex
     """First key and end of the keys that query `row` sees: `Pattern.ranges` of graph_ir/ops/attention.py.
 
     Neither falls from a row to the next. "sliding" is causal with a window; where the pattern is "block",
-    `near` of all `blocks` are seen. `shift` is keys less queries.
+    `near` of all `blocks` are seen. `shift` is keys less queries; where it is negative, the first queries of
+    a causal pattern see nothing.
     """
     own = row + shift
     low = own * 0
@@ -44,7 +45,7 @@ def keys_seen(row, shift, keys, window, block, blocks, near, PATTERN: tl.constex
         first = tl.minimum(tl.maximum(own // block - near // 2, 0), blocks - near)
         low = first * block
         end = (first + near) * block
-    return tl.maximum(low, 0), tl.minimum(end, keys)
+    return tl.maximum(low, 0), tl.maximum(tl.minimum(end, keys), 0)
 
 
 @triton.jit
@@ -138,3 +139,54 @@ def log_sum(total, top):  # type: ignore[no-untyped-def]
     """The logarithm of the sum of the exponentials of all scores [M]; minus infinity without any key."""
     known = total > 0
     return tl.where(known, (top + tl.log2(tl.where(known, total, 1.0))) * LN_2, float("-inf"))
+
+
+@triton.jit
+def attend(  # type: ignore[no-untyped-def]
+    q, k, v, mask, out, sums, tile, queries, keys, window, block, blocks, near, factor, bias,
+    q_row, k_row, v_row, out_row, mask_row, mask_key,
+    PATTERN: tl.constexpr, WEIGHTS: tl.constexpr, MASK: tl.constexpr, SUMS: tl.constexpr,
+    C: tl.constexpr, D: tl.constexpr,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_D: tl.constexpr,
+):  # fmt: skip
+    """One tile of queries of one head, whose first rows all pointers name, over all keys that it sees."""
+    row = tile * BLOCK_M + tl.arange(0, BLOCK_M)
+    line = row.to(tl.int64)
+    at_c, at_d = tl.arange(0, BLOCK_C), tl.arange(0, BLOCK_D)
+    shift = keys - queries
+    low, high = keys_seen(row, shift, keys, window, block, blocks, near, PATTERN)
+    first, last = tile * BLOCK_M, tl.minimum(tile * BLOCK_M + BLOCK_M, queries) - 1
+    begin, whole_end = keys_seen(first, shift, keys, window, block, blocks, near, PATTERN)
+    whole, end = keys_seen(last, shift, keys, window, block, blocks, near, PATTERN)
+    begin = begin // BLOCK_N * BLOCK_N
+    whole = tl.minimum(tl.cdiv(whole, BLOCK_N) * BLOCK_N, end)
+    whole_end = tl.maximum(whole_end // BLOCK_N * BLOCK_N, whole)
+    x = rows_of(q + line[:, None] * q_row + at_c[None, :], row, queries, at_c, C, True, BLOCK_C == C)
+    mask += line * mask_row
+    acc = tl.zeros((BLOCK_M, BLOCK_D), tl.float32)
+    total = tl.zeros((BLOCK_M,), tl.float32)
+    top = tl.full((BLOCK_M,), float("-inf"), tl.float32)
+    if MASK != "none":
+        acc, total, top = absorb_keys(
+            acc, total, top, x, k, v, k_row, v_row, begin, end, low, high, row, queries, mask, mask_key,
+            factor, bias, C, D, BLOCK_N, BLOCK_C, BLOCK_D, WEIGHTS, MASK, True,
+        )  # fmt: skip
+    else:
+        if PATTERN != "full" and PATTERN != "causal":
+            acc, total, top = absorb_keys(
+                acc, total, top, x, k, v, k_row, v_row, begin, whole, low, high, row, queries, mask, mask_key,
+                factor, bias, C, D, BLOCK_N, BLOCK_C, BLOCK_D, WEIGHTS, MASK, True,
+            )  # fmt: skip
+        acc, total, top = absorb_keys(
+            acc, total, top, x, k, v, k_row, v_row, whole, whole_end, low, high, row, queries, mask, mask_key,
+            factor, bias, C, D, BLOCK_N, BLOCK_C, BLOCK_D, WEIGHTS, MASK, False,
+        )  # fmt: skip
+        acc, total, top = absorb_keys(
+            acc, total, top, x, k, v, k_row, v_row, whole_end, end, low, high, row, queries, mask, mask_key,
+            factor, bias, C, D, BLOCK_N, BLOCK_C, BLOCK_D, WEIGHTS, MASK, True,
+        )  # fmt: skip
+    kept = row < queries
+    made = finished(acc, total, WEIGHTS).to(out.dtype.element_ty)
+    tl.store(out + line[:, None] * out_row + at_d[None, :], made, mask=kept[:, None] & (at_d[None, :] < D))
+    if SUMS:
+        tl.store(sums + line, log_sum(total, top), mask=kept)
