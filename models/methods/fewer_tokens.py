@@ -256,6 +256,7 @@ METHODS: tuple[Method, ...] = (
         structure="tokens of all sequences behind one another; attention inside each, equal lengths together",
         complexity="2 Σ n² d + 12 d² Σ n over the lengths n",
         models=("bert-base-bytetransformer",),
+        kernels=("varlen_attention",),
         tests=(
             "cpu/methods/test_packing.py::test_packed_bert_is_padded_bert",
             "cpu/methods/test_packing.py::test_attention_inside_sequences_is_block_diagonal",
@@ -286,6 +287,7 @@ METHODS: tuple[Method, ...] = (
         structure="prompts in first-fit-decreasing bins as long as the longest; causal attention inside each",
         complexity="Σ n² d over the lengths n, the layers' products over the bins",
         models=("llama-2-7b-prepacked",),
+        kernels=("varlen_attention",),
         tests=(
             "cpu/methods/test_packing.py::test_bins_hold_every_sequence_once_and_are_few",
             "cpu/methods/test_packing.py::test_prepacked_prompts_give_the_logits_of_each_alone",
