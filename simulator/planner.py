@@ -20,6 +20,7 @@ from siliform.arch.unit import Unit
 from siliform.arch.units.engine import Engine, engine_for
 from siliform.arch.units.matrix import MatrixUnit
 from siliform.graph_ir.errors import UserError
+from siliform.graph_ir.graph import Graph
 from siliform.simulator.costs import Cost, EnergyLaw, streamed_cycles, transfer_cycles
 from siliform.simulator.mapping.gemm import ArrayResources
 from siliform.simulator.work import ScalarWork, Work, work_of
@@ -176,11 +177,17 @@ def scalar_stages(item: Item, work: Work, units: Sequence[Unit]) -> tuple[tuple[
             for name, counts in share.items()
         )
         stages += [Scalars(name, counts, scalar.format) for name, counts in share.items()]
-    if work.moved_bytes and not (stages and engine_for(item.node, units)):  # an engine fetches for itself
-        mover, moved = _mover(units, work.moved_bytes)
-        stages.append(Movement(mover.name, work.moved_bytes))
+    copied = 0 if stages and engine_for(item.node, units) else _copied_bytes(work, units)
+    if copied:
+        mover, moved = _mover(units, copied)
+        stages.append(Movement(mover.name, copied))
         cycles += moved
     return tuple(stages), cycles
+
+
+def _copied_bytes(work: Work, units: Sequence[Unit]) -> int:
+    """Bytes that a unit must move: an engine fetches for itself."""
+    return sum(size for node, size in work.moved if engine_for(node, units) is None)
 
 
 def offered(
@@ -200,10 +207,13 @@ def offered(
         yield scalar, engine, engine.node_cycles(node) if engine is not None and first else 0
 
 
-def streams_of(item: Item, work: Work, passes: int, units: Sequence[Unit]) -> Streams:
+def streams_of(item: Item, work: Work, held: bool, units: Sequence[Unit]) -> Streams:
     """`passing`, in whole rows where an engine wants them."""
-    engine = engine_for(item.node, units)
-    return passing(item, work, passes, 1 if engine is None else engine.row_elements(item.node))
+    body = item.node.attributes.get("body")
+    nodes = (item.node, *(body.nodes if isinstance(body, Graph) else ()))
+    engines = ((engine, node) for node in nodes if (engine := engine_for(node, units)) is not None)
+    engine, node = next(engines, (None, item.node))
+    return passing(item, work, held, 1 if engine is None else engine.row_elements(node))
 
 
 def scalar_unit(units: Sequence[Unit], op: str, format_name: str) -> Unit:
@@ -269,7 +279,7 @@ class Streams:
 
 
 def row_fits(work: Work, tile_bytes: Count, overlapped: Any) -> Any:
-    """Whether a reduction can hold a row of its operand, and so read it only once."""
+    """Whether a reduction can hold a row of its operand, or a gather its table, and so read it only once."""
     return work.row_bytes <= buffer_bytes(tile_bytes, overlapped)
 
 
@@ -278,27 +288,28 @@ def buffer_bytes(tile_bytes: Count, overlapped: Any) -> Count:
     return tile_bytes // where(overlapped, 2, 1)
 
 
-def passing(item: Item, work: Work, passes: int, row_elements: int = 1) -> Streams:
-    """The streams of elementwise work, reductions, norms and copies, read in so many passes.
+def passing(item: Item, work: Work, held: bool, row_elements: int = 1) -> Streams:
+    """The streams of elementwise work, reductions, norms and copies, read once where rows are held.
 
     Tiles are whole rows of `row_elements`.
     """
     extent = max([o.value.type.elements for o in item.writes] + [1])
-    reads = tuple((i, ("i",), bits * passes / extent) for i, bits in enumerate(work.read_bits) if bits)
+    moved = work.read_bits if held else work.again_bits
+    reads = tuple((i, ("i",), bits / extent) for i, bits in enumerate(moved) if bits)
     writes = tuple((i, ("i",), bits / extent, 0) for i, bits in enumerate(work.write_bits) if bits)
     heaviest = max([bits for _, _, bits in reads] + [w[2] for w in writes] + [Fraction(1, 8)])
     rows = max(1, int(STREAM_TILE_BYTES * 8 / heaviest) // row_elements)
     tile = min(extent, rows * row_elements)
     # Where a row is held, DRAM moves it once, but the unit still reads it in every pass.
-    touched = sum(work.read_bits, Fraction(0)) * work.row_passes + sum(work.write_bits, Fraction(0))
+    touched = sum(work.again_bits, Fraction(0)) + sum(work.write_bits, Fraction(0))
     return Streams((Loop("i", extent, tile),), reads, writes, tile / extent, ceil(touched / 8))
 
 
 def _plan_streaming(item: Item, work: Work, resources: Resources) -> Plan:
-    """Elementwise, reductions, norms, copies: operands stream through once, or once a pass if no row fits."""
+    """Elementwise, reductions, norms, copies: operands stream through once, or again if no row fits."""
     stages, compute = scalar_stages(item, work, resources.accelerator.units)
     once = row_fits(work, resources.tile_bytes, resources.overlapped)
-    streams = streams_of(item, work, 1 if once else work.row_passes, resources.accelerator.units)
+    streams = streams_of(item, work, bool(once), resources.accelerator.units)
     return streamed(item, work, resources, streams, stages, compute)
 
 

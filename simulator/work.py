@@ -44,24 +44,35 @@ class Work:
     products : matrix products in order; two for attention.
     scalars : passes of scalar work in order.
     attention_scalars : those between the two products of an attention.
-    moved_bytes : bytes read and written by copies, beyond what the products and scalars touch.
+    moved : bytes read and written by copies, beyond what the products and scalars touch, with the node.
     attention : the attention node, if there is one; `attention_operands` are its outer operands.
     read_bits : stored bits read of each outer operand in one pass.
+    again_bits : those read where `row_bytes` are not held: each pass of a reduction over a row, and rows of a
+        table that are asked for by address as often as they are.
     write_bits : stored bits written of each result.
-    row_bytes : bytes that a reduction over a row must hold to read its operand only once.
-    row_passes : how often the operand is read otherwise.
+    row_bytes : bytes that must be held to read each operand only once.
     """
 
     products: tuple[ProductWork, ...]
     scalars: tuple[ScalarWork, ...]
     attention_scalars: tuple[ScalarWork, ...]
-    moved_bytes: int
+    moved: tuple[tuple[Node, int], ...]
     attention: Node | None
     attention_operands: tuple[int | None, ...]
     read_bits: tuple[Fraction, ...]
+    again_bits: tuple[Fraction, ...]
     write_bits: tuple[Fraction, ...]
     row_bytes: int
-    row_passes: int
+
+    @property
+    def moved_bytes(self) -> int:
+        """Of all copies."""
+        return sum(size for _, size in self.moved)
+
+    @property
+    def reads_again(self) -> bool:
+        """Whether anything is read more than once where `row_bytes` are not held."""
+        return self.again_bits != self.read_bits
 
 
 def work_of(item: Item) -> Work:
@@ -86,10 +97,11 @@ class _Flattening:
         self.products: list[ProductWork] = []
         self.scalars: list[ScalarWork] = []
         self.attention_scalars: list[ScalarWork] = []
-        self.moved_bytes = 0
+        self.moved: list[tuple[Node, int]] = []
         self.attention: Node | None = None
         self.attention_operands: tuple[int | None, ...] = ()
         self.read_bits = [Fraction(0)] * len(item.reads)
+        self.asked_bits = [Fraction(0)] * len(item.reads)
         self.row_bytes, self.row_passes = 0, 1
         self.readers: dict[str, list[tuple[Node, int]]] = {}
         for node in nodes:
@@ -118,13 +130,16 @@ class _Flattening:
             tuple(self.products),
             tuple(self.scalars),
             tuple(self.attention_scalars),
-            self.moved_bytes,
+            tuple(self.moved),
             self.attention,
             self.attention_operands,
             tuple(self.read_bits),
+            tuple(
+                max(self.row_passes * bits, asked)
+                for bits, asked in zip(self.read_bits, self.asked_bits, strict=True)
+            ),
             tuple(self._written(o.value) for o in self.item.writes),
             self.row_bytes,
-            self.row_passes,
         )
 
     def _outer(self, value: Value | None) -> int | None:
@@ -156,6 +171,10 @@ class _Flattening:
 
     def _share_read(self, node: Node, place: int) -> Fraction:
         """The share of an operand that a node touches, at most everything."""
+        return min(self._share_asked(node, place), Fraction(1))
+
+    def _share_asked(self, node: Node, place: int) -> Fraction:
+        """The same, with rows that are asked for by address counted each time."""
         elements = node.operands[place].type.elements
         first = node.spaces[0] if node.spaces else None
         if first is None or not elements:
@@ -164,7 +183,7 @@ class _Flattening:
             # Experts that no row was routed to are not fetched.
             return Fraction(sum(s.reads[1].elements(s.extents) for s in node.spaces), elements)
         if not first.body and len(first.reads) == len(node.operands):
-            return Fraction(min(first.reads[place].elements(first.extents), elements), elements)
+            return Fraction(first.reads[place].elements(first.extents), elements)
         return Fraction(1)
 
     def _share_widened(self, node: Node) -> Fraction:
@@ -185,6 +204,10 @@ class _Flattening:
             held = self.item.reads[index]
             whole = Fraction(held.value.type.bits) if held is not None else bits
             self.read_bits[index] = min(max(self.read_bits[index], bits), whole)
+            asked = self._share_asked(node, place)
+            if asked > 1:
+                self.asked_bits[index] += self._stored_bits(value) * asked
+                self.row_bytes = max(self.row_bytes, ceil(whole / 8))
 
     def _stored_bits(self, value: Value) -> Fraction:
         """Bits of a value as it is stored: one that was widened on the way in, as it was before."""
@@ -221,7 +244,7 @@ class _Flattening:
         elif not space.body and not self.strided_store(node):
             bits = max((v.type.format.bits for v in (*node.outputs, *node.operands)), default=8)
             elements = sum(a.elements(space.extents) for a in (*space.reads, *space.writes))
-            self.moved_bytes += -(-elements * bits // 8)
+            self.moved.append((node, -(-elements * bits // 8)))
 
     def saturating_drain(self, node: Node) -> bool:
         """Whether a cast only cuts a product's integer sums to a narrower integer.

@@ -1,6 +1,7 @@
 """Fusion: an anchor and its epilogue become one `fused` node, whose intermediates stay on the chip.
 
-The anchor is a product, a convolution, an attention, a norm, or the first of a chain of pointwise ops.
+The anchor is a product, a convolution, an attention, a norm, an op of a hashing engine in integers, or the
+first of a chain of pointwise ops.
 The epilogue is what reads the anchor's result and nothing else does: biases, activations, residual
 additions, casts, `quantize` and `dequantize`, views that keep every element, and `contiguous`.
 
@@ -25,6 +26,7 @@ from dataclasses import dataclass, field
 
 from siliform.graph_ir.graph import Graph, Node, Value
 
+#: An op of an engine ("hashing") is one in its integer form, which an engine does whole.
 _ANCHOR_KINDS = ("matmul", "convolution", "attention", "normalisation")
 _POINTWISE_KINDS = ("elementwise", "activation", "quantisation")
 
@@ -112,8 +114,8 @@ class _Chains:
                 self._let_escape(chain, host, node)
             chain.add(position, node)
             self.open[node.name] = chain
-        elif node.op.kind in _ANCHOR_KINDS or _is_pointwise(node):
-            self.open[node.name] = _Chain([(position, node)], node, node.op.kind in _ANCHOR_KINDS)
+        elif _is_anchor(node) or _is_pointwise(node):
+            self.open[node.name] = _Chain([(position, node)], node, _is_anchor(node))
 
     def finished(self) -> list[_Chain]:
         """Chains that are worth a node: with two members or more that are no views."""
@@ -148,6 +150,11 @@ class _Chains:
         others = [self.positions[n.name] for n in self.consumers.get(value.name, ()) if n is not node]
         chain.escaping.append(value)
         chain.deadline = min([chain.deadline, *others])
+
+
+def _is_anchor(node: Node) -> bool:
+    whole = node.op.kind == "hashing" and node.attributes.get("numerics") == "integer"
+    return whole or node.op.kind in _ANCHOR_KINDS
 
 
 def _is_pointwise(node: Node) -> bool:
@@ -185,7 +192,7 @@ def _fused(chain: _Chain, members: list[Node], scalars: Mapping[str, Node]) -> N
     outputs = (members[-1].output, *chain.escaping)
     work = [node.op.name for node in members if node.op.movement == "none"]
     body = Graph("+".join(work) or "layout", operands, (*immediates, *members), outputs)
-    anchor = members[0] if not chain.has_anchor else next(n for n in members if n.op.kind in _ANCHOR_KINDS)
+    anchor = members[0] if not chain.has_anchor else next(n for n in members if _is_anchor(n))
     return Node(
         op_named("fused"), operands, outputs, {"body": body}, anchor.module, anchor.source, anchor.times
     )

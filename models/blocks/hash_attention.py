@@ -109,7 +109,8 @@ class HashedAttention(nn.Module):
     """`HashAttention` for inference, x [B, N, W] -> [B, N, W]: two projections around two ops of its own.
 
     The ops are `hash_codes` and `hash_attention`, which a trace shows as one node each, so that a hash engine
-    does them as a whole. Queries and values come from one projection. There is no gradient.
+    does them as a whole. Queries and values have a projection each, so that each is rounded as it is made: of
+    one for both, the wide result would be stored first and read again. There is no gradient.
     """
 
     def __init__(
@@ -117,7 +118,8 @@ class HashedAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.heads = heads
-        self.project = nn.Linear(width, 2 * heads * head_width)
+        self.query = nn.Linear(width, heads * head_width)
+        self.value = nn.Linear(width, heads * head_width)
         self.out = nn.Linear(heads * head_width, width)
         self.register_buffer("anchors", torch.zeros(heads, anchors, head_width))
         self.register_buffer("rate", torch.zeros(heads))
@@ -131,8 +133,10 @@ class HashedAttention(nn.Module):
         heads, head_width, anchors = hashing.anchors.weight.shape
         made = cls(layer.query.in_features, heads, head_width, anchors, hashing.project.weight.shape[-1])
         state = {
-            "project.weight": torch.cat([layer.query.weight, layer.value.weight]),
-            "project.bias": torch.cat([layer.query.bias, layer.value.bias]),
+            "query.weight": layer.query.weight,
+            "query.bias": layer.query.bias,
+            "value.weight": layer.value.weight,
+            "value.bias": layer.value.bias,
             "out.weight": layer.out.weight,
             "out.bias": layer.out.bias,
             "anchors": hashing.anchors.weight.transpose(-1, -2),
@@ -144,7 +148,7 @@ class HashedAttention(nn.Module):
         return made.eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        q, v = (split_heads(part, self.heads) for part in self.project(x).chunk(2, dim=-1))
+        q, v = (split_heads(part(x), self.heads) for part in (self.query, self.value))
         codes = hash_codes(q, self.anchors, self.rate, self.means, self.weight)
         mixed: torch.Tensor = self.out(merge_heads(hash_attention(codes, codes, v)))
         return mixed

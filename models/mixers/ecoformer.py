@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from siliform.models.blocks.hash_attention import ANCHORS, BITS, HashedAttention
+from siliform.models.blocks.heads import split_heads
 
 
 class EcoFormerMixer(HashedAttention):
@@ -32,9 +33,7 @@ class EcoFormerMixer(HashedAttention):
 
     def explicit(self, x: torch.Tensor) -> torch.Tensor:
         """What `forward` gives, by the similarity of all pairs of codes, ``b_q . b_k + bits + 1``."""
-        q, v = (
-            part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in self.project(x).chunk(2, dim=-1)
-        )
+        q, v = (split_heads(part(x), self.heads) for part in (self.query, self.value))
         apart = (q.unsqueeze(-2) - self.get_buffer("anchors").unsqueeze(-3)).square().sum(-1)
         kernel = torch.exp(-self.get_buffer("rate").view(-1, 1, 1) * apart)
         score = (kernel - self.get_buffer("means").unsqueeze(-2)) @ self.get_buffer("weight").transpose(

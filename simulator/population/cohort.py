@@ -159,10 +159,10 @@ class Cohort:
         units = self.resources.accelerator.units
         _, compute = scalar_stages(item, work, units)
         energy = self._compute_pj(work, scalars_only=False)
-        once = self._passing(item, work, streams_of(item, work, 1, units), compute, energy)
-        if work.row_passes == 1:
+        once = self._passing(item, work, streams_of(item, work, True, units), compute, energy)
+        if not work.reads_again:
             return once
-        again = self._passing(item, work, streams_of(item, work, work.row_passes, units), compute, energy)
+        again = self._passing(item, work, streams_of(item, work, False, units), compute, energy)
 
         def costing(designs: Slice, found: Found) -> Costs:
             costs = once(designs, found)

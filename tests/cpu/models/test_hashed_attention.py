@@ -24,6 +24,7 @@ def test_a_trace_has_one_node_for_each_of_its_two_ops() -> None:
     computed = [node.op.name for node in graph.nodes if node.op.movement != "view"]
     assert [name for name in computed if name != "contiguous"] == [
         "linear",
+        "linear",
         "hash_codes",
         "hash_attention",
         "linear",

@@ -32,9 +32,9 @@ def hash_attention_layer() -> Graph:
     return b.finish(b(op_named("hash_attention"), codes, codes, v, numerics="integer"))
 
 
-def lookup_layer() -> Graph:
+def lookup_layer(tokens: int = TOKENS) -> Graph:
     b = Builder("look-up")
-    x, tables = b.input("x", tensor("fp32", TOKENS, 64)), b.parameter("tables", tensor("int8", 8, 256, 200))
+    x, tables = b.input("x", tensor("fp32", tokens, 64)), b.parameter("tables", tensor("int8", 8, 256, 200))
     return b.finish(b(op_named("hash_lookup"), x, tables, numerics="integer"))
 
 
@@ -62,6 +62,32 @@ def test_without_engines_nothing_is_free(graph: Graph) -> None:
     report = sf.estimate(graph, sf.accelerator("edge-32x32"), bits="traced")
     assert all(part.cycles > 0 for part in report.parts)
     assert not {part.unit for part in report.parts} & {"hasher", "tables"}
+
+
+def test_what_follows_an_engine_is_done_as_its_results_leave() -> None:
+    """Rounding and layout behind hash attention, bias and residual behind a look-up: no trip through DRAM."""
+    on = sf.estimate(sf.trace("mixer:ecoformer", seq=256), sf.accelerator("ecoformer-edge"))
+    (attention,) = (part for part in on.parts if part.op.startswith("hash_attention"))
+    assert (attention.op, attention.unit) == ("hash_attention+contiguous+quantize", "hash+vector")
+    assert attention.calibration.keys() == {"hash"}
+    law = hash_attention_cycles(8, 256, 256, 2)
+    lanes = 256 * 512 // 64  # a pass over all results on 64 lanes: scaled, rounded and cut to int8
+    assert law + lanes < attention.compute_cycles < law + 4 * lanes
+    looked = sf.estimate(sf.trace("memoryformer-tiny", seq=128), sf.accelerator("lut-edge"))
+    assert [part.op for part in looked.parts if "hash_lookup" in part.op] == [
+        "hash_lookup+cast+add", "hash_lookup+cast+add", "hash_lookup+cast+add+add",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kib", "table_bytes"), [(64, 400 * 8 * 200), (4096, 8 * 256 * 200)])
+def test_rows_of_tables_that_do_not_fit_are_fetched_each_time(kib: int, table_bytes: int) -> None:
+    """410 KB of tables, from which 400 tokens ask for 640 KB: once where they fit, else row by row."""
+    chip = sf.accelerator("edge-32x32", **{"scratchpad.bytes": kib * 1024})
+    report = sf.estimate(lookup_layer(400), replace(chip, units=(*chip.units, *ENGINES)), bits="traced")
+    (part,) = report.parts
+    beside = 4 * 400 * (64 + 200)  # x and the result in fp32
+    assert part.dram_bytes == pytest.approx(table_bytes + beside, rel=0.01)
+    assert part.scratchpad_bytes == pytest.approx(400 * 8 * 200 + beside + part.dram_bytes, rel=0.01)
 
 
 def test_hash_attention_multiplies_nothing_but_a_sum_of_values() -> None:
