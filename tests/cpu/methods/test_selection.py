@@ -51,5 +51,5 @@ def test_choosing_and_fetching_run_on_their_units(name: str) -> None:
     report = sf.estimate(graph, sf.accelerator("routing-edge"))
     units = {op: {part.unit for part in report.parts if part.op == op} for op in ("top_k", "take")}
     # A cluster of the Routing Transformer keeps sqrt(N) tokens, more than the selector has places for.
-    chooser = "gather" if name == "routing" else "topk"
+    chooser = "vector+gather" if name == "routing" else "topk"
     assert units == {"top_k": {chooser}, "take": {"gather"}}
