@@ -102,7 +102,7 @@ def chosen(suite: str, only: Sequence[str] = ()) -> tuple[Case, ...]:
                 asked=f"the cases of {name!r}",
                 found="no family of that name",
                 where="--only",
-                next_step=f"use one of {', '.join(families)} (nearest: {nearest(name, families)})",
+                next_step=f"use {nearest(name, families, 1)}; there are {', '.join(families)}",
             )
     made = tuple(c for c in cases if not only or c.family in only)
     if not made:

@@ -16,7 +16,7 @@ from typing import Protocol
 SAMPLE_S = 0.5e-3  # assumption: a thousand times the half microsecond that CUDA events resolve
 WARM_S = 0.04  # assumption: long enough for a GPU that idled to raise its clock
 MOST_SAMPLES = 60  # assumption: the median of more moves less than clocks do
-LEAST_SAMPLES = 5  # of a call that is no longer than its budget
+LEAST_SAMPLES = 5  # the fewest of which quartiles say something
 MOST_RUNS = 2000  # cycles in one sample: keeps launches ahead of the device within its queue's reach
 
 Run = Callable[[], object]
@@ -55,28 +55,23 @@ class Timing:
 
 @dataclass(frozen=True)
 class Timings:
-    """A call replayed (None, with the reason, where it cannot be) and launched one by one."""
+    """A call replayed (None, with the reason, where it is not) and launched one by one."""
 
     replayed: Timing | None
     reason: str | None
     eager: Timing
-    host_s: float
+    host_s: float | None
     replay: Run | None
 
 
 def time_calls(run: Run, calls: int, device: Device, budget_s: float) -> Timing:
-    """Sample `run`, which makes so many calls, for about `budget_s`; at least one sample, however long.
-
-    The first run warms up; where it alone takes the budget, the next is the only sample.
-    """
+    """Sample `run`, which makes so many calls, behind a warm-up for about `budget_s`."""
     began = device.now_s()
     once = device.device_s(run, 1)
     while device.now_s() - began < min(WARM_S, budget_s / 4):
         once = device.device_s(run, 1)
     times = min(MOST_RUNS, max(1, ceil(SAMPLE_S / once))) if once > 0 else MOST_RUNS
-    wanted = min(
-        MOST_SAMPLES, max(1 if once > budget_s else LEAST_SAMPLES, int(budget_s / (once * times or 1)))
-    )
+    wanted = min(MOST_SAMPLES, max(LEAST_SAMPLES, int(budget_s / (once * times or 1))))
     taken = [device.device_s(run, times) / (times * calls) for _ in range(wanted)]
     return Timing(statistics.median(taken), _spread(taken), min(taken), wanted, times * calls)
 
@@ -91,6 +86,10 @@ def time_sets(thunks: Sequence[Callable[[], object]], device: Device, budget_s: 
         return [thunk() for thunk in thunks]
 
     cycle()  # kernels are compiled here, and libraries choose theirs
+    once = device.device_s(cycle, 1)
+    if once > budget_s:  # what launching takes is nothing beside it, and each call more counts
+        single = Timing(once / len(thunks), None, once / len(thunks), 1, len(thunks))
+        return Timings(None, f"one cycle is longer than {budget_s:g} s: timed once", single, None, None)
     replay: Run | None = None
     reason = None
     try:

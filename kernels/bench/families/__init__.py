@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from siliform.kernels.bench.families.attentions import Attention, Decode
+from siliform.kernels.bench.families.attentions import Attention, BlockSparse, Decode
 from siliform.kernels.bench.families.base import Family
 from siliform.kernels.bench.families.hashing import HashAttention, HashLookup
 from siliform.kernels.bench.families.movement import Copy, Gather, Launch
 from siliform.kernels.bench.families.networks import Network
 from siliform.kernels.bench.families.ofops import Rows
+from siliform.kernels.bench.families.packed import PackedProduct, Packing
 from siliform.kernels.bench.families.products import Matmul
+from siliform.kernels.bench.families.ragged import PackRows, Varlen
 from siliform.kernels.bench.families.recurrences import (
     DeltaRule,
     GatedLinear,
@@ -27,6 +29,12 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             Matmul(),
             Attention(),
             Decode(),
+            BlockSparse(),
+            Varlen(),
+            PackRows(),
+            PackedProduct("binary_matmul"),
+            PackedProduct("ternary_matmul"),
+            Packing(),
             HashAttention(),
             HashLookup(),
             LinearAttention(),

@@ -23,6 +23,7 @@ from siliform.kernels.bench.families.base import (
     Work,
     dtype_of,
     generator,
+    kernel_named,
     kernel_of,
     normal,
     some,
@@ -31,6 +32,8 @@ from siliform.kernels.bench.families.base import (
 
 #: Weights are rounded to the operands' format before they meet the values, and the result again.
 BOUNDS = {"bf16": 6e-3, "fp16": 1e-3, "fp32": 1e-5}
+FLASH = torch.nn.attention.SDPBackend.FLASH_ATTENTION
+CUDNN = torch.nn.attention.SDPBackend.CUDNN_ATTENTION
 EXAMINED_HEADS = 4  # of all sequences together
 EXAMINED_QUERIES = 128
 EXAMINED_SCORES = 2**25  # of one head, in float64: 256 MiB
@@ -80,37 +83,41 @@ class Attention(Family):
 
     def baselines(self) -> Mapping[str, Callable[[Case, Tensors], Thunk]]:
         """Back ends of torch's SDPA, the plain expression compiled, and flex attention for other patterns."""
-        backend = torch.nn.attention.SDPBackend
         return {
-            "sdpa-flash": lambda case, x: sdpa(case, x, backend.FLASH_ATTENTION),
-            "sdpa-cudnn": lambda case, x: sdpa(case, x, backend.CUDNN_ATTENTION),
+            "sdpa-flash": lambda case, x: sdpa(case, x, FLASH),
+            "sdpa-cudnn": lambda case, x: sdpa(case, x, CUDNN),
             "compile": _compiled,
             "flex": _flex,
         }
 
     def exact(self, case: Case, operands: Tensors) -> Examined:
         """Some queries of some heads."""
-        q, k, v = operands.values()
+        q, k, v = (operands[name] for name in "qkv")
         pattern = pattern_of(case)
         shared = q.shape[1] // k.shape[1]
         every = some(q.shape[0] * q.shape[1], EXAMINED_HEADS, q.device).tolist()
         rows = some(pattern.queries, min(EXAMINED_QUERIES, max(1, EXAMINED_SCORES // pattern.keys)), q.device)
+        hidden = self.hidden(case, operands, rows)
         made = []
         for batch, head in (divmod(index, q.shape[1]) for index in every):
             scores = q[batch, head, rows].double() @ k[batch, head // shared].double().T
-            weights = self._weights(case, scores / math.sqrt(q.shape[-1]), pattern, rows)
+            weights = self._weights(case, scores / math.sqrt(q.shape[-1]), hidden)
             made.append(weights @ v[batch, head // shared].double())
         text = f"{len(rows)} of {pattern.queries} queries of {len(every)} heads"
         return Examined(torch.stack(made), lambda x: x.flatten(0, 1)[every][:, rows], text)
 
+    def hidden(self, case: Case, operands: Tensors, rows: torch.Tensor) -> torch.Tensor | None:
+        """Which keys these queries do not see, [rows, keys]; None where they see all."""
+        pattern = pattern_of(case)
+        if not pattern.is_range:
+            return None
+        low, end = (torch.from_numpy(np.asarray(x)).to(rows.device)[rows, None] for x in pattern.ranges())
+        key = torch.arange(pattern.keys, device=rows.device)
+        return (key < low) | (key >= end)
+
     @staticmethod
-    def _weights(case: Case, scores: torch.Tensor, pattern: Pattern, rows: torch.Tensor) -> torch.Tensor:
-        """Scores [rows, keys] in float64 as weights, zero where a query sees no key."""
-        hidden = None
-        if pattern.is_range:
-            low, end = (torch.from_numpy(np.asarray(x)).to(rows.device)[rows, None] for x in pattern.ranges())
-            key = torch.arange(pattern.keys, device=rows.device)
-            hidden = (key < low) | (key >= end)
+    def _weights(case: Case, scores: torch.Tensor, hidden: torch.Tensor | None) -> torch.Tensor:
+        """Scores [rows, keys] in float64 as weights, zero where a key is hidden."""
         if case.options.get("weights") == "sigmoid":
             weights = torch.sigmoid(scores + sigmoid_bias(case))
             return weights if hidden is None else weights.masked_fill(hidden, 0)
@@ -128,7 +135,7 @@ class Attention(Family):
         pairs = s["batch"] * s["heads"] * pattern_of(case).kept()
         return Work(4 * pairs * s["width"], s["batch"] * elements * s["width"] * bytes_each)
 
-    def op_form(self, case: Case, operands: Tensors) -> OpForm:
+    def op_form(self, case: Case, operands: Tensors) -> OpForm | None:
         """The op attention."""
         return OpForm(typed(operands), op_options(case))
 
@@ -211,3 +218,57 @@ class Decode(Attention):
         """One of the kernel's ways to share the cache among programs."""
         kernel, (q, k, v), variant = kernel_of(case), operands.values(), case.options["variant"]
         return lambda: kernel(q, k, v, variant=variant)
+
+
+class BlockSparse(Attention):
+    """Listed blocks of `edge` queries and keys: a share `listed` of each row of blocks, its own with it."""
+
+    name = "block_sparse"
+    other_functions = frozenset({"sdpa-flash"})
+
+    def operands(self, case: Case, device: torch.device) -> Tensors:
+        """Normal numbers, and which blocks are listed: the own one and random ones."""
+        rows, columns = (-(-case.sizes[axis] // case.options["edge"]) for axis in ("queries", "keys"))
+        chance = torch.rand(rows, columns, device=device, generator=generator(case, device))
+        chance.diagonal().fill_(2.0)
+        listed = chance.topk(_listed(case), dim=-1).indices
+        layout = torch.zeros(rows, columns, dtype=torch.bool, device=device).scatter_(1, listed, True)
+        return {**super().operands(case, device), "layout": layout}
+
+    def ours(self, case: Case, operands: Tensors) -> Thunk:
+        """The kernel, with the list made once."""
+        kernel, listing = kernel_of(case), kernel_named("block_sparse_attention.block_list")
+        q, k, v, layout = operands.values()
+        edge = case.options["edge"]
+        blocks = listing(layout, queries=q.shape[-2], keys=k.shape[-2], edge=edge)
+        return lambda: kernel(q, k, v, blocks)
+
+    def baselines(self) -> Mapping[str, Callable[[Case, Tensors], Thunk]]:
+        """Flash attention over all keys: what is saved is the question."""
+
+        def flash(case: Case, operands: Tensors) -> Thunk:
+            return sdpa(case, {name: operands[name] for name in "qkv"}, FLASH)
+
+        return {"sdpa-flash": flash}
+
+    def hidden(self, case: Case, operands: Tensors, rows: torch.Tensor) -> torch.Tensor:
+        """Keys of blocks that are not listed."""
+        edge = case.options["edge"]
+        wide = operands["layout"][rows // edge].repeat_interleave(edge, dim=1)
+        return ~wide[:, : case.sizes["keys"]]
+
+    def work(self, case: Case) -> Work:
+        """Both products of the listed blocks, as if none were cut short."""
+        s, edge = case.sizes, case.options["edge"]
+        pairs = s["batch"] * s["heads"] * -(-s["queries"] // edge) * _listed(case) * edge**2
+        return Work(4 * pairs * s["width"], super().work(case).least_bytes)
+
+    def op_form(self, case: Case, operands: Tensors) -> None:
+        """A list of blocks is no attribute of the op."""
+        return None
+
+
+def _listed(case: Case) -> int:
+    """Blocks listed in each row of blocks."""
+    columns = -(-case.sizes["keys"] // case.options["edge"])
+    return max(1, round(case.options["listed"] * columns))
