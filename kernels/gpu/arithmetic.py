@@ -12,15 +12,17 @@ INTERPRETED = tl.constexpr(interpreted())
 
 
 @triton.jit
-def dot(a, b, acc, IMPRECISE: tl.constexpr = None):  # type: ignore[no-untyped-def]
+def dot(a, b, acc, IMPRECISE: tl.constexpr = None, PRECISION: tl.constexpr = None):  # type: ignore[no-untyped-def]
     """``acc + a @ b`` in the type of `acc`: a [M, K] and b [K, N] of one type, K of 16 up (32 of 8 bits).
 
-    fp32 operands are not rounded. fp8: after `IMPRECISE` terms the tensor core's sum is added to `acc`
-    outside of it; None leaves it there.
+    fp32 operands are rounded as PRECISION says (`tl.dot`, input_precision), else not at all. fp8: after
+    `IMPRECISE` terms the tensor core's sum is added to `acc` outside of it; None leaves it there.
     """
     if INTERPRETED and a.dtype == tl.bfloat16:
         return tl.dot(a.to(tl.float32), b.to(tl.float32), acc)
-    return tl.dot(a, b, acc, input_precision="ieee", max_num_imprecise_acc=IMPRECISE, out_dtype=acc.dtype)
+    if PRECISION is None:
+        return tl.dot(a, b, acc, input_precision="ieee", max_num_imprecise_acc=IMPRECISE, out_dtype=acc.dtype)
+    return tl.dot(a, b, acc, input_precision=PRECISION, out_dtype=acc.dtype)
 
 
 @triton.jit
