@@ -15,6 +15,7 @@ GPU_KERNELS: Mapping[str, str] = MappingProxyType(
     {
         "matmul": "matmul.matmul",
         "linear": "matmul.linear",
+        "selective_scan": "selective_scan.selective_scan",
     }
 )
 
