@@ -60,16 +60,23 @@ def delta_steps(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, beta: torch.T
 def unit_lower_inverse(strict: torch.Tensor) -> torch.Tensor:
     """``(I + strict)⁻¹`` of strictly lower triangular matrices [..., Q, Q], by products alone.
 
-    The powers of ``X = -strict`` end at Q, and ``(I - X)⁻¹ = (I + X)(I + X²)(I + X⁴)...`` to the last of
-    them: two products for each doubling but the last, where forward substitution has Q steps that wait for
-    each other.
+    By halves: where the inverse D of the blocks on the diagonal is known, that of blocks twice as large is
+    ``D - D C D``, C being what `strict` has in them below. Two products for each doubling, where forward
+    substitution has Q steps that wait for each other; powers of `strict` would do as well in exact numbers,
+    but cancel where keys repeat.
     """
     size = strict.shape[-1]
-    power = -strict
-    inverse = power + torch.eye(size, dtype=strict.dtype, device=strict.device)
-    reached = 2
-    while reached < size:
-        power = power @ power
-        inverse = inverse + inverse @ power
-        reached *= 2
+    place = torch.arange(size, device=strict.device)
+
+    def below(half: int) -> torch.Tensor:
+        """C of blocks of twice `half`."""
+        pair, own = place // (2 * half), place // half
+        apart = (pair.unsqueeze(-1) != pair) | (own.unsqueeze(-1) == own)
+        return strict.masked_fill(apart, 0)
+
+    inverse = torch.eye(size, dtype=strict.dtype, device=strict.device) - below(1)
+    half = 2
+    while half < size:
+        inverse = inverse - inverse @ below(half) @ inverse
+        half *= 2
     return inverse

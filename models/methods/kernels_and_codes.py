@@ -180,7 +180,7 @@ METHODS: tuple[Method, ...] = (
         complexity="2 N² d + 4 N d²",
         mixer=Mixer("mixers.sigmoid:SigmoidMixer"),
         units=("softmax",),
-        kernels=("sigmoid_attention",),
+        kernels=("attention",),
         tests=(
             "cpu/methods/test_other_weights.py::test_a_sigmoid_weight_depends_on_its_pair_alone",
             "cpu/methods/test_other_weights.py::test_the_bias_keeps_rows_near_a_sum_of_one",

@@ -38,6 +38,12 @@ def test_the_inverse_by_doubling(size: int) -> None:
     torch.testing.assert_close(unit_lower_inverse(strict), wanted, rtol=1e-9, atol=1e-9)
 
 
+def test_the_inverse_does_not_cancel_where_keys_repeat() -> None:
+    strict = torch.ones(64, 64).tril(-1)  # 64 equal keys, beta = 1
+    wanted = torch.linalg.inv(strict.double() + torch.eye(64, dtype=torch.float64))
+    torch.testing.assert_close(unit_lower_inverse(strict).double(), wanted, rtol=0, atol=1e-5)
+
+
 def test_a_key_seen_again_is_corrected() -> None:
     """With beta = 1 a state gives back the last value written at a key; linear attention their sum."""
     key = functional.normalize(drawn(1, 1, 1, 4), dim=-1)
