@@ -12,6 +12,24 @@ INTERPRETED = tl.constexpr(interpreted())
 
 
 @triton.jit
+def widened(x):  # type: ignore[no-untyped-def]
+    """Floats in fp32, integers as they are. The interpreter's own conversion from bf16 loses subnormals."""
+    if INTERPRETED and x.dtype == tl.bfloat16:
+        return (x.to(tl.int16, bitcast=True).to(tl.int32) << 16).to(tl.float32, bitcast=True)
+    return x.to(tl.float32) if x.dtype.is_floating() else x
+
+
+@triton.jit
+def narrowed(x, dtype: tl.constexpr):  # type: ignore[no-untyped-def]
+    """x in another type, to nearest even, as the interpreter's own conversion of fp32 to bf16 is not."""
+    if INTERPRETED and dtype == tl.bfloat16:
+        bits = x.to(tl.float32).to(tl.int32, bitcast=True)
+        nearest = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
+        return tl.where(x == x, nearest, 0x7FC0).to(tl.int16).to(tl.bfloat16, bitcast=True)
+    return x.to(dtype)
+
+
+@triton.jit
 def dot(a, b, acc, IMPRECISE: tl.constexpr = None, PRECISION: tl.constexpr = None):  # type: ignore[no-untyped-def]
     """``acc + a @ b`` in the type of `acc`: a [M, K] and b [K, N] of one type, K of 16 up (32 of 8 bits).
 
@@ -19,7 +37,7 @@ def dot(a, b, acc, IMPRECISE: tl.constexpr = None, PRECISION: tl.constexpr = Non
     `IMPRECISE` terms the tensor core's sum is added to `acc` outside of it; None leaves it there.
     """
     if INTERPRETED and a.dtype == tl.bfloat16:
-        return tl.dot(a.to(tl.float32), b.to(tl.float32), acc)
+        return tl.dot(widened(a), widened(b), acc)
     if PRECISION is None:
         return tl.dot(a, b, acc, input_precision="ieee", max_num_imprecise_acc=IMPRECISE, out_dtype=acc.dtype)
     return tl.dot(a, b, acc, input_precision=PRECISION, out_dtype=acc.dtype)

@@ -34,7 +34,7 @@ from triton.tools.tensor_descriptor import TensorDescriptor
 from siliform.kernels.dtypes import DTYPE_OF
 from siliform.kernels.gpu import checks
 from siliform.kernels.gpu.aot import Build
-from siliform.kernels.gpu.arithmetic import dot
+from siliform.kernels.gpu.arithmetic import dot, narrowed, widened
 from siliform.kernels.gpu.device import has_tensor_memory_accelerator, multiprocessors
 
 DTYPES = (torch.bfloat16, torch.float16, torch.float32, torch.int8, torch.float8_e4m3fn)
@@ -109,9 +109,9 @@ def tiled(  # type: ignore[no-untyped-def]
     to_m = row * BLOCK_M + tl.arange(0, BLOCK_M)
     to_n = column * BLOCK_N + tl.arange(0, BLOCK_N)
     if BIASED:
-        total += tl.load(bias + to_n, mask=to_n < n, other=0.0).to(SUM)[None, :]
+        total += widened(tl.load(bias + to_n, mask=to_n < n, other=0.0))[None, :]
     to_c = c + lead * m * n + to_m[:, None].to(tl.int64) * n + to_n[None, :]
-    tl.store(to_c, total.to(c.dtype.element_ty), mask=(to_m[:, None] < m) & (to_n[None, :] < n))
+    tl.store(to_c, narrowed(total, c.dtype.element_ty), mask=(to_m[:, None] < m) & (to_n[None, :] < n))
 
 
 @triton.jit
@@ -137,11 +137,11 @@ def persistent(  # type: ignore[no-untyped-def]
             total = dot(x, y, total, IMPRECISE)
         if BIASED:
             to_n = at_n + tl.arange(0, BLOCK_N)
-            total += tl.load(bias + to_n, mask=to_n < n, other=0.0).to(SUM)[None, :]
+            total += widened(tl.load(bias + to_n, mask=to_n < n, other=0.0))[None, :]
         halves = tl.permute(tl.reshape(total, (BLOCK_M, 2, BLOCK_N // 2)), (0, 2, 1))
         left, right = tl.split(halves)
-        c.store([at_m, at_n], left.to(c.dtype))
-        c.store([at_m, at_n + BLOCK_N // 2], right.to(c.dtype))
+        c.store([at_m, at_n], narrowed(left, c.dtype))
+        c.store([at_m, at_n + BLOCK_N // 2], narrowed(right, c.dtype))
 
 
 def matmul(

@@ -14,6 +14,7 @@ import triton.language as tl
 
 from siliform.kernels.gpu import checks
 from siliform.kernels.gpu.aot import Build
+from siliform.kernels.gpu.arithmetic import narrowed
 from siliform.kernels.gpu.bit_planes import Packed
 
 VARIANTS = ("counted", "spread")
@@ -72,7 +73,7 @@ def store_scaled(  # type: ignore[no-untyped-def]
     if BIASED:
         total += tl.load(bias + column, mask=column < n, other=0.0).to(total.dtype)[None, :]
     to = c + lead * m * n + row[:, None].to(tl.int64) * n + column[None, :]
-    tl.store(to, total.to(c.dtype.element_ty), mask=(row[:, None] < m) & (column[None, :] < n))
+    tl.store(to, narrowed(total, c.dtype.element_ty), mask=(row[:, None] < m) & (column[None, :] < n))
 
 
 def launch(

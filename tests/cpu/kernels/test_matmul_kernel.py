@@ -13,7 +13,7 @@ from siliform.kernels.gpu.matmul import DTYPES, TILES, VARIANTS, Tile, linear, m
 
 #: Relative error by norm: one rounding of the result (half a unit in the last place at most), and fp32 sums.
 BOUNDS = {
-    torch.bfloat16: 2.0**-8,
+    torch.bfloat16: 2.0**-9,
     torch.float16: 2.0**-11,
     torch.float32: 1e-6,
     torch.float8_e4m3fn: 1e-6,
