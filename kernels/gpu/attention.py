@@ -195,8 +195,7 @@ def _build(
 COMPILED = (
     _build("full", AMPERE[64], 64),
     _build("causal", HOPPER[128], 128, least=90),
-    _build("causal", AMPERE[128], 128),
-    _build("sliding", AMPERE[64], 64, SUMS=True),
+    _build("sliding", AMPERE[128], 128, SUMS=True),
     _build("block", AMPERE[64], 64, "sigmoid"),
     _build("window", HOPPER[256], 256, least=90),
     _build("full", Tiles(16, 64, 4, 3), 80, MASK="boolean", heads=1, shared=1, queries=1),

@@ -29,7 +29,7 @@ class Tiles:
 
 #: By the widest head they are for. sm_90: a warp group multiplies 64 rows at once.
 HOPPER = {64: Tiles(128, 64, 4, 3), 128: Tiles(128, 128, 8, 2), 256: Tiles(128, 64, 8, 2)}
-AMPERE = {64: Tiles(128, 64, 4, 3), 128: Tiles(128, 64, 8, 3), 256: Tiles(64, 64, 4, 2)}
+AMPERE = {64: Tiles(128, 64, 4, 3), 128: Tiles(128, 64, 8, 3), 256: Tiles(64, 64, 8, 2)}
 #: Products of fp32 take no tensor core.
 FLOAT32 = {64: Tiles(32, 32, 4, 2), 128: Tiles(32, 32, 8, 2), 256: Tiles(16, 16, 8, 2)}
 

@@ -48,7 +48,8 @@ ENOUGH_OF_BEST = 0.85  # of the best share of busy programs: num_splits_heuristi
 def context_tiles(width: int, dtype: torch.dtype, rows: int) -> Tiles:
     """Steps of 32 KiB of keys and values, two of them in flight while one is absorbed."""
     keys = 8192 // max(width, 64) // (2 if dtype is torch.float32 else 1)
-    return Tiles(max(16, triton.next_power_of_2(rows)), max(16, keys), 4, 3)
+    queries = max(16, triton.next_power_of_2(rows))
+    return Tiles(queries, max(16, keys), 4 if queries <= 32 else 8, 3)
 
 
 def fixed_pieces(heads: int, tiles: int, programs: int) -> int:
@@ -395,7 +396,7 @@ def _build(kernel: Any, width: int, ragged: bool = False, **more: Any) -> Build:
 COMPILED = (
     _build(stream, 128),
     _build(stream, 64, ragged=True, queries=1),
-    _build(piece, 128, DIRECT=False),
+    _build(piece, 128, DIRECT=False, keys=1, behind=1),
     _build(piece, 64, DIRECT=True, pieces=1, batch=1, groups=1, queries=1, shared=1),
     Build(
         join,

@@ -16,6 +16,17 @@ GPU_KERNELS: Mapping[str, str] = MappingProxyType(
         "matmul": "matmul.matmul",
         "linear": "matmul.linear",
         "selective_scan": "selective_scan.selective_scan",
+        "attention": "attention.attention",
+        "layer_norm": "norms.layer_norm",
+        "rms_norm": "norms.rms_norm",
+        "softmax": "softmax.softmax",
+        "log_softmax": "softmax.log_softmax",
+        "rotary": "rotary.rotary",
+        "gelu": "activations.gelu",
+        "quick_gelu": "activations.quick_gelu",
+        "silu": "activations.silu",
+        "sigmoid": "activations.sigmoid",
+        "relu": "activations.relu",
     }
 )
 

@@ -115,7 +115,7 @@ def test_tiles_are_of_one_size_in_bytes():
         tiles = context_tiles(width, torch.bfloat16, 5)
         assert (tiles.queries, tiles.keys) == (16, keys)
         assert 2 * tiles.keys * width * 2 == 32 * 1024
-    assert context_tiles(128, torch.float32, 40) == Tiles(64, 32, 4, 3)
+    assert context_tiles(128, torch.float32, 40) == Tiles(64, 32, 8, 3)
 
 
 def test_what_it_does_not_take_is_told():
