@@ -16,6 +16,7 @@ import typer
 from siliform import (
     commands_arena,
     commands_cluster,
+    commands_gpu,
     commands_rtl,
     commands_rtl_synth,
     commands_serve,
@@ -356,9 +357,10 @@ def schema(
     what: Annotated[
         str,
         typer.Argument(
-            help="report, graph, designs, shown-design, models, methods, demo, serving, long-context, "
-            "cluster, cluster-sweep, sweep, rtl-list, rtl-generate, rtl-run, rtl-test, rtl-calibrate or "
-            "rtl-synth: what the command prints with --json; design, study: such a file.",
+            help="report, graph, designs, shown-design, models, methods, demo, arena, serving, long-context, "
+            "cluster, cluster-sweep, sweep, gpu-bench, rtl-list, rtl-generate, rtl-run, rtl-test, "
+            "rtl-calibrate or rtl-synth: what the command prints with --json; design, study, measurement: "
+            "such a file.",
             autocompletion=complete_schema,
         ),
     ],
@@ -401,6 +403,7 @@ commands_sweep.register(app)
 commands_arena.register(app)
 commands_rtl_synth.register(commands_rtl.app)
 commands_rtl.register(app)
+commands_gpu.register(app)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -50,8 +50,10 @@ SCHEMAS = {
     "rtl-test": "siliform rtl test --json",
     "rtl-calibrate": "siliform rtl calibrate --json",
     "rtl-synth": "siliform rtl synth --json",
+    "gpu-bench": "siliform gpu bench --json",
     "design": "a design file (TOML)",
     "study": "a study file (TOML)",
+    "measurement": "a line of kernels/measurements/*.jsonl",
 }
 
 Completed = list[tuple[str, str]]

@@ -26,7 +26,7 @@ def told_run(outcome: Outcome, suite: str, only: Sequence[str]) -> Told:
     held = measurement.read(outcome.path) if outcome.path.exists() else ()
     found = tuple(m for m in held if m.case in asked)
     left = [case.name for case in outcome.left]
-    made = {
+    made: dict[str, Any] = {
         "format": "siliform-gpu-bench",
         "version": 1,
         "suite": suite,
@@ -35,7 +35,8 @@ def told_run(outcome: Outcome, suite: str, only: Sequence[str]) -> Told:
         "device": dict(found[0].device) if found else None,
         "written": len(outcome.written),
         "left": left,
-    } | summary.summary(found)
+        **summary.summary(found),
+    }
     words = [summary.text(found), f"{len(outcome.written)} lines added to {outcome.path}\n"]
     if left:
         words.append(

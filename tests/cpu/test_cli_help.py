@@ -35,6 +35,7 @@ COMMANDS = (
     "sweep",
     "arena",
     "rtl",
+    "gpu",
 )
 
 #: The files that the examples name.

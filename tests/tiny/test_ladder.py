@@ -20,7 +20,7 @@ LADDER = {  # room: (rooms below, libraries anywhere, libraries inside functions
     "arch": ("graph_ir", "numpy pydantic", "pandas matplotlib"),
     "simulator": ("arch graph_ir", "numpy simpy numba", "pandas rich matplotlib"),
     "rtl": ("arch graph_ir", "numpy pyrtl cocotb", "matplotlib cocotb_tools find_libpython"),
-    "kernels": ("graph_ir", "numpy ml_dtypes torch triton", ""),
+    "kernels": ("graph_ir", "numpy ml_dtypes torch triton", "transformers pynvml"),
     "models": ("kernels graph_ir", "numpy ml_dtypes torch safetensors", "transformers tokenizers sklearn"),
     "dse": (
         "simulator arch graph_ir",

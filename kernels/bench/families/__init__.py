@@ -9,6 +9,7 @@ from siliform.kernels.bench.families.attentions import Attention, BlockSparse, D
 from siliform.kernels.bench.families.base import Family
 from siliform.kernels.bench.families.hashing import HashAttention, HashLookup
 from siliform.kernels.bench.families.movement import Copy, Gather, Launch
+from siliform.kernels.bench.families.narrow import WeightOnly
 from siliform.kernels.bench.families.networks import Network
 from siliform.kernels.bench.families.ofops import Rows
 from siliform.kernels.bench.families.packed import PackedProduct, Packing
@@ -35,6 +36,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             PackedProduct("binary_matmul"),
             PackedProduct("ternary_matmul"),
             Packing(),
+            WeightOnly(),
             HashAttention(),
             HashLookup(),
             LinearAttention(),

@@ -113,11 +113,10 @@ def kernel_of(case: Case) -> Callable[..., Any]:
 def kernel_named(name: str) -> Callable[..., Any]:
     """``file.function`` below `siliform.kernels.gpu`; Missing where there is none."""
     file, _, function = name.partition(".")
-    module = f"siliform.kernels.gpu.{file}"
     try:
-        found = importlib.import_module(module)
+        found = importlib.import_module(f"siliform.kernels.gpu.{file}")
     except ModuleNotFoundError as error:
-        if error.name != module:
+        if error.name != f"siliform.kernels.gpu.{file}":
             raise
         raise Missing(f"there is no kernels/gpu/{file}.py") from error
     if not hasattr(found, function):

@@ -1,0 +1,204 @@
+"""Running cases: right before timed, a line each, going on where a run stopped; kernels are interpreted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import torch
+
+from siliform import listing
+from siliform.graph_ir.errors import UserError
+from siliform.kernels.bench import measurement, runner
+from siliform.kernels.bench.case import Case, load
+from siliform.kernels.bench.cuda import find_gpu
+from siliform.kernels.bench.families import FAMILIES
+from siliform.kernels.bench.families.base import Missing, kernel_of
+from siliform.kernels.bench.one import run_case
+from siliform.kernels.bench.report import told_run
+from siliform.kernels.bench.runner import DeviceLost, run_cases
+from tests.cpu.kernels.bench_fakes import FakeDevice, context
+
+TINY = load()["tiny"]
+SCHEMA = listing.schema("measurement")
+MATMUL = next(case for case in TINY if case.family == "matmul")
+COPY = next(case for case in TINY if case.family == "copy")
+#: What takes a compiler or seconds, and what this CPU has no back end for.
+SLOW = {"compile", "flex", "sdpa-nested"}
+
+
+def absent(case: Case) -> str | None:
+    """Why the case's kernel is not there."""
+    try:
+        kernel_of(case)
+    except Missing as error:
+        return str(error)
+    return None
+
+
+def quietly(_line: str) -> None:
+    """Nobody listens."""
+
+
+@pytest.mark.parametrize("case", TINY, ids=lambda case: case.name)
+def test_every_tiny_case_is_right_under_the_interpreter(case: Case, tmp_path: Path):
+    wanted = [name for name in case.implementations if name not in SLOW]
+    path = tmp_path / "a.jsonl"
+    for made in run_case(case, wanted, FakeDevice(), context(path)):
+        jsonschema.validate(json.loads(made.line()), SCHEMA)
+        if made.implementation != "siliform":
+            assert made.status in ("measured", "refused"), made.reason
+            continue
+        if missing := absent(case):
+            assert (made.status, made.reason) == ("missing", missing)
+            continue
+        assert made.status == "measured", made.reason
+        assert made.error is not None
+        assert made.error <= made.error_bound
+        assert made.examined
+
+
+def test_a_wrong_kernel_is_told_and_not_timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    family = FAMILIES["matmul"]
+    monkeypatch.setattr(type(family), "ours", lambda self, case, x: lambda: (x["a"] @ x["b"]) * 1.01)
+    device = FakeDevice()
+    (made,) = run_case(MATMUL, ["siliform"], device, context(tmp_path / "a"))
+    assert made.status == "wrong"
+    assert made.error == pytest.approx(0.01, rel=0.2)
+    assert made.reason == f"error {made.error:.3g} above 0.004"
+    assert not [what for what in device.asked if what.startswith("time")]
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        lambda x: torch.full((65, 70), torch.nan),
+        lambda x: torch.zeros(3, 3),
+        lambda x: x["a"].new_empty(65, 70),
+    ],
+    ids=["NaN", "another shape", "not written"],
+)
+def test_nan_other_shapes_and_memory_not_written_are_wrong(result, monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(type(FAMILIES["matmul"]), "ours", lambda self, case, x: lambda: result(x))
+    (made,) = run_case(MATMUL, ["siliform"], FakeDevice(), context(tmp_path / "a"))
+    assert made.status in ("wrong", "failed")
+    jsonschema.validate(json.loads(made.line()), SCHEMA)
+
+
+def test_a_missing_kernel_is_told_and_its_baselines_run(tmp_path: Path):
+    gone = Case(**(vars(MATMUL) | {"kernel": "nothing.at_all"}))
+    ours, cublas = run_case(gone, gone.implementations, FakeDevice(), context(tmp_path / "a"))
+    assert (ours.status, ours.reason) == ("missing", "there is no kernels/gpu/nothing.py")
+    assert cublas.status == "measured"
+    gone = Case(**(vars(MATMUL) | {"kernel": "matmul.nothing"}))
+    ours, _ = run_case(gone, gone.implementations, FakeDevice(), context(tmp_path / "a"))
+    assert ours.reason == "kernels/gpu/matmul.py has no function nothing"
+
+
+def test_operand_sets_are_twice_the_cache_or_told_warm(tmp_path: Path):
+    device = FakeDevice(l2_bytes=8 * 2**10)
+    (made,) = run_case(COPY, ["torch"], device, context(tmp_path / "a"))
+    assert (made.sets, made.cycled_bytes, made.cache) == (6, 6 * 4000, "cold")
+    (made,) = run_case(COPY, ["torch"], FakeDevice(l2_bytes=2**20), context(tmp_path / "a"))
+    assert (made.sets, made.cache) == (64, "warm")
+    (made,) = run_case(COPY, ["torch"], FakeDevice(l2_bytes=None), context(tmp_path / "a"))
+    assert made.cache is None
+
+
+def test_energy_is_taken_where_it_is_asked_for(tmp_path: Path):
+    asked = Case(**(vars(COPY) | {"energy": True}))
+    device = FakeDevice(watts=400.0)
+    (made,) = run_case(asked, ["torch"], device, context(tmp_path / "a", idle_w=100.0))
+    batch = made.calls and int(4e-3 / (made.median_s * made.sets)) * made.sets
+    assert made.energy_j == pytest.approx(300.0 * 1e-2 / batch, rel=0.05)  # a batch takes 10 ms here
+    (made,) = run_case(asked, ["torch"], device, context(tmp_path / "a"))
+    assert (made.energy_j, made.energy_reason) == (None, "no counter here")
+    unasked = Case(**(vars(COPY) | {"energy": False}))
+    (made,) = run_case(unasked, ["torch"], device, context(tmp_path / "a", idle_w=100.0))
+    assert made.energy_reason == "not asked for"
+
+
+def test_a_run_goes_on_where_it_stopped(tmp_path: Path):
+    path, device = tmp_path / "a.jsonl", FakeDevice()
+    cases = (COPY, MATMUL)
+    first = run_cases(cases, device, context(path), budget_s=1e-9, say=quietly)
+    assert [made.case for made in first.written] == [COPY.name]
+    assert first.left == (MATMUL,)
+    second = run_cases(cases, device, context(path), 100.0, quietly)
+    assert [made.key for made in second.written] == [(MATMUL.name, "siliform"), (MATMUL.name, "cublas")]
+    third = run_cases(cases, device, context(path), 100.0, quietly)
+    assert (third.written, third.left) == ((), ())
+    assert len(path.read_text().splitlines()) == 3
+
+
+def test_what_failed_before_comes_last(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    path = tmp_path / "a.jsonl"
+
+    def broken(self: object, case: Case, operands: object) -> None:
+        raise RuntimeError("an illegal memory access was encountered\nmore")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(FAMILIES["matmul"]), "ours", broken)
+        patched.setattr(runner, "_alive", lambda place: False)
+        with pytest.raises(DeviceLost, match="illegal memory access"):
+            run_cases((MATMUL, COPY), FakeDevice(), context(path), 100.0, quietly)
+    (line,) = measurement.read(path)
+    assert line.reason == "RuntimeError: an illegal memory access was encountered"
+    outcome = run_cases((MATMUL, COPY), FakeDevice(), context(path), 100.0, quietly)
+    assert [made.case for made in outcome.written] == [COPY.name, MATMUL.name, MATMUL.name]
+    assert {m.status for m in measurement.read(path)} == {"measured"}
+
+
+def test_measurements_of_two_devices_do_not_share_a_file(tmp_path: Path):
+    path = tmp_path / "a.jsonl"
+    run_cases((COPY,), FakeDevice(), context(path), 100.0, quietly)
+    with pytest.raises(UserError) as caught:
+        run_cases((COPY,), FakeDevice(name="Fake GPU 2"), context(path), 100.0, quietly)
+    assert caught.value.asked == f"to add measurements of Fake GPU 2 to {path}"
+    assert caught.value.found == "it holds measurements of Fake GPU 1"
+    assert caught.value.where == "--out"
+
+
+def test_what_does_not_fit_is_refused(tmp_path: Path):
+    huge = Case(**(vars(COPY) | {"sizes": {"elements": 2**40}}))
+    (made,) = run_case(huge, ["torch"], FakeDevice(), context(tmp_path / "a"))
+    assert (made.status, made.reason) == ("refused", "4096.0 GiB do not fit here")
+
+
+def test_the_whole_bench_on_a_device_that_is_told_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """From names to file, object and status, with the smallest cases in place of the suite's."""
+    monkeypatch.setattr(runner, "find_gpu", FakeDevice)
+    monkeypatch.setattr(runner, "chosen", lambda suite, only: (COPY, MATMUL))
+    monkeypatch.setattr("siliform.kernels.bench.report.chosen", lambda suite, only: (COPY, MATMUL))
+    said: list[str] = []
+    outcome = runner.bench("quick", (), tmp_path / "a.jsonl", said.append)
+    told = told_run(outcome, "quick", ())
+    jsonschema.validate(json.loads(json.dumps(told.object)), listing.schema("gpu-bench"))
+    assert told.status == 0
+    assert said[0].startswith(
+        "device: Fake GPU 1, compute capability 9.0, 4 multiprocessors, 1 GiB, driver unknown"
+    )
+    assert len(said) == 4
+    assert told.object["counts"]["measured"] == 3
+    name = runner.default_path(FakeDevice()).name
+    assert name.startswith("fake-gpu-1-20")
+    assert name.endswith(".jsonl")
+
+
+def test_a_file_that_cannot_be_written_is_told_before_the_work(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setattr(runner, "find_gpu", FakeDevice)
+    with pytest.raises(UserError) as caught:
+        runner.bench("quick", (), tmp_path, quietly)
+    assert caught.value.asked == f"to write measurements to {tmp_path}"
+    assert caught.value.where == "--out"
+
+
+def test_under_the_interpreter_nothing_is_timed():
+    with pytest.raises(UserError) as caught:
+        find_gpu()
+    assert caught.value.found.startswith("TRITON_INTERPRET is set")
+    assert caught.value.next_step == "unset TRITON_INTERPRET"
