@@ -10,6 +10,7 @@ from siliform.graph_ir.errors import UserError
 if TYPE_CHECKING:
     import torch
 
+HOPPER_SHARED_BYTES = 227 * 1024  # of one block, CUDA C++ Programming Guide, compute capability 9.0
 INTERPRETED_PROCESSORS = 3  # an assumption that makes a program of few take several tiles in tests
 
 
@@ -66,3 +67,15 @@ def has_tensor_memory_accelerator(device: torch.device) -> bool:
     import torch
 
     return torch.cuda.get_device_capability(device) >= (9, 0)
+
+
+def shared_bytes(device: torch.device) -> int:
+    """Bytes of shared memory that one program may have; those of an H100 where it is interpreted."""
+    if interpreted():
+        return HOPPER_SHARED_BYTES
+    import torch
+    import triton
+
+    place = torch.cuda.current_device() if device.index is None else device.index
+    found: int = triton.runtime.driver.active.utils.get_device_properties(place)["max_shared_mem"]
+    return found

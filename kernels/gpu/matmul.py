@@ -35,12 +35,18 @@ from siliform.kernels.dtypes import DTYPE_OF
 from siliform.kernels.gpu import checks
 from siliform.kernels.gpu.aot import Build
 from siliform.kernels.gpu.arithmetic import dot, narrowed, widened
-from siliform.kernels.gpu.device import has_tensor_memory_accelerator, multiprocessors
+from siliform.kernels.gpu.device import (
+    HOPPER_SHARED_BYTES,
+    has_tensor_memory_accelerator,
+    multiprocessors,
+    shared_bytes,
+)
 
 DTYPES = (torch.bfloat16, torch.float16, torch.float32, torch.int8, torch.float8_e4m3fn)
 VARIANTS = ("tiled", "persistent")
 
 PROMOTED_TERMS = 128  # terms of fp8 summed inside the tensor core: DeepSeek-V3, arXiv 2412.19437, 3.3.2
+BARRIER_BYTES = 1024  # of shared memory for barriers and alignment: more than any build here took
 DESCRIPTOR_BYTES = 16  # strides and bases of tensor descriptors are multiples: CUDA driver API, cuTensorMap
 
 
@@ -206,6 +212,12 @@ def tile_for(m: int, n: int, lead: int, processors: int, tiles: tuple[Tile, ...]
     return next(busy, fitting[-1])
 
 
+def stages_for(tile: Tile, limit_bytes: int, result_bytes: int = 0) -> int:
+    """As many of the tile's stages as shared memory holds, beside half a tile of what is written from it."""
+    left = limit_bytes - BARRIER_BYTES - tile.m * tile.n // 2 * result_bytes
+    return max(1, min(tile.num_stages, left // ((tile.m + tile.n) * tile.k_bytes)))
+
+
 def _product(
     a: torch.Tensor,
     b: torch.Tensor,
@@ -244,12 +256,14 @@ def _product(
         "IMPRECISE": min(PROMOTED_TERMS, block_k) if promoted else None,
         "BIASED": bias is not None,
         "num_warps": tile.num_warps,
-        "num_stages": tile.num_stages,
     }
+    limit = shared_bytes(a.device)
     on_hopper = has_tensor_memory_accelerator(a.device) and a.element_size() < 4
     if variant == "persistent" or (variant is None and described and on_hopper):
+        constants["num_stages"] = stages_for(tile, limit, c.element_size())
         _launch_persistent(a[0], b[0], bias, c[0], min(processors, _tiles(c, tile)), constants)
     else:
+        constants["num_stages"] = stages_for(tile, limit)
         whole = k % block_k == 0
         strides = (*a.stride(), *b.stride())
         tiled[(_tiles(c, tile),)](a, b, bias, c, m, n, k, *strides, WHOLE_K=whole, **constants)
@@ -322,7 +336,12 @@ def _build(kernel: Any, format: str, tile: Tile, turned: bool = False, promoted:
         signature += f"bias:*{result} c:tensordesc<{result}[{tile.m},{tile.n // 2}]> {sizes}"
         constants |= {"PROGRAMS": 132, "TURNED": turned}
     least = 90 if format == "fp8e4nv" or kernel is persistent else 80
-    return Build(kernel, signature, constants, tile.num_warps, tile.num_stages, least)
+    stages = (
+        stages_for(tile, HOPPER_SHARED_BYTES, int(result[-2:]) // 8)
+        if kernel is persistent
+        else tile.num_stages
+    )
+    return Build(kernel, signature, constants, tile.num_warps, stages, least)
 
 
 #: What `siliform.kernels.gpu.aot` builds.
@@ -332,5 +351,6 @@ COMPILED = (
     _build(tiled, "fp8e4nv", TILES[1], turned=True, promoted=True),
     _build(persistent, "bf16", TILES[0]),
     _build(persistent, "bf16", TILES[0], turned=True),
+    _build(persistent, "i8", TILES[0], turned=True),
     _build(persistent, "fp8e4nv", TILES[1], turned=True, promoted=True),
 )

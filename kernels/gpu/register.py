@@ -15,6 +15,12 @@ GPU_KERNELS: Mapping[str, str] = MappingProxyType(
     {
         "matmul": "matmul.matmul",
         "linear": "matmul.linear",
+        "hash_codes": "hash_codes.hash_codes",
+        "hash_attention": "hash_attention.hash_attention",
+        "hash_lookup": "hash_lookup.hash_lookup",
+        "gather": "gather.gather",
+        "take": "gather.take",
+        "embedding": "gather.embedding",
         "selective_scan": "selective_scan.selective_scan",
         "attention": "attention.attention",
         "layer_norm": "norms.layer_norm",

@@ -9,7 +9,7 @@ import torch
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.ops import OPS
 from siliform.kernels.dtypes import to_numpy
-from siliform.kernels.gpu.matmul import DTYPES, TILES, VARIANTS, Tile, linear, matmul, tile_for
+from siliform.kernels.gpu.matmul import DTYPES, TILES, VARIANTS, Tile, linear, matmul, stages_for, tile_for
 
 #: Relative error by norm: one rounding of the result (half a unit in the last place at most), and fp32 sums.
 BOUNDS = {
@@ -101,6 +101,14 @@ def test_the_default_tile_is_the_table_s():
     assert tile_for(1, 4096, 1, 132).m == 16
     assert tile_for(20, 4096, 1, 132).m == 32
     assert tile_for(1, 8, 1, 132, TILES[3:4]).m == 64
+
+
+def test_stages_are_those_that_shared_memory_holds():
+    """Beside half a tile of 4-byte results an H100 has room for one stage less, and so has an A100."""
+    assert stages_for(TILES[0], 227 * 1024, result_bytes=2) == TILES[0].num_stages == 4
+    assert stages_for(TILES[0], 227 * 1024, result_bytes=4) == 3
+    assert stages_for(TILES[0], 163 * 1024) == 3
+    assert stages_for(TILES[0], 1024) == 1
 
 
 def test_dtypes_that_differ_are_refused():
