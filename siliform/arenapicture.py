@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from io import StringIO
 from math import log2
 from pathlib import Path
 from typing import Any
@@ -28,9 +30,27 @@ def write_picture(arena: Arena, path: Path, design: str | None = None) -> None:
     """
     from matplotlib import rc_context
 
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "arena", "font.size": 8}):
+    style = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "arena",
+        "font.size": 8,
+        "font.sans-serif": ["DejaVu Sans"],
+    }
+    with rc_context(style):
         figure = _figure(arena, design or reference_design(arena))
-        figure.savefig(path, dpi=120, metadata={"Date": None} if path.suffix == ".svg" else None)
+        if path.suffix != ".svg":
+            figure.savefig(path, dpi=120)
+            return
+        drawn = StringIO()
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
+    path.write_text(_slim(drawn.getvalue()), encoding="utf-8")
+
+
+def _slim(svg: str) -> str:
+    """The same picture in half the bytes: no comments, no turns by nothing, a tenth of a point."""
+    svg = re.sub(r"\n *<!-- .*? -->|<g id=\"text_\d+\">\n *(<text .*?</text>)\n *</g>", r"\1", svg)
+    svg = re.sub(r" transform=\"rotate\(-0 [^)]*\)\"", "", svg)
+    return re.sub(r"(\d+\.\d)\d+(?=[ \"])", r"\1", svg)
 
 
 def reference_design(arena: Arena) -> str:
@@ -100,7 +120,8 @@ def _heat(figure: Any, axes: Any, arena: Arena) -> None:
     shades = [[_shade(arena.crossovers[m, d], low, high) for d in arena.designs] for m in mixers]
     if not mixers:
         shades, mixers = [[float("nan")] * len(arena.designs)], [FULL]
-    axes.pcolormesh(shades, cmap="viridis", vmin=low - 1, vmax=high + 1, edgecolors="white", linewidth=0.4)
+    extent = (0, len(arena.designs), len(mixers), 0)
+    axes.imshow(shades, cmap="viridis", vmin=low - 1, vmax=high + 1, extent=extent, aspect="auto")
     for row, mixer in enumerate(mixers):
         for column, design in enumerate(arena.designs):
             found = arena.crossovers[mixer, design]
@@ -113,7 +134,6 @@ def _heat(figure: Any, axes: Any, arena: Arena) -> None:
     axes.set_xticks(
         [c + 0.5 for c in range(len(arena.designs))], arena.designs, fontsize=6, rotation=60, ha="right"
     )
-    axes.invert_yaxis()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     figure.suptitle(

@@ -215,7 +215,7 @@ def run_arena(
 
     Raises
     ------
-    UserError : unknown names, lengths that are none, a folder in use.
+    UserError : unknown names, lengths that are none, a folder in use; sources that changed meanwhile.
     """
     names, sizes = _mixers(mixers), _lengths(lengths)
     chips = {design: _accelerator(design) for design in _designs(designs)}
@@ -228,6 +228,7 @@ def run_arena(
         for done in _each(tasks, jobs):
             progress(len(places) - len(tasks) + done, len(places))
         found = _Known(*_read(store), known.code, known.laws)
+    _check_unchanged(known)
     keys = [found.key(m, t, digest) for m in names for _, digest in told for t in sizes]
     return Arena(tuple(found.runs[key] for key in keys), len(set(keys) - known.runs.keys()))
 
@@ -254,6 +255,17 @@ class _Known:
                 return None
         done = frozenset(key for key in self.runs if key.startswith(f"{mixer} {tokens} "))
         return Task(mixer, tokens, designs, done, store, self.code, self.laws)
+
+
+def _check_unchanged(known: _Known) -> None:
+    """Refuse runs during which Siliform was edited: modules load as they are needed, some old, some new."""
+    if (known.code, known.laws) != tuple(_digest_of.__wrapped__(rooms) for rooms in (_TRACING, _LAWS)):
+        raise UserError(
+            asked="runs by one set of models and laws",
+            found="source files of Siliform that changed while it ran",
+            where="siliform arena",
+            next_step="run it again once they are as they should be: what changed is evaluated anew",
+        )
 
 
 def _design_digest(accelerator: Accelerator) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import jsonschema
 import pytest
@@ -170,9 +171,21 @@ def test_other_laws_another_graph_or_design_are_evaluated_anew(
     design.write_text(sf.accelerator("edge-32x32", **{"array.rows": 16}).to_toml())
     arenaruns._accelerator.cache_clear()
     assert run_arena(tmp_path, **{**SMALL, "designs": [str(design)]}).evaluated == 4
-    before = arenaruns._digest_of
-    monkeypatch.setattr(arenaruns, "_digest_of", lambda rooms: before(rooms) + "x" * ("simulator" in rooms))
+    monkeypatch.setattr(arenaruns, "_LAWS", (*arenaruns._LAWS, "schemas"))
     assert run_arena(tmp_path, **SMALL).evaluated == found.evaluated
+
+
+def test_sources_that_change_meanwhile_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "simulator" / "law.py"
+    source.parent.mkdir()
+    source.write_text("1")
+    monkeypatch.setattr(arenaruns, "_ROOT", tmp_path)
+    monkeypatch.setattr(arenaruns, "evaluate", lambda task: source.write_text("2"))
+    monkeypatch.setattr(arenaruns, "_LAWS", ("simulator",))
+    arenaruns._digest_of.cache_clear()
+    with pytest.raises(UserError, match="source files of Siliform that changed while it ran"):
+        run_arena(tmp_path / "out", **SMALL)
+    arenaruns._digest_of.cache_clear()
 
 
 def test_source_lines_make_no_other_graph() -> None:
@@ -191,6 +204,11 @@ import sys, time
 from pathlib import Path
 from siliform import arenaruns
 
+def same(rooms):  # whoever edits sources while the test runs
+    return "same"
+
+same.__wrapped__ = same
+arenaruns._digest_of = same
 estimated = arenaruns.estimated
 
 def slow(*given):
@@ -207,7 +225,9 @@ arenaruns.run_arena(
 """
 
 
-def test_a_killed_run_goes_on_and_repeats_nothing_that_was_kept(tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_and_repeats_nothing_that_was_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SIGKILL twice at different places; then to the end."""
 
     def kept() -> int:
@@ -230,6 +250,8 @@ def test_a_killed_run_goes_on_and_repeats_nothing_that_was_kept(tmp_path: Path) 
     log = (tmp_path / "log").read_text().splitlines()
     assert len(set(log)) == 12
     assert len(log) <= 12 + 2, "a kill repeats at most the evaluation that it fell into"
+    same = Mock(return_value="same", __wrapped__=lambda rooms: "same")
+    monkeypatch.setattr(arenaruns, "_digest_of", same)
     chosen = {"designs": ["edge-32x32", "server-128x128"], "lengths": [64, 128, 256]}
     resumed = run_arena(tmp_path, mixers=["linear-transformer"], **chosen)  # type: ignore[arg-type]
     whole = run_arena(tmp_path / "whole", mixers=["linear-transformer"], **chosen)  # type: ignore[arg-type]
