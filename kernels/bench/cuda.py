@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import subprocess
@@ -95,7 +96,8 @@ class Gpu:
         return int(free) + torch.cuda.memory_reserved(self.index) - torch.cuda.memory_allocated(self.index)
 
     def release(self) -> None:
-        """Give back what torch keeps cached."""
+        """Give back what nothing refers to any more, modules that refer to each other too."""
+        gc.collect()
         torch.cuda.synchronize(self.index)
         torch.cuda.empty_cache()
 
@@ -170,7 +172,10 @@ def versions() -> Mapping[str, str | None]:
 
 
 def commit(folder: Path) -> str | None:
-    """The git commit of a checkout, `+` behind it where tracked files differ; None where git cannot tell."""
+    """The git commit of a checkout, `+` behind it where tracked files differ.
+
+    Where git cannot tell, as in a copy without its history: the variable SILIFORM_COMMIT, else None.
+    """
 
     def git(*words: str) -> str:
         # Owned by another user, as a mounted checkout may be, git reads it only when told that it is safe.
@@ -181,7 +186,7 @@ def commit(folder: Path) -> str | None:
     try:
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.SubprocessError):
-        return None
+        return os.environ.get("SILIFORM_COMMIT") or None
 
 
 def first_line(error: BaseException) -> str:

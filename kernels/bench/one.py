@@ -27,6 +27,7 @@ from siliform.kernels.bench.families.base import (
     Refused,
     Tensors,
     Thunk,
+    copied,
     kernel_of,
     relative_error,
 )
@@ -144,7 +145,7 @@ def _sets(
         count = 1
     thunks = [first]
     for _ in range(count - 1):
-        copies = {name: x.clone(memory_format=torch.preserve_format) for name, x in operands.items()}
+        copies = {name: copied(x) for name, x in operands.items()}
         thunks.append(family.thunk(implementation, blank.case, copies))
     cycled = count * work.least_bytes
     cache = None if not level2 else "cold" if cycled >= 2 * level2 else "warm"

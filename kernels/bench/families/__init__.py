@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from siliform.kernels.bench.families.attentions import Attention, BlockSparse, Decode
 from siliform.kernels.bench.families.base import Family
-from siliform.kernels.bench.families.hashing import HashAttention, HashLookup
+from siliform.kernels.bench.families.hashing import HashAttention, HashCodes, HashLookup
 from siliform.kernels.bench.families.movement import Copy, Gather, Launch
 from siliform.kernels.bench.families.narrow import WeightOnly
 from siliform.kernels.bench.families.networks import Network
@@ -38,6 +38,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             Packing(),
             WeightOnly(),
             HashAttention(),
+            HashCodes(),
             HashLookup(),
             LinearAttention(),
             GatedLinear(),

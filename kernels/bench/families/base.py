@@ -172,7 +172,14 @@ def signs(shape: tuple[int, ...], random: torch.Generator) -> torch.Tensor:
 
 def some(extent: int, wanted: int, device: torch.device) -> torch.Tensor:
     """At most so many indices of an axis, evenly spread, the first and the last among them."""
-    return torch.linspace(0, extent - 1, min(extent, wanted), device=device).round().long().unique()
+    points = torch.linspace(0, extent - 1, min(extent, wanted), device=device, dtype=torch.float64)
+    return points.round().long().unique()
+
+
+def copied(x: torch.Tensor) -> torch.Tensor:
+    """A copy that lies as x does, an expanded axis too: another layout would be another measurement."""
+    once = tuple(slice(0, 1) if step == 0 else slice(None) for step in x.stride())
+    return x[once].clone(memory_format=torch.preserve_format).expand(x.shape)
 
 
 def relative_error(made: torch.Tensor, exact: torch.Tensor) -> float:

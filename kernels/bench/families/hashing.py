@@ -88,6 +88,69 @@ class HashAttention(Family):
         return OpForm((code, code, typed(operands)[2]), {})
 
 
+class HashCodes(Family):
+    """x [B, H, N, D] against anchors [H, M, D], of which weight [H, bits, M] makes codes of 1 and -1."""
+
+    name = "hash_codes"
+
+    def operands(self, case: Case, device: torch.device) -> Tensors:
+        """Anchors like tokens, a rate of one over the width, centres near what kernels are then."""
+        s, random = case.sizes, generator(case, device)
+        heads, anchors, width = s["heads"], s["anchors"], s["width"]
+        return {
+            "x": normal((s["batch"], heads, s["tokens"], width), dtype_of(case), random),
+            "anchors": normal((heads, anchors, width), dtype_of(case), random),
+            "rate": torch.full((heads,), 1 / width, device=device),
+            "means": torch.full((heads, anchors), 0.1, device=device),
+            "weight": normal((heads, s["bits"], anchors), torch.float32, random),
+        }
+
+    def ours(self, case: Case, operands: Tensors) -> Thunk:
+        """The kernel, called as the op."""
+        kernel, given = kernel_of(case), tuple(operands.values())
+        return lambda: kernel(*given)
+
+    def baselines(self) -> Mapping[str, Callable[[Case, Tensors], Thunk]]:
+        """The expression in torch, distances by products."""
+
+        def written(case: Case, operands: Tensors) -> Thunk:
+            x, anchors, rate, means, weight = (part.float() for part in operands.values())
+
+            def run() -> torch.Tensor:
+                kernel = torch.exp(
+                    -rate[:, None, None] * torch.cdist(x, anchors.expand(len(x), -1, -1, -1)) ** 2
+                )
+                scores = (kernel - means[:, None]) @ weight.transpose(-1, -2)
+                return (scores >= 0).to(torch.int8) * 2 - 1
+
+            return run
+
+        return {"torch": written}
+
+    def exact(self, case: Case, operands: Tensors) -> Examined:
+        """Some tokens, by the op's reference."""
+        x = operands["x"]
+        rows = some(x.shape[2], EXAMINED_ROWS, x.device)
+        made = reference("hash_codes", {**operands, "x": x[:, :, rows]}, {})
+        text = f"{len(rows)} of {x.shape[2]} tokens"
+        return Examined(made, lambda codes: codes[:, :, rows], text)
+
+    def bound(self, case: Case) -> float:
+        """One code in forty thousand turned, whose score lies within the rounding of fp32 around 0."""
+        return 1e-2
+
+    def work(self, case: Case) -> Work:
+        """Distances and their sums by bit; x read, codes of a byte written."""
+        s, size = case.sizes, dtype_of(case).itemsize
+        tokens = s["batch"] * s["heads"] * s["tokens"]
+        each = s["anchors"] * (3 * s["width"] + 2 * s["bits"])
+        return Work(tokens * each, tokens * (s["width"] * size + s["bits"]))
+
+    def op_form(self, case: Case, operands: Tensors) -> OpForm:
+        """The op hash_codes."""
+        return OpForm(typed(operands), {})
+
+
 class HashLookup(Family):
     """x [tokens, tables * tau], tables [tables, 2**tau, outputs]."""
 

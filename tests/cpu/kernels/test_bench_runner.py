@@ -13,9 +13,9 @@ from siliform import listing
 from siliform.graph_ir.errors import UserError
 from siliform.kernels.bench import measurement, runner
 from siliform.kernels.bench.case import Case, load
-from siliform.kernels.bench.cuda import find_gpu
+from siliform.kernels.bench.cuda import commit, find_gpu
 from siliform.kernels.bench.families import FAMILIES
-from siliform.kernels.bench.families.base import Missing, kernel_of
+from siliform.kernels.bench.families.base import Missing, copied, kernel_of
 from siliform.kernels.bench.one import run_case
 from siliform.kernels.bench.report import told_run
 from siliform.kernels.bench.runner import DeviceLost, run_cases
@@ -105,6 +105,24 @@ def test_operand_sets_are_twice_the_cache_or_told_warm(tmp_path: Path):
     assert (made.sets, made.cache) == (64, "warm")
     (made,) = run_case(COPY, ["torch"], FakeDevice(l2_bytes=None), context(tmp_path / "a"))
     assert made.cache is None
+
+
+def test_copies_of_operands_lie_as_the_first_do():
+    x = torch.randn(3, 4, 5)
+    for given in (x, x.transpose(1, 2), x[:, :1, None].expand(-1, 6, 2, -1), torch.tensor(1.0)):
+        made = copied(given)
+        assert [step == 0 for step in made.stride()] == [step == 0 for step in given.stride()]
+        assert sorted(range(given.ndim), key=made.stride) == sorted(range(given.ndim), key=given.stride)
+        assert torch.equal(made, given)
+        assert made.data_ptr() != given.data_ptr()
+
+
+def test_a_commit_is_told_by_git_or_by_whoever_copied(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.delenv("SILIFORM_COMMIT", raising=False)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert commit(tmp_path) is None
+    monkeypatch.setenv("SILIFORM_COMMIT", "abc123")
+    assert commit(tmp_path) == "abc123"
 
 
 def test_energy_is_taken_where_it_is_asked_for(tmp_path: Path):
