@@ -10,6 +10,7 @@ import fcntl
 import io
 import json
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -283,14 +284,17 @@ def _each(tasks: Sequence[Task], jobs: int) -> Iterator[int]:
 
     from siliform.dse.executors import Local
 
-    pool = Local(jobs)
-    try:
-        futures = [pool.submit(evaluate, task) for task in sorted(tasks, key=lambda t: -t.tokens)]
-        for done, future in enumerate(as_completed(futures), 1):
-            future.result()
-            yield done
-    finally:
-        pool.close()
+    with warnings.catch_warnings():
+        # loky gives a process back that has grown, as one does that keeps plans of many graphs, and says so.
+        warnings.filterwarnings("ignore", "A worker was restarted")
+        pool = Local(jobs)
+        try:
+            futures = [pool.submit(evaluate, task) for task in sorted(tasks, key=lambda t: -t.tokens)]
+            for done, future in enumerate(as_completed(futures), 1):
+                future.result()
+                yield done
+        finally:
+            pool.close()
 
 
 def _mixers(names: Iterable[str]) -> tuple[str, ...]:
