@@ -161,8 +161,12 @@ def main(stems: list[str]) -> None:
     with tempfile.TemporaryDirectory() as cache:
         os.environ["TRITON_CACHE_DIR"] = cache
         for stem in stems or kernel_files():
-            for built in compile_file(stem):
-                print(json.dumps(vars(built)), flush=True)
+            try:
+                for built in compile_file(stem):
+                    print(json.dumps(vars(built)), flush=True)
+            except Exception as error:
+                error.add_note(f"while compiling kernels/gpu/{stem}.py")
+                raise
 
 
 if __name__ == "__main__":

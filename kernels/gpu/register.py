@@ -21,6 +21,7 @@ GPU_KERNELS: Mapping[str, str] = MappingProxyType(
         "gather": "gather.gather",
         "take": "gather.take",
         "embedding": "gather.embedding",
+        "top_k": "top_k.top_k",
         "selective_scan": "selective_scan.selective_scan",
         "attention": "attention.attention",
         "layer_norm": "norms.layer_norm",
