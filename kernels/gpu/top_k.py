@@ -2,8 +2,8 @@
 
 A row's elements become 64-bit keys whose order is the op's: the value's bits, turned so that integers order
 as floats do, above the index, turned so that of equal elements the first comes first. Keys are distinct, so
-that a sort needs not be stable. A program holds some rows; a row fits in registers. With `gather` this is what
-attention to chosen blocks does, BiFormer's among others (Zhu et al., arXiv 2303.08810).
+that a sort needs not be stable. A program holds some rows; a row fits in registers. With `gather` this is
+what attention to chosen blocks does, BiFormer's among others (Zhu et al., arXiv 2303.08810).
 """
 
 from __future__ import annotations
