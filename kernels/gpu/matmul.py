@@ -261,6 +261,7 @@ def _product(
     on_hopper = has_tensor_memory_accelerator(a.device) and a.element_size() < 4
     if variant == "persistent" or (variant is None and described and on_hopper):
         constants["num_stages"] = stages_for(tile, limit, c.element_size())
+        constants["PROGRAMS"] = processors
         _launch_persistent(a[0], b[0], bias, c[0], min(processors, _tiles(c, tile)), constants)
     else:
         constants["num_stages"] = stages_for(tile, limit)
@@ -283,7 +284,7 @@ def _launch_persistent(
     of_a = TensorDescriptor.from_tensor(a, [m, k])
     of_c = TensorDescriptor.from_tensor(c, [m, n // 2])
     shape = (*c.shape, a.shape[1])
-    persistent[(programs,)](of_a, of_b, bias, of_c, *shape, PROGRAMS=programs, TURNED=turned, **constants)
+    persistent[(programs,)](of_a, of_b, bias, of_c, *shape, TURNED=turned, **constants)
 
 
 def _tiles(c: torch.Tensor, tile: Tile) -> int:
