@@ -30,13 +30,14 @@ def write_picture(arena: Arena, path: Path, design: str | None = None) -> None:
     """
     from matplotlib import rc_context
 
-    style = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": "arena",
-        "font.size": 8,
-        "font.sans-serif": ["DejaVu Sans"],
-    }
-    with rc_context(style):
+    with rc_context(
+        {
+            "svg.fonttype": "none",
+            "svg.hashsalt": "arena",
+            "font.size": 8,
+            "font.sans-serif": ["DejaVu Sans"],
+        }
+    ):
         figure = _figure(arena, design or reference_design(arena))
         if path.suffix != ".svg":
             figure.savefig(path, dpi=120)
