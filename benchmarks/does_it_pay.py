@@ -242,7 +242,7 @@ def line(case: Case) -> Line:
     least = sf.estimate(graph, chip, bits=case.bits, objective="energy")
     shares: dict[str, float] = {}
     for part in fastest.parts:
-        for unit in part.calibration:
+        for unit in part.calibration if part.bottleneck == "compute" else ():
             shares[unit] = shares.get(unit, 0.0) + part.cycles / fastest.cycles
     if fastest.energy_j is None or least.energy_j is None:
         raise ValueError(f"{case.design} has no source for energies")
