@@ -35,8 +35,8 @@ makes this page anew.
 - **Formats** are the design's native ones (`bits`), rounded and widened as `siliform estimate` does it.
 - **Latency, energy, DRAM traffic** are those of the mapping that takes the fewest cycles of all that the
   mapper considers (`--objective latency`); for full attention these are the tilings of one fused block whose
-  scores never leave the chip. It is not the mapping of least energy: at 4K tokens on edge-32x32, full
-  attention could save a quarter of its energy by one that is 8 % slower. GPUs have no source for energies.
+  scores never leave the chip. It is not the mapping of least energy
+  (`siliform estimate --objective energy`). GPUs have no source for energies.
 - **Peak memory** is weights, tables and states, and the largest sum of what is alive between nodes, in their
   order; what is fused takes none. `fits` says whether that is within the design's DRAM; costs are told
   either way.

@@ -172,7 +172,7 @@ METHODS: tuple[Method, ...] = (
         paper="Behrouz et al., ATLAS, arXiv 2505.23735",
         structure="a two-layer memory per head, written a chunk at a time: slopes over a window, momentum, "
         "Newton-Schulz; chunks in a loop",
-        complexity="N H (5 f h + 7 h c + 10 (f² h + c² h) / Q) + 4 N d², f = 2 c, h = 4 c",
+        complexity="N H (5 f h + 7 h c + (10 (f² h + c² h) + 5 (f³ + c³)) / Q) + 4 N d², f = 2 c, h = 4 c",
         mixer=Mixer("mixers.atlas:AtlasMixer", {"chunk": 64}, shrunk={"chunk": 16}),
         tests=(
             _MEMORIES + "test_slopes_are_those_of_the_omega_rule",

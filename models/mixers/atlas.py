@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from siliform.models.blocks.steps import steps_over
 
-#: A cubic step towards singular values of 1, for a start between 0 and 1: X = a X + (b A + c A²) X, A = X Xᵀ.
+#: A quintic step towards singular values of 1, from between 0 and 1: X = a X + (b A + c A²) X, A = X Xᵀ.
 QUINTIC = (3.4445, -4.7750, 2.0315)  # Jordan et al., Muon, 2024: the coefficients that its authors tuned
 ITERATIONS = 5  # as above
 TINY = 1e-7  # as above: keeps the start's norm from 0

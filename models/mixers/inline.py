@@ -12,12 +12,11 @@ weights from the mean of all tokens, a small network of each head. Tokens are th
 
 from __future__ import annotations
 
-from math import isqrt
-
 import torch
 from torch import nn
 from torch.nn import functional
 
+from siliform.models.blocks.grids import side_of
 from siliform.models.blocks.heads import merge_heads, split_heads
 
 #: Neighbours of a token, itself included (arXiv 2412.06590, section 4.2).
@@ -64,7 +63,7 @@ class InLineMixer(nn.Module):
     def neighbours(self, x: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         """The residual [B, N, W] of values v [B, H, N, c]."""
         batch, tokens, width = x.shape
-        side = isqrt(tokens)
+        side = side_of(tokens)
         kernel = self.residual(x.mean(1).unsqueeze(-1)).view(batch * width, 1, SIDE, SIDE)
         image = merge_heads(v).transpose(1, 2).reshape(1, batch * width, side, side)
         near = functional.conv2d(image, kernel, padding=SIDE // 2, groups=batch * width)

@@ -14,11 +14,10 @@ of the stream, H heads, c width of a head, m landmarks.
 
 from __future__ import annotations
 
-from math import isqrt
-
 import torch
 from torch import nn
 
+from siliform.models.blocks.grids import side_of
 from siliform.models.blocks.heads import merge_heads, split_heads
 
 LANDMARK_SIDE = 7  # of a map of 49 landmarks, arXiv 2110.11945, section 4.1
@@ -55,7 +54,7 @@ class SoftMixer(nn.Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        self.heads, self.steps, self.side = heads, steps, isqrt(sequence)
+        self.heads, self.steps, self.side = heads, steps, side_of(sequence)
         head_width = width // heads
         stride = max(self.side // landmark_side, 1)
         self.query = nn.Linear(width, width, bias=bias)
