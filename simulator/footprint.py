@@ -15,7 +15,8 @@ class Footprint:
 
     Attributes
     ----------
-    weight_bytes : of the parameters, tied ones once, scales included, and of constants, such as angles.
+    weight_bytes : of the parameters, tied ones once, scales included.
+    constant_bytes : of what the module computed once, such as angles.
     state_bytes : of what lives across calls, such as a KV cache.
     alive_bytes : the largest sum, over the nodes in their order, of inputs and results that are yet to be
         read, the node's own results among them; a view takes no room of its own, and what is fused into
@@ -23,13 +24,14 @@ class Footprint:
     """
 
     weight_bytes: int
+    constant_bytes: int
     state_bytes: int
     alive_bytes: int
 
     @property
     def bytes(self) -> int:
         """All of it."""
-        return self.weight_bytes + self.state_bytes + self.alive_bytes
+        return self.weight_bytes + self.constant_bytes + self.state_bytes + self.alive_bytes
 
 
 def footprint(graph: Graph) -> Footprint:
@@ -56,8 +58,8 @@ def held(ready: Graph) -> Footprint:
         alive += sum(size[v.name] for v in node.outputs if owner[v.name] == v.name)
         peak = max(peak, alive)
         alive -= sum(size[name] for name in ends.get(step, ()))
-    stored = ready.weight_bytes + sum(value.type.bytes for value in ready.constants)
-    return Footprint(stored, sum(value.type.bytes for value in ready.states), peak)
+    constants, states = (sum(v.type.bytes for v in kind) for kind in (ready.constants, ready.states))
+    return Footprint(ready.weight_bytes, constants, states, peak)
 
 
 def _owners(graph: Graph) -> dict[str, str]:
