@@ -8,7 +8,7 @@ from types import MappingProxyType
 from siliform.kernels.bench.families.attentions import Attention, BlockSparse, Decode
 from siliform.kernels.bench.families.base import Family
 from siliform.kernels.bench.families.hashing import HashAttention, HashCodes, HashLookup
-from siliform.kernels.bench.families.movement import Copy, Gather, Launch
+from siliform.kernels.bench.families.movement import Copy, Gather, Launch, TopK
 from siliform.kernels.bench.families.narrow import WeightOnly
 from siliform.kernels.bench.families.networks import Network
 from siliform.kernels.bench.families.ofops import Rows
@@ -47,6 +47,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             SelectiveScan(),
             Rows(),
             Gather(),
+            TopK(),
             Copy(),
             Launch(),
             Network(),

@@ -104,6 +104,51 @@ class Gather(Family):
         return OpForm(typed(operands), {"axis": 1})
 
 
+class TopK(Family):
+    """The `kept` greatest of each of `rows` rows of `length` scores, best first."""
+
+    name = "top_k"
+
+    def operands(self, case: Case, device: torch.device) -> Tensors:
+        """Normal scores."""
+        s = case.sizes
+        return {"x": normal((s["rows"], s["length"]), dtype_of(case), generator(case, device))}
+
+    def ours(self, case: Case, operands: Tensors) -> Thunk:
+        """The kernel, called as the op top_k; its values."""
+        kernel, x, kept = kernel_of(case), operands["x"], case.sizes["kept"]
+        return lambda: kernel(x, k=kept, axis=-1)[0]
+
+    def baselines(self) -> Mapping[str, Callable[[Case, Tensors], Thunk]]:
+        """``torch.topk``."""
+
+        def topk(case: Case, operands: Tensors) -> Thunk:
+            x, kept = operands["x"], case.sizes["kept"]
+            return lambda: torch.topk(x, kept, dim=-1).values
+
+        return {"torch": topk}
+
+    def exact(self, case: Case, operands: Tensors) -> Examined:
+        """The first rows."""
+        x = operands["x"][:EXAMINED_ROWS].double()
+        best = x.topk(case.sizes["kept"], dim=-1).values
+        return Examined(best, lambda made: made[:EXAMINED_ROWS], "the first rows")
+
+    def bound(self, case: Case) -> float:
+        """What is chosen does not change."""
+        return 0.0
+
+    def work(self, case: Case) -> Work:
+        """Scores read, values and places of 64 bits written."""
+        s = case.sizes
+        width = dtype_of(case).itemsize
+        return Work(0, s["rows"] * (s["length"] * width + s["kept"] * (width + 8)))
+
+    def op_form(self, case: Case, operands: Tensors) -> OpForm:
+        """The op top_k along the row."""
+        return OpForm(typed(operands), {"k": case.sizes["kept"], "axis": -1})
+
+
 class Launch(Family):
     """A kernel that does next to nothing: what launching alone takes, one by one and in a graph."""
 
