@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -130,7 +131,11 @@ def test_ctrl_c_keeps_what_was_done_and_leaves_no_process(tmp_path):
     folder = tmp_path / "stopped"
     folder.mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-m", MODULE, str(folder), "2", "0.002", "100000"], cwd=ROOT, start_new_session=True
+        [sys.executable, "-m", MODULE, str(folder), "2", "0.002", "100000"],
+        cwd=ROOT,
+        start_new_session=True,
+        # What a shell starts in the background ignores Ctrl-C, and so do its children.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     while len(lines(folder / "reported")) < 3:
         time.sleep(0.02)
