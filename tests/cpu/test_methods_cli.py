@@ -84,8 +84,8 @@ def test_states_are_what_is_there() -> None:
     assert methods.rtl_state(made(units=("binary", "vector"))) == "pending"
     assert "vector" not in UNITS
     assert methods.gpu_state(made()) == "-"
-    assert methods.gpu_state(made(kernels=("bridge",))) == "works"
-    assert methods.gpu_state(made(kernels=("bridge", "no_such_kernel"))) == "pending"
+    assert methods.gpu_state(made(kernels=("matmul",))) == "works"
+    assert methods.gpu_state(made(kernels=("matmul", "no_such_kernel"))) == "pending"
 
 
 def test_the_page_is_generated() -> None:
