@@ -10,13 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siliform.arch.gpu.generation import Generation
+from siliform.arch.technology import N5_POWER
 
 if TYPE_CHECKING:
     from siliform.arch.accelerator import Accelerator
-
-#: Energy of a switched gate against 7 nm at the same speed: TSMC's N5 takes 30 % less power than N7
-#: (tsmc.com, "5nm Technology").
-ENERGY_OF_NODE: Mapping[int, float] = MappingProxyType({7: 1.0, 5: 0.7})
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ class Gpu:
         launches = [u for u in design.units if isinstance(u, Launch)]
         rates = {name: cores.rate((name, name)) for name in cores.formats}
         made = cores.constants
-        watts = made.mac_pj * 1e-12 * _energy_of_node(design.technology.node_nm)
+        watts = made.mac_pj * 1e-12 * (N5_POWER if design.technology.node_nm <= 5 else 1.0)
         watts *= (design.clock_hz / 1e9) ** 2 * rates["bf16"] * cores.multiprocessors * design.clock_hz
         return cls(
             clock_hz=design.clock_hz,
@@ -103,10 +100,6 @@ class Gpu:
             return 1.0
         busy = macs_of_bf16 / (self.multiprocessors * self.rates["bf16"]) / np.maximum(cycles, 1)
         return np.maximum(1.0, busy * self.full_watts / self.board_watts) ** (1 / 3)
-
-
-def _energy_of_node(node_nm: float) -> float:
-    return ENERGY_OF_NODE[min(ENERGY_OF_NODE, key=lambda known: abs(known - node_nm))]
 
 
 def _softmax_cycles(design: Accelerator) -> float:
