@@ -125,8 +125,8 @@ def build_graph(model: str | ModelSpec, request: Request | None = None, *, seed:
             from siliform.models.user import prepare_user
 
             _refuse_sizes(model, request, "its inputs are those that the callable returns")
-            return _traced(prepare_user(model))
-    return _traced(prepare(model, request, seed=seed))
+            return traced(prepare_user(model))
+    return traced(prepare(model, request, seed=seed))
 
 
 def with_policies(graph: Graph, module: torch.nn.Module) -> Graph:
@@ -150,7 +150,8 @@ def with_policies(graph: Graph, module: torch.nn.Module) -> Graph:
     return assign_formats(graph, Policy(tuple(rules))) if rules else graph
 
 
-def _traced(ready: Prepared) -> Graph:
+def traced(ready: Prepared) -> Graph:
+    """The graph of a prepared module, simplified, with the formats that its parts ask for."""
     from siliform.graph_ir.passes import standard_passes
     from siliform.models.huggingface.library import quiet
     from siliform.models.tracing import trace

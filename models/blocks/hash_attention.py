@@ -110,16 +110,26 @@ class HashedAttention(nn.Module):
 
     The ops are `hash_codes` and `hash_attention`, which a trace shows as one node each, so that a hash engine
     does them as a whole. Queries and values have a projection each, so that each is rounded as it is made: of
-    one for both, the wide result would be stored first and read again. There is no gradient.
+    one for both, the wide result would be stored first and read again. `joint` makes it one all the same, for
+    integer graphs, in which nothing is wide: one command for both. There is no gradient.
     """
 
     def __init__(
-        self, width: int, heads: int, head_width: int, anchors: int = ANCHORS, bits: int = BITS
+        self,
+        width: int,
+        heads: int,
+        head_width: int,
+        anchors: int = ANCHORS,
+        bits: int = BITS,
+        joint: bool = False,
     ) -> None:
         super().__init__()
-        self.heads = heads
-        self.query = nn.Linear(width, heads * head_width)
-        self.value = nn.Linear(width, heads * head_width)
+        self.heads, self.joint = heads, joint
+        if joint:
+            self.project = nn.Linear(width, 2 * heads * head_width)
+        else:
+            self.query = nn.Linear(width, heads * head_width)
+            self.value = nn.Linear(width, heads * head_width)
         self.out = nn.Linear(heads * head_width, width)
         self.register_buffer("anchors", torch.zeros(heads, anchors, head_width))
         self.register_buffer("rate", torch.zeros(heads))
@@ -127,16 +137,24 @@ class HashedAttention(nn.Module):
         self.register_buffer("weight", torch.zeros(heads, bits, anchors))
 
     @classmethod
-    def of(cls, layer: HashAttention) -> Self:
+    def of(cls, layer: HashAttention, joint: bool = False) -> Self:
         """The same function as a trained layer's."""
         hashing = layer.hash
         heads, head_width, anchors = hashing.anchors.weight.shape
-        made = cls(layer.query.in_features, heads, head_width, anchors, hashing.project.weight.shape[-1])
+        made = cls(
+            layer.query.in_features, heads, head_width, anchors, hashing.project.weight.shape[-1], joint
+        )
+        parts = {
+            f"{name}.{kind}": getattr(getattr(layer, name), kind)
+            for name in ("query", "value")
+            for kind in ("weight", "bias")
+        }
+        both = {
+            f"project.{kind}": torch.cat([parts[f"query.{kind}"], parts[f"value.{kind}"]])
+            for kind in ("weight", "bias")
+        }
         state = {
-            "query.weight": layer.query.weight,
-            "query.bias": layer.query.bias,
-            "value.weight": layer.value.weight,
-            "value.bias": layer.value.bias,
+            **(both if joint else parts),
             "out.weight": layer.out.weight,
             "out.bias": layer.out.bias,
             "anchors": hashing.anchors.weight.transpose(-1, -2),
@@ -148,7 +166,8 @@ class HashedAttention(nn.Module):
         return made.eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        q, v = (split_heads(part(x), self.heads) for part in (self.query, self.value))
+        parts = self.project(x).chunk(2, dim=-1) if self.joint else (self.query(x), self.value(x))
+        q, v = (split_heads(part, self.heads) for part in parts)
         codes = hash_codes(q, self.anchors, self.rate, self.means, self.weight)
         mixed: torch.Tensor = self.out(merge_heads(hash_attention(codes, codes, v)))
         return mixed

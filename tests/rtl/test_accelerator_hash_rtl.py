@@ -68,7 +68,7 @@ def layer(width: int, heads: int, head_width: int, anchors: int, bits: int, seed
     with torch.no_grad():
         made.hash.anchors.weight.mul_(0.5)  # about as long as queries, so that kernels are not all small
         made.hash.means.fill_(0.7)
-    return HashedAttention.of(made)
+    return HashedAttention.of(made, joint=True)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ def test_it_is_the_function_of_the_layer_that_was_trained() -> None:
         trained.hash.rate.mul_(torch.tensor([0.5, 1.0, 1.5]).view(3, 1, 1))
         trained.hash.means.add_(0.1 * torch.randn_like(trained.hash.means))
     x = torch.randn(2, 11, 24)
-    torch.testing.assert_close(HashedAttention.of(trained)(x), trained(x))
+    for joint in (False, True):
+        torch.testing.assert_close(HashedAttention.of(trained, joint)(x), trained(x))
 
 
 def test_a_trace_has_one_node_for_each_of_its_two_ops() -> None:
