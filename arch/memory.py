@@ -10,7 +10,7 @@ from siliform.arch.dram import DramTiming, part_of
 from siliform.arch.parameter import check_parameters, parameter
 from siliform.graph_ir.errors import UserError
 
-DRAM_KINDS = ("LPDDR3", "LPDDR4", "LPDDR5", "DDR3", "DDR4", "HBM2", "HBM2e", "HBM3", "HBM3e")
+DRAM_KINDS = ("LPDDR3", "LPDDR4", "LPDDR5", "DDR3", "DDR4", "GDDR6", "HBM2", "HBM2e", "HBM3", "HBM3e")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@
 >>> report.latency_s, report.energy_j, report.bottleneck
 """
 
+from siliform import gpu
 from siliform.api import (
     accelerator,
     cluster,
@@ -33,6 +34,7 @@ __all__ = [
     "estimate",
     "estimate_population",
     "generate",
+    "gpu",
     "long_context",
     "search",
     "serve",

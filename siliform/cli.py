@@ -358,9 +358,9 @@ def schema(
         str,
         typer.Argument(
             help="report, graph, designs, shown-design, models, methods, demo, arena, serving, long-context, "
-            "cluster, cluster-sweep, sweep, gpu-bench, rtl-list, rtl-generate, rtl-run, rtl-test, "
-            "rtl-calibrate or rtl-synth: what the command prints with --json; design, study, measurement: "
-            "such a file.",
+            "cluster, cluster-sweep, sweep, gpu-bench, gpu-validate, rtl-list, rtl-generate, rtl-run, "
+            "rtl-test, rtl-calibrate or rtl-synth: what the command prints with --json; design, study, "
+            "measurement: such a file.",
             autocompletion=complete_schema,
         ),
     ],

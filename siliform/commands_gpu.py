@@ -16,14 +16,17 @@ app = typer.Typer(
 _EPILOG = """\b
 Examples:
   siliform gpu bench --help
+  siliform gpu validate
 """
 
 
 def register(parent: Any) -> None:
     """Add the group."""
     from siliform.commands_gpu_bench import register as register_bench
+    from siliform.commands_gpu_validate import register as register_validate
 
     register_bench(app)
+    register_validate(app)
     parent.add_typer(
         app,
         name="gpu",

@@ -51,6 +51,7 @@ SCHEMAS = {
     "rtl-calibrate": "siliform rtl calibrate --json",
     "rtl-synth": "siliform rtl synth --json",
     "gpu-bench": "siliform gpu bench --json",
+    "gpu-validate": "siliform gpu validate --json",
     "design": "a design file (TOML)",
     "study": "a study file (TOML)",
     "measurement": "a line of kernels/measurements/*.jsonl",

@@ -1,37 +1,52 @@
 """A kernel on a GPU: products on tensor cores, the rest on scalar lanes, traffic through L2, a launch.
 
-Within a kernel tensor cores, scalar lanes and transfers overlap, so the slowest counts; kernels
-follow one another, each after its launch. Attention is one kernel whose scores never leave the
-multiprocessors (FlashAttention, arXiv 2205.14135). A product reads its larger operand once and its
-smaller one once for every panel of the larger that half of the level-2 cache holds; results that
-wait for a consumer stay in that cache by the same residency rule as in a scratchpad.
+The laws are arch/gpu's: of products in tiles, of attention whose scores never leave the multiprocessors, of
+transfers past the level-2 cache. Within a kernel tensor cores and transfers share the time
+(`Generation.together`), scalar lanes run beside; kernels follow one another, each after its launch; long ones
+run into the board's power. A product reads its larger operand once and its smaller one once for every panel
+of the larger that half of the level-2 cache holds; results that wait for a consumer stay in that cache by the
+same residency rule as in a scratchpad.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
-from math import ceil
+from functools import lru_cache
+from math import ceil, prod
 
+from siliform.arch.accelerator import Accelerator
+from siliform.arch.gpu.attention import DECODE_ROWS, Heads, decode_cycles, whole_cycles
+from siliform.arch.gpu.gpu import Gpu
 from siliform.arch.program import Loop, Product, Scalars, Stage
-from siliform.arch.units.launch import Launch
 from siliform.arch.units.tensor import TensorCores
-from siliform.simulator.costs import Cost, elapsed_cycles, transfer_cycles
+from siliform.graph_ir.graph import Node
+from siliform.simulator.costs import Cost
 from siliform.simulator.planner import Plan, Resources, dram_traffic, scalar_stages, scalar_unit
 from siliform.simulator.work import ProductWork, ScalarWork, Work
 from siliform.simulator.workload import Item
 
 
+@lru_cache(maxsize=32)
+def gpu_of(accelerator: Accelerator) -> Gpu:
+    """The numbers of the GPU that a design describes."""
+    return Gpu.of(accelerator)
+
+
 def plan_kernel(item: Item, work: Work, resources: Resources) -> Plan:
     """One item as one kernel; a view costs no kernel, anything else costs a launch."""
-    stages, compute = _stages(item, work, resources)
     loops, reads, writes = _nest(item, work, resources)
     resident_reads = frozenset(i for i, *_ in reads if resources.resident(item.reads[i]))
     resident_writes = frozenset(i for i, *_ in writes if resources.resident(item.writes[i]))
     dram = dram_traffic(loops, reads, writes, resident_reads, resident_writes)
-    memory = transfer_cycles(dram, resources.dram_bytes_per_cycle)
+    touched = dram_traffic(loops, reads, writes, frozenset(), frozenset())
     chip = resources.accelerator
-    launch = sum(u.launch_cycles(1, chip.clock_hz) for u in chip.units if isinstance(u, Launch))
-    cycles = elapsed_cycles(compute, memory, 0, launch, overlapped=True)
+    gpu = gpu_of(chip)
+    # Everything passes the level-2 cache, which takes its part in what goes on within the chip.
+    memory, cached = dram / gpu.dram_bytes_per_cycle, float(gpu.transfer_cycles(0, touched))
+    stages, alone, busy = _stages(item, work, resources, (cached, float(gpu.transfer_cycles(dram, touched))))
+    slower = float(gpu.slowdown(_macs(work, gpu), max(busy, 1)))
+    launch = ceil(gpu.launch_cycles)
+    cycles = launch + _whole(busy * slower)
     energy = resources.energy.by_cause(
         products=[(p.formats, p.contraction.points) for p in work.products],
         scalars=[(s.counts, s.format) for s in (*work.scalars, *work.attention_scalars)],
@@ -41,16 +56,26 @@ def plan_kernel(item: Item, work: Work, resources: Resources) -> Plan:
         cycles=cycles,
     )
     unit = "+".join(dict.fromkeys(s.unit for s in stages)) or "dram"
-    cost = Cost(cycles, compute, memory, launch, dram, None, energy, unit)
+    cost = Cost(cycles, _whole(alone * slower), _whole(memory), launch, dram, None, energy, unit)
     return Plan(loops, reads, writes, stages, resident_reads, resident_writes, 1, 1, cost)
 
 
-def _stages(item: Item, work: Work, resources: Resources) -> tuple[tuple[Stage, ...], int]:
-    """Work by unit; units run beside each other."""
+def _whole(cycles: float) -> int:
+    """Whole cycles; what powers leave in the last digits is none."""
+    return ceil(cycles - 1e-6)
+
+
+def _stages(
+    item: Item, work: Work, resources: Resources, transfers: tuple[float, float]
+) -> tuple[tuple[Stage, ...], float, float]:
+    """Work by unit, and its cycles beside transfers within the chip, and beside those with DRAM too.
+
+    Units run beside each other.
+    """
     units = resources.accelerator.units
     stages: list[Stage] = []
-    tensor = 0
     scalar = 0
+    tensor: list[tuple[float, float]] = []
     for product in work.products:
         form = product.contraction
         cores = _cores(product, resources)
@@ -59,18 +84,98 @@ def _stages(item: Item, work: Work, resources: Resources) -> tuple[tuple[Stage, 
             scalar += lanes.scalar_cycles("mac", form.points)
             stages.append(Scalars(lanes.name, {"mac": form.points}, product.formats[0]))
             continue
-        # Steps that wait for each other run in one kernel, with no more beside each other than one has.
-        together = form.batch // max(form.steps, 1)
-        dense = int(cores.product_cycles(form.m, form.n, form.k, product.formats, batch=together))
-        dense *= form.steps
-        # Masked tiles are skipped by a fused attention; everything else runs dense.
-        skips = product.node.op.kind == "attention" and form.dense_points
-        kept = Fraction(form.points, form.dense_points) if skips else Fraction(1)
-        tensor += ceil(dense * kept)
         stages.append(Product(cores.name, form.batch, form.m, form.n, form.k, product.formats, form.points))
+        if product.node is not work.attention:
+            tensor.append(_product(cores, product, resources, transfers))
     passes, spent = scalar_stages(item, work, units)
-    inside, spent_inside = _attention_scalars(work.attention_scalars, resources)
-    return (*stages, *passes, *inside), max(tensor, scalar + spent + spent_inside)
+    inside, softmax = _attention_scalars(work.attention_scalars, resources)
+    scalar += spent
+    scores = next((p for p in work.products if p.node is work.attention and _cores(p, resources)), None)
+    if scores is None:
+        scalar += softmax
+    else:
+        tensor.append(_attention(scores, resources, softmax, transfers))
+    together = gpu_of(resources.accelerator).constants.together
+    lanes_alone, lanes_beside = (float(together(scalar, transfer)) for transfer in transfers)
+    if not tensor:
+        return (*stages, *passes, *inside), lanes_alone, lanes_beside
+    # Transfers are those of the whole kernel: they are counted beside its first product alone.
+    first, *others = tensor
+    more = sum(alone for alone, _ in others)
+    return (
+        (*stages, *passes, *inside),
+        max(first[0] + more, lanes_alone),
+        max(first[1] + more, lanes_beside),
+    )
+
+
+def _product(
+    cores: TensorCores, product: ProductWork, resources: Resources, transfers: tuple[float, float]
+) -> tuple[float, float]:
+    """Cycles of a product beside each of the transfers.
+
+    Steps that wait for each other run in one kernel, with no more beside each other than one has.
+    """
+    form = product.contraction
+    size, batch = (form.m, form.n, form.k, product.formats), form.batch // max(form.steps, 1)
+    if form.steps > 1:
+        steps = form.steps * cores.product_cycles(*size, batch=batch)
+        together = gpu_of(resources.accelerator).constants.together
+        alone, beside = (float(together(steps, transfer)) for transfer in transfers)
+    else:
+        alone, beside = (cores.product_cycles(*size, batch=batch, memory_cycles=t) for t in transfers)
+    return alone, beside
+
+
+def _attention(
+    scores: ProductWork, resources: Resources, softmax: int, transfers: tuple[float, float]
+) -> tuple[float, float]:
+    """Cycles of an attention beside each of the transfers; `softmax` are those of the lanes, all of it."""
+    gpu, cores = gpu_of(resources.accelerator), _cores(scores, resources)
+    assert cores is not None
+    of = heads_of(scores.node, scores.contraction.points)
+    if of.queries * of.heads <= DECODE_ROWS * of.groups and of.keys >= 4 * of.queries:
+        alone, beside = (float(decode_cycles(gpu, of, transfer)) for transfer in transfers)
+        return alone, beside
+    per_score = softmax * gpu.multiprocessors / max(of.batch * of.heads * of.queries * of.seen, 1)
+    rate = cores.rate(scores.formats)
+    alone, beside = (float(whole_cycles(gpu, of, rate, transfer, per_score)) for transfer in transfers)
+    return alone, beside
+
+
+def heads_of(node: Node, points: int) -> Heads:
+    """What an attention asks of its kernel, `points` of its first product kept."""
+    q, k, v = (value.type for value in node.operands[:3])
+    batch, heads, queries, width = prod(q.shape[:-3]), *q.shape[-3:]
+    keys = k.shape[-2]
+    seen = points / max(batch * heads * queries * width, 1)
+    pattern, window = node.attributes.get("pattern", "full"), int(node.attributes.get("window", 0))
+    reach = min(window or keys, keys)
+    ragged = {"causal": 1, "window": 2}.get(str(pattern), 0) if queries > 1 else 0
+    if ragged and window and window < keys:
+        ragged = 2
+    return Heads(
+        batch=batch,
+        heads=heads,
+        groups=k.shape[-3],
+        queries=queries,
+        keys=keys,
+        seen=seen,
+        reach=reach if ragged else max(seen, 1),
+        ragged=ragged,
+        width=width,
+        value_width=v.shape[-1],
+    )
+
+
+def _macs(work: Work, gpu: Gpu) -> float:
+    """Multiply-accumulates on the tensor cores, each by what it takes of them in bf16."""
+    total = 0.0
+    for product in work.products:
+        rates = [gpu.rates[name] for name in product.formats if name in gpu.rates]
+        if rates:
+            total += product.contraction.points * gpu.rates["bf16"] / min(rates)
+    return total
 
 
 def _attention_scalars(

@@ -25,8 +25,14 @@ class Launch(Unit):
     seconds: float = parameter(
         "time between the end of one kernel and the start of the next", quantity="seconds", low=0.0, high=1.0
     )
-    fill_seconds: float = parameter(
-        "time that a kernel takes beyond its work: start of its blocks, first loads, last stores",
+    fill_cycles: int = parameter(
+        "cycles that a kernel takes beyond its work: start of its blocks, first loads, last stores",
+        default=0,
+        low=0,
+        high=10**9,
+    )
+    replay_seconds: float = parameter(
+        "time between the end of one replay of a graph of kernels and the start of the next",
         default=0.0,
         quantity="seconds",
         low=0.0,
@@ -34,8 +40,12 @@ class Launch(Unit):
     )
 
     def launch_cycles(self, launches: int, clock_hz: int) -> int:
-        """Cycles of the clock that `launches` kernels take besides their work, rounded up once."""
-        return ceil(launches * (self.seconds + self.fill_seconds) * clock_hz)
+        """Cycles of the clock that `launches` kernels of a graph take besides their work, rounded up once."""
+        return ceil(launches * (self.seconds * clock_hz + self.fill_cycles))
+
+    def replay_cycles(self, replays: int, clock_hz: int) -> int:
+        """The same of `replays` of a whole graph, besides its kernels."""
+        return ceil(replays * self.replay_seconds * clock_hz)
 
     def refusal(self, op_name: str, spaces: Sequence[Space], formats: Sequence[str]) -> str | None:
         """Refuses everything: it computes nothing."""

@@ -1,17 +1,21 @@
-"""The tensor cores of a GPU: matrix products cut into output tiles, waves of tiles over processors.
+"""The tensor cores of a GPU: matrix products cut into output tiles, waves of tiles over multiprocessors.
 
-A deliberately simple law from data-sheet peaks: it knows that a product with few output tiles
-leaves multiprocessors idle, and that large products reach a stated share of the peak. Memory and
-launches are other laws' business.
+The law is `siliform.arch.gpu.product`'s, with the constants of the GPU's generation. Transfers take part in
+it where they are given; launches are the launch unit's business.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from math import ceil
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from siliform.arch.law import Count, ceil_div, checked_product, minimum, where
+import numpy as np
+
+from siliform.arch.gpu.generation import GENERATIONS, Generation
+from siliform.arch.gpu.product import product_cycles
+from siliform.arch.law import Count
 from siliform.arch.parameter import Table, parameter
 from siliform.arch.sourced import Sourced, unknown
 from siliform.arch.unit import Unit, check_formats, element_of
@@ -20,32 +24,6 @@ from siliform.graph_ir.space import Space
 
 if TYPE_CHECKING:
     from siliform.arch.technology import Technology
-
-#: Output tiles of one multiprocessor: the large one of a big product, smaller ones for few rows
-#: (CUTLASS 3 documentation, "Efficient GEMM in CUDA": threadblock tiles; 16 is an mma's row count).
-TILES = ((128, 128), (64, 128), (64, 64), (16, 128), (16, 64))
-SPLITS = (1, 2, 4, 8, 16)  # assumption: ways a kernel may split K over multiprocessors
-
-
-def wave_cycles(
-    m: Count,
-    n: Count,
-    k: Count,
-    multiprocessors: Count,
-    macs_per_cycle: Count,
-    *,
-    tile: tuple[int, int],
-    split: int = 1,
-    batch: Count = 1,
-) -> Count:
-    """Cycles of `batch` M x N x K products at full rate, one output tile on a multiprocessor at a time.
-
-    ``ceil(batch ceil(M/tm) ceil(N/tn) split / P)`` waves of ``ceil(tm tn ceil(K/split) / rate)``
-    cycles each, `macs_per_cycle` being the rate of one of P multiprocessors.
-    """
-    tiles = checked_product(batch, ceil_div(m, tile[0]), ceil_div(n, tile[1]), split)
-    one = ceil_div(checked_product(tile[0] * tile[1], ceil_div(k, split)), macs_per_cycle)
-    return checked_product(ceil_div(tiles, multiprocessors), one)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +36,26 @@ class TensorCores(Unit):
     macs_per_cycle: Mapping[str, int] = parameter(
         "multiply-accumulates of one multiprocessor per cycle, by element format", low=1, high=2**20
     )
-    efficiency_percent: int = parameter(
-        "share of the peak that a large product reaches", default=80, low=1, high=100
+    generation: str = parameter(
+        "whose constants hold that no data sheet says (arch/gpu/generation.py)",
+        default="hopper",
+        choices=tuple(GENERATIONS),
+    )
+    shared_bytes: int = parameter(
+        "memory of a multiprocessor for the tiles of its blocks",
+        default=228 * 1024,
+        quantity="bytes",
+        low=1024,
+        high=2**30,
+    )
+    board_watts: int = parameter(
+        "limit of the board's power, which long kernels run into; 0: none", default=0, low=0, high=100_000
     )
     format_efficiency_percent: Mapping[str, int] = parameter(
-        "the same for element formats where it differs", default=Table({}), low=1, high=100
+        "share of the law's rate that products of an element format reach, where it is not all",
+        default=Table({}),
+        low=1,
+        high=100,
     )
 
     def __post_init__(self) -> None:
@@ -97,22 +90,43 @@ class TensorCores(Unit):
             return f"{self.name} takes {', '.join(self.macs_per_cycle)}, not {formats[0]} with {formats[1]}"
         return None
 
-    def product_cycles(
-        self, m: Count, n: Count, k: Count, formats: tuple[str, str], *, batch: Count = 1
-    ) -> Count:
-        """Cycles under the best of TILES and SPLITS, at the share of the peak that large products reach."""
+    @property
+    def constants(self) -> Generation:
+        """Of the generation."""
+        return GENERATIONS[self.generation]
+
+    def rate(self, formats: tuple[str, str]) -> float:
+        """Multiply-accumulates of one multiprocessor in a cycle; ValueError for formats it does not take."""
         taken = self._widened(*formats)
         if taken is None:
             raise ValueError(f"{self.name} has no rate for {formats[0]} with {formats[1]}")
-        rate = self.macs_per_cycle[taken]
-        percent = self.format_efficiency_percent.get(taken, self.efficiency_percent)
-        best: Count = None
-        for tile in TILES:
-            for split in SPLITS:
-                cycles = wave_cycles(m, n, k, self.multiprocessors, rate, tile=tile, split=split, batch=batch)
-                best = cycles if best is None else minimum(best, cycles)
-        empty = checked_product(batch, m, n, k) == 0
-        return where(empty, 0, ceil_div(checked_product(best, 100), percent))
+        return self.macs_per_cycle[taken] * self.format_efficiency_percent.get(taken, 100) / 100
+
+    def product_cycles(
+        self,
+        m: Count,
+        n: Count,
+        k: Count,
+        formats: tuple[str, str],
+        *,
+        batch: Count = 1,
+        memory_cycles: Any = 0,
+    ) -> Count:
+        """Cycles of `batch` products beside `memory_cycles` of transfers, of the fastest tiles and parts of
+        K.
+        """
+        wide = format_named(self._widened(*formats) or formats[0]).bits / 8
+        found = product_cycles(
+            self,
+            m,
+            n,
+            k,
+            self.rate(formats),
+            batch=batch,
+            memory_cycles=memory_cycles,
+            operand_bytes=max(wide, 0.5),
+        )
+        return np.ceil(found).astype(np.int64) if found.ndim else ceil(found)
 
     def cycles(self, space: Space) -> int:
         """The law for the product that `space` is, in the widest format that has a rate."""

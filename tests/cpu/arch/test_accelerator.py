@@ -46,7 +46,7 @@ def test_peaks_are_those_of_the_data_sheets(name, format_name, tera_macs, gigaby
 
 def test_bandwidth_per_cycle_is_exact(edge: Accelerator) -> None:
     assert edge.dram_bytes_per_cycle == Fraction(128, 5)
-    assert load_design("nvidia-h100").dram_bytes_per_cycle == Fraction(3350, 1830) * 1000 * Fraction(85, 100)
+    assert load_design("nvidia-h100").dram_bytes_per_cycle == Fraction(3350, 1830) * 1000 * Fraction(88, 100)
     assert edge.seconds(2_000_000) == 0.002
 
 
@@ -76,7 +76,7 @@ def test_figures_have_a_number_and_a_source_or_a_reason(name: str) -> None:
     for figure in figures:
         assert figure.source
         assert figure.value is None or figure.value > 0
-    assert design.area_mm2.known
+    assert design.area_mm2.known or name == "nvidia-b200", "of all designs, one whose maker says nothing"
 
 
 def test_a_gpu_has_an_area_and_no_energy() -> None:

@@ -38,8 +38,10 @@ def test_the_designs_that_come_with_it() -> None:
         "lut-edge",
         "lut-edge-systolic",
         "nvidia-a100",
+        "nvidia-b200",
         "nvidia-h100",
         "nvidia-h200",
+        "nvidia-l40s",
         "routing-edge",
         "routing-edge-systolic",
         "server-128x128",
@@ -324,7 +326,7 @@ def test_a_published_area_is_not_that_of_another_die(overrides: dict[str, object
     "overrides",
     [
         {"tensor.multiprocessors": 108, "scratchpad.bytes": "40 MiB"},
-        {"tensor.efficiency_percent": 60, "launch.seconds": "2 us", "scratchpad.resident_percent": 30},
+        {"tensor.board_watts": 300, "launch.seconds": "2 us", "scratchpad.resident_percent": 30},
         {"clock": "1 GHz", "dram.bandwidth": "1 TB/s", "dram.bytes": "40 GB", "nvlink.bandwidth": "600 GB/s"},
     ],
 )

@@ -33,9 +33,11 @@ from siliform.arch.units.softmax import (
     softmax_cycles,
     softmax_stream_cycles,
 )
-from siliform.arch.units.tensor import wave_cycles
+from siliform.arch.units.tensor import TensorCores
 from siliform.arch.units.topk import top_k_cycles
 from siliform.arch.units.transpose import tile_queue_cycles, transpose_cycles
+
+TENSOR = TensorCores(name="tensor", multiprocessors=7, macs_per_cycle={"bf16": 64})
 
 #: Every law with the number of counts it takes, other arguments fixed.
 LAWS: dict[str, tuple[Callable[..., Any], int]] = {
@@ -77,7 +79,10 @@ LAWS: dict[str, tuple[Callable[..., Any], int]] = {
     "sigmoid_cycles": (sigmoid_cycles, 3),
     "softmax_cycles": (lambda r, n, w, b: softmax_cycles(r, n, w, "integer_polynomial", b), 4),
     "softmax_stream_cycles": (lambda n, m, b: softmax_stream_cycles(n, m, "integer_polynomial", b), 3),
-    "wave_cycles": (lambda *counts: wave_cycles(*counts, tile=(64, 32), split=4), 5),
+    "tensor_cycles": (
+        lambda m, n, k, b: TENSOR.product_cycles(m, n, k, ("bf16", "bf16"), batch=b, memory_cycles=b),
+        4,
+    ),
 }
 for _dataflow in DATAFLOWS:
     for _overlap in OVERLAPS:

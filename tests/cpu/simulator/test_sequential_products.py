@@ -45,7 +45,9 @@ def test_on_a_gpu_a_step_runs_by_itself() -> None:
     alone = compute(chain("bf16"), "nvidia-h100")
     (part,) = sf.estimate(free("bf16"), sf.accelerator("nvidia-h100"), bits="traced").parts
     assert alone > 2 * part.compute_cycles
-    assert alone % STEPS == 0
+    cores = sf.accelerator("nvidia-h100").unit("tensor")
+    step = cores.product_cycles(C, C, C, ("bf16", "bf16"), batch=HEADS)  # type: ignore[attr-defined]
+    assert STEPS * step <= alone < 1.2 * STEPS * step  # its operands pass the level-2 cache meanwhile
 
 
 def test_on_an_array_every_step_drains() -> None:

@@ -1,0 +1,261 @@
+"""The GPU model judged by measured kernels: public tables, or lines that `siliform gpu bench` wrote.
+
+>>> import siliform as sf
+>>> found = sf.gpu.validate(gpus=["nvidia-h100"], families=["gemm"])
+>>> found.error("gemm", "nvidia-h100", "vllm")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from siliform.graph_ir.errors import UserError, nearest
+
+SOURCES = ("aiconfigurator", "none")
+SMALL_SECONDS = 1e-5  # kernels that are over sooner are shown apart: launches weigh more than work
+WORST = 10
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Kernels of one family on one GPU as one library runs them, predicted and measured.
+
+    Attributes
+    ----------
+    family, design, framework, version, format : of all rows; of lines of our own the framework is the
+        implementation's name.
+    shapes : what names a row, one text each.
+    sizes : int64, by row and axis: the counts that larger kernels have more of.
+    predicted_s, measured_s : float64.
+    held_out : rows that no constant has been fitted to.
+    """
+
+    family: str
+    design: str
+    framework: str
+    version: str
+    format: str
+    shapes: Callable[[int], str]
+    sizes: Any
+    predicted_s: Any
+    measured_s: Any
+    held_out: Any
+
+    @property
+    def name(self) -> tuple[str, str, str, str]:
+        """Family, design, framework and format."""
+        return self.family, self.design, self.framework, self.format
+
+    @property
+    def errors(self) -> Any:
+        """Predicted over measured, less one."""
+        return self.predicted_s / self.measured_s - 1
+
+    def figures(self, which: Any) -> Figures | None:
+        """Of the rows that a mask chooses; None where there is none."""
+        errors = self.errors[which]
+        if not errors.size:
+            return None
+        return Figures(
+            rows=int(errors.size),
+            mean=float(np.mean(np.abs(errors))),
+            median=float(np.median(np.abs(errors))),
+            worst=float(np.max(np.abs(errors))),
+            bias=float(np.exp(np.mean(np.log(errors + 1))) - 1),
+        )
+
+    def parts(self) -> dict[str, Figures | None]:
+        """Held out: all, small and large; and what constants were fitted to, where they were."""
+        small = self.measured_s < SMALL_SECONDS
+        return {
+            "held_out": self.figures(self.held_out),
+            "small": self.figures(self.held_out & small),
+            "large": self.figures(self.held_out & ~small),
+            "rest": self.figures(~self.held_out),
+        }
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Absolute errors as shares of the measured time; `bias` is the geometric mean of predicted over
+    measured, less one."""
+
+    rows: int
+    mean: float
+    median: float
+    worst: float
+    bias: float
+
+
+@dataclass(frozen=True)
+class Worst:
+    """A row that is far from its prediction, and what the data say of why."""
+
+    family: str
+    design: str
+    framework: str
+    format: str
+    shape: str
+    measured_s: float
+    predicted_s: float
+    reason: str
+
+    @property
+    def error(self) -> float:
+        """Predicted over measured, less one."""
+        return self.predicted_s / self.measured_s - 1
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Measured kernels that the model cannot be asked about, and why."""
+
+    case: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What `validate` found.
+
+    Attributes
+    ----------
+    tables : by family, GPU, framework and format.
+    refused : of lines of our own, those that there is no prediction of.
+    """
+
+    source: str
+    tables: tuple[Judged, ...]
+    refused: tuple[Refused, ...] = ()
+
+    def table(self, family: str, design: str, framework: str, format_name: str = "bf16") -> Judged:
+        """The table of that name; KeyError for one that is not there."""
+        return next(t for t in self.tables if t.name == (family, design, framework, format_name))
+
+    def error(self, family: str, design: str, framework: str, format_name: str = "bf16") -> float:
+        """Mean absolute error of the held-out rows, as a share of the measured time."""
+        figures = self.table(family, design, framework, format_name).parts()["held_out"]
+        assert figures is not None
+        return figures.mean
+
+    def pooled(self) -> Iterator[tuple[str, str, str, Figures]]:
+        """By family, GPU and format, the held-out rows of all frameworks together."""
+        for family, design, form in dict.fromkeys((t.family, t.design, t.format) for t in self.tables):
+            parts = [t for t in self.tables if (t.family, t.design, t.format) == (family, design, form)]
+            predicted, measured = (
+                np.concatenate([getattr(t, name)[t.held_out] for t in parts])
+                for name in ("predicted_s", "measured_s")
+            )
+            whole = np.full(len(measured), True)
+            rows = Judged(family, design, "all", "", form, str, None, predicted, measured, whole)
+            figures = rows.figures(rows.held_out)
+            if figures is not None:
+                yield family, design, form, figures
+
+    def worst(self, count: int = WORST) -> tuple[Worst, ...]:
+        """The rows farthest from their predictions, by the factor between them, with reasons."""
+        from siliform.gpu_reasons import worst_rows
+
+        return worst_rows(self.tables, count)
+
+
+def validate(
+    source: str = "aiconfigurator",
+    *,
+    measurements: str | Path | None = None,
+    gpus: Sequence[str] | None = None,
+    families: Sequence[str] | None = None,
+    tell: Tell = lambda _: None,
+) -> Validation:
+    """Join predictions and measurements of GPU kernels.
+
+    Parameters
+    ----------
+    source : "aiconfigurator", the public tables of the package of that name, or "none".
+    measurements : a JSON Lines file that `siliform gpu bench` wrote, or a folder of such files, judged too.
+    gpus, families : designs and families of the public tables to judge; all by default.
+    tell : called with what is being read.
+
+    Raises
+    ------
+    UserError : an unknown source, GPU or family; a package that is not installed; a file that is none.
+    """
+    if source not in SOURCES:
+        raise _unknown("source", source, SOURCES)
+    tables: list[Judged] = []
+    refused: tuple[Refused, ...] = ()
+    if source == "aiconfigurator":
+        tables += _public(gpus, families, tell)
+    if measurements is not None:
+        from siliform.gpu_lines import judged_lines
+
+        tell(f"predicting what {measurements} measured")
+        own, refused = judged_lines(Path(measurements))
+        tables += own
+    return Validation(source, tuple(tables), refused)
+
+
+def _public(gpus: Sequence[str] | None, families: Sequence[str] | None, tell: Tell) -> Iterator[Judged]:
+    from siliform.arch.design import load_design
+    from siliform.arch.gpu.gpu import Gpu
+    from siliform.arch.tech.measured import FAMILIES, FORMATS, GPUS, TABLES, package_folder, rows_of
+    from siliform.arch.tech.measured_as import predicted_seconds
+
+    for asked, known, what in ((gpus, tuple(GPUS), "GPU"), (families, FAMILIES, "family")):
+        for name in asked or ():
+            if name not in known:
+                raise _unknown(what, name, known)
+    package_folder()
+    for family in families or FAMILIES:
+        for design in gpus or GPUS:
+            gpu = Gpu.of(load_design(design))
+            for framework in TABLES[design]:
+                for form in FORMATS.values() if family == "gemm" else ("bf16",):
+                    tell(f"{family} on {design}, {framework}, {form}")
+                    rows = rows_of(design, family, framework, form)
+                    if rows is None or form not in gpu.rates:
+                        continue
+                    yield Judged(
+                        family,
+                        design,
+                        framework,
+                        rows.version,
+                        form,
+                        _shape_text(rows),
+                        np.stack(list(rows.shape.values()), 1),
+                        predicted_seconds(gpu, rows),
+                        rows.seconds,
+                        rows.held_out,
+                    )
+
+
+def _shape_text(rows: Any) -> Callable[[int], str]:
+    """What names a row: M x N x K, or the axes that are not their defaults."""
+
+    def text(index: int) -> str:
+        at = {name: int(values[index]) for name, values in rows.shape.items()}
+        if rows.family == "gemm":
+            return f"{at['m']} x {at['n']} x {at['k']}"
+        shown = [f"batch {at['batch']}"]
+        shown += [f"{at['tokens']} tokens"] if rows.family != "decode" else [f"{at['cached']} cached"]
+        shown += [f"heads {at['heads']}/{at['groups']} of {at['width']}"]
+        shown += [f"window {at['window']}"] if at["window"] else []
+        return ", ".join(shown)
+
+    return text
+
+
+def _unknown(what: str, given: str, known: Sequence[str]) -> UserError:
+    return UserError(
+        asked=f"{what} {given!r}",
+        found=f"{', '.join(known)}",
+        where="siliform.gpu.validate",
+        next_step=f"use one of the nearest: {nearest(given, known)}",
+    )
