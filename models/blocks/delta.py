@@ -60,23 +60,23 @@ def delta_steps(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, beta: torch.T
 def unit_lower_inverse(strict: torch.Tensor) -> torch.Tensor:
     """``(I + strict)⁻¹`` of strictly lower triangular matrices [..., Q, Q], by products alone.
 
-    By halves: where the inverse D of the blocks on the diagonal is known, that of blocks twice as large is
-    ``D - D C D``, C being what `strict` has in them below. Two products for each doubling, where forward
-    substitution has Q steps that wait for each other; powers of `strict` would do as well in exact numbers,
-    but cancel where keys repeat.
+    By halves: two neighbours A and D of the inverses of blocks on the diagonal make that of their block,
+    twice as large, with ``-D C A`` below them, C being what `strict` has there. So Q³ / 3 products of numbers
+    in log2 Q steps, where forward substitution has Q steps that wait for each other; powers of `strict` would
+    do as well in exact numbers, but cancel where keys repeat.
     """
     size = strict.shape[-1]
-    place = torch.arange(size, device=strict.device)
-
-    def below(half: int) -> torch.Tensor:
-        """C of blocks of twice `half`."""
-        pair, own = place // (2 * half), place // half
-        apart = (pair.unsqueeze(-1) != pair) | (own.unsqueeze(-1) == own)
-        return strict.masked_fill(apart, 0)
-
-    inverse = torch.eye(size, dtype=strict.dtype, device=strict.device) - below(1)
-    half = 2
-    while half < size:
-        inverse = inverse - inverse @ below(half) @ inverse
-        half *= 2
-    return inverse
+    whole = 1 << (size - 1).bit_length()
+    if whole > size:  # rows and columns of the unit matrix, whose inverses are themselves
+        strict = functional.pad(strict, (0, whole - size, 0, whole - size))
+    inverse = torch.ones_like(strict[..., 0]).unflatten(-1, (whole, 1, 1))  # blocks [..., m, h, h]
+    while inverse.shape[-1] < whole:
+        half = inverse.shape[-1]
+        first, second = inverse.unflatten(-3, (-1, 2)).unbind(-3)
+        rows = strict.unflatten(-2, (-1, 2, half))[..., 1, :, :].unflatten(-1, (-1, 2, half))[..., 0, :]
+        below = -rows.diagonal(dim1=-4, dim2=-2).movedim(-1, -3)
+        if half > 1:  # a block of one row is inverted by 1
+            below = second @ below @ first
+        upper = functional.pad(first, (0, half))
+        inverse = torch.cat([upper, torch.cat([below, second], dim=-1)], dim=-2)
+    return inverse[..., 0, :size, :size]

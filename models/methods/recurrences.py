@@ -19,7 +19,7 @@ METHODS: tuple[Method, ...] = (
         paper="Yang et al., Parallelizing Linear Transformers with the Delta Rule, arXiv 2406.06484",
         structure="S_t = (I - beta k kᵀ) S_{t-1} + beta k vᵀ in chunks of Q by the WY form, a recurrence of "
         "matrices between them",
-        complexity="N H (5 Q c + 2 log2(Q/2) Q² + 4 c² + c³ / Q) + 4 N d²",
+        complexity="N H (5 Q c + Q² / 3 + 4 c² + c³ / Q) + 4 N d²",
         mixer=Mixer("mixers.deltanet:DeltaNetMixer", {"chunk": 64}, shrunk={"chunk": 16}),
         kernels=("delta_rule",),
         tests=(
