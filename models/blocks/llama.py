@@ -13,9 +13,8 @@ from torch.nn import functional
 
 from siliform.models.blocks.channels import GatedMLP
 from siliform.models.blocks.heads import merge_heads, split_heads
-from siliform.models.blocks.rotary import frequencies, turned
+from siliform.models.blocks.rotary import ROTARY_BASE, frequencies, turned
 
-ROTARY_BASE = 10_000.0  # arXiv 2104.09864, section 3.2.2
 NORM_EPSILON = 1e-5  # arXiv 2307.09288, the checkpoint's params.json
 
 

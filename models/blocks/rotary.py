@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import torch
 
+ROTARY_BASE = 10_000.0  # arXiv 2104.09864, section 3.2.2
+
 
 def frequencies(head_width: int, base: float, like: torch.Tensor) -> torch.Tensor:
     """Radians a token of each pair, [c/2]: ``base ** (-2 i / c)``; dtype and device are those of `like`."""
@@ -26,3 +28,11 @@ def turned(x: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
     both = torch.cat([angle, angle], dim=-1)
     half = x.shape[-1] // 2
     return x * both.cos() + torch.cat([-x[..., half:], x[..., :half]], dim=-1) * both.sin()
+
+
+def turned_part(x: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
+    """x [..., N, c] with its first pairs turned by angle [..., N, p], p <= c/2; the numbers behind stay."""
+    share = 2 * angle.shape[-1]
+    if share == x.shape[-1]:
+        return turned(x, angle)
+    return torch.cat([turned(x[..., :share], angle), x[..., share:]], dim=-1)

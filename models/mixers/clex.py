@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from siliform.models.blocks.rotary import ROTARY_BASE
 from siliform.models.mixers.softmax import SoftmaxMixer
 
 
@@ -37,7 +38,7 @@ class CLEXMixer(SoftmaxMixer):
         amplification: int = 1,
         steps: int = 4,
         causal: bool = False,
-        rotary_base: float = 10_000.0,
+        rotary_base: float = ROTARY_BASE,
     ) -> None:
         super().__init__(width, heads, causal=causal, rotary_base=rotary_base)
         self.scale, self.steps = scale, steps

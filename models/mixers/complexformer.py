@@ -17,14 +17,16 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from siliform.models.blocks.rotary import angles, frequencies
+from siliform.models.blocks.rotary import ROTARY_BASE, angles, frequencies
 from siliform.models.mixers.softmax import HeadMixer
 
 
 class ComplexMixer(HeadMixer):
     """Self-attention, x [B, N, W] -> [B, N, W]."""
 
-    def __init__(self, width: int, heads: int, causal: bool = False, rotary_base: float = 10_000.0) -> None:
+    def __init__(
+        self, width: int, heads: int, causal: bool = False, rotary_base: float = ROTARY_BASE
+    ) -> None:
         super().__init__(width, heads, causal=causal)
         self.rotary_base = rotary_base
         self.slope = nn.Parameter(torch.ones(heads, 1, 1))

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from siliform.models.blocks.decoding import decoding_of
 from siliform.models.blocks.heads import merge_heads, split_heads
-from siliform.models.blocks.rotary import angles, frequencies, turned
+from siliform.models.blocks.rotary import angles, frequencies, turned_part
 from siliform.models.drawing import Draw
 
 
@@ -80,6 +80,7 @@ class SoftmaxMixer(HeadMixer):
     width, heads, query_heads, kv_heads, causal, bias : as of `HeadMixer`.
     query_share, kv_share : H and G as one in so many of `heads`, where the numbers are not given.
     rotary_base : base of rotary positions, such as 10,000; no positions where None.
+    rotary_share : share of a head's numbers that turn, its first ones.
     """
 
     def __init__(
@@ -93,11 +94,13 @@ class SoftmaxMixer(HeadMixer):
         causal: bool = False,
         bias: bool = False,
         rotary_base: float | None = None,
+        rotary_share: float = 1.0,
     ) -> None:
         query_heads = query_heads or heads // query_share
         kv_heads = kv_heads or (query_heads if kv_share is None else heads // kv_share)
         super().__init__(width, heads, query_heads, kv_heads, causal, bias)
         self.rotary_base = rotary_base
+        self.turning = int(rotary_share * self.head_width)
 
     def projected(self, x: torch.Tensor, first: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """As of `HeadMixer`, turned by their positions where there is a base."""
@@ -105,12 +108,12 @@ class SoftmaxMixer(HeadMixer):
         rates = self.rates(x)
         if rates is not None:
             angle = angles(x.shape[1], rates, first)
-            q, k = turned(q, angle), turned(k, angle)
+            q, k = turned_part(q, angle), turned_part(k, angle)
         return q, k, v
 
     def rates(self, like: torch.Tensor) -> torch.Tensor | None:
-        """Radians a token of each pair of a head, [c/2]; None where positions turn nothing."""
-        return None if self.rotary_base is None else frequencies(self.head_width, self.rotary_base, like)
+        """Radians a token of each pair of a head that turns, [c/2] or fewer; None where none does."""
+        return None if self.rotary_base is None else frequencies(self.turning, self.rotary_base, like)
 
     def with_keys(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What `forward` gives, and the keys [B, G, N, c]."""

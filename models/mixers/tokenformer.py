@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 
 from siliform.models.blocks.pattention import Pattention
-from siliform.models.blocks.rotary import angles, frequencies, turned
+from siliform.models.blocks.rotary import ROTARY_BASE, angles, frequencies, turned_part
 from siliform.models.mixers.softmax import HeadMixer
 
 
@@ -30,7 +30,7 @@ class TokenFormerMixer(HeadMixer):
         heads: int,
         tokens: int | None = None,
         causal: bool = False,
-        rotary_base: float = 10_000.0,
+        rotary_base: float = ROTARY_BASE,
     ) -> None:
         super().__init__(width, heads, causal=causal)
         self.rotary_base = rotary_base
@@ -39,7 +39,5 @@ class TokenFormerMixer(HeadMixer):
 
     def projected(self, x: torch.Tensor, first: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         q, k, v = super().projected(x, first)
-        share = self.head_width // 4
-        angle = angles(x.shape[1], frequencies(share, self.rotary_base, x), first)
-        q, k = (torch.cat([turned(p[..., :share], angle), p[..., share:]], dim=-1) for p in (q, k))
-        return q, k, v
+        angle = angles(x.shape[1], frequencies(self.head_width // 4, self.rotary_base, x), first)
+        return turned_part(q, angle), turned_part(k, angle), v

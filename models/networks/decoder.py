@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from siliform.models.blocks.channels import MLP
-from siliform.models.blocks.heads import merge_heads
+from siliform.models.blocks.rotary import ROTARY_BASE
 from siliform.models.blocks.transformer import TransformerBlock
 from siliform.models.drawing import Draw
 from siliform.models.mixers.mamba2 import Mamba2Mixer
@@ -24,7 +24,6 @@ from siliform.models.mixers.softmax import SoftmaxMixer
 
 #: Parameters of `DecoderStep.forward` that live across calls.
 STATES = ("windows", "recurrences", "keys", "values")
-ROTARY_BASE = 10000.0  # arXiv 2104.09864, section 3.2.2
 
 
 class SquaredReLU(nn.Module):
@@ -35,48 +34,12 @@ class SquaredReLU(nn.Module):
 
 
 class CachedAttention(SoftmaxMixer):
-    """Causal attention that can go token by token: `rotary` tells which share of a head's width turns with
-    the position (Su et al., arXiv 2104.09864); 0 for attention without positions."""
-
-    def __init__(self, width: int, heads: int, kv_heads: int, rotary: float) -> None:
-        super().__init__(width, heads, kv_heads=kv_heads, causal=True)
-        self.turning = int(rotary * self.head_width)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        q, k, v = self.projected(x)
-        mixed = functional.scaled_dot_product_attention(
-            self._turned(q, 0), self._turned(k, 0), v, is_causal=True, enable_gqa=True
-        )
-        projected: torch.Tensor = self.out(merge_heads(mixed))
-        return projected
+    """Causal attention that tells what it keeps."""
 
     def kept(self, context: int) -> dict[str, tuple[int, ...]]:
         """Keys and values of all tokens so far."""
         cache = (self.kv_heads, context, self.head_width)
         return {"keys": cache, "values": cache}
-
-    def advance(
-        self, x: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """One token x [B, 1, W] behind caches [B, G, context, c]: its output, and the caches after it."""
-        q, k, v = self.projected(x)
-        first = keys.shape[2]
-        keys = torch.cat([keys, self._turned(k, first)], dim=2)
-        values = torch.cat([values, v], dim=2)
-        mixed = functional.scaled_dot_product_attention(self._turned(q, first), keys, values, enable_gqa=True)
-        return self.out(merge_heads(mixed)), keys, values
-
-    def _turned(self, x: torch.Tensor, first: int) -> torch.Tensor:
-        """x [B, H, N, c] with the first part of its width turned by positions from `first` on."""
-        if not self.turning:
-            return x
-        half = self.turning // 2
-        rate = ROTARY_BASE ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)
-        place = torch.arange(first, first + x.shape[2], device=x.device, dtype=torch.float32)
-        angle = place.unsqueeze(-1) * rate
-        cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-        left, right, still = x.split([half, half, self.head_width - self.turning], dim=-1)
-        return torch.cat([left * cos - right * sin, right * cos + left * sin, still], dim=-1)
 
 
 class Parallel(nn.Module):
@@ -143,7 +106,10 @@ class Decoder(nn.Module):
             if letter == "M":
                 return Mamba2Mixer(width, width // mamba_head, states, groups, chunk=chunk)
             if letter == "*":
-                return CachedAttention(width, heads, kv_heads or heads, rotary)
+                base = ROTARY_BASE if rotary else None
+                return CachedAttention(
+                    width, heads, kv_heads=kv_heads, causal=True, rotary_base=base, rotary_share=rotary
+                )
             gelu = activation == "gelu"
             mlp = MLP(width, inner, (lambda: nn.GELU("tanh")) if gelu else SquaredReLU, bias=gelu)
             if letter == "P":

@@ -132,6 +132,15 @@ def test_decoding_goes_on_from_any_token(choices: dict[str, Any]) -> None:
     torch.testing.assert_close(torch.cat(made, dim=1), model(tokens))
 
 
+@pytest.mark.parametrize(
+    "request_", [Request(), Request(phase="decode", context=9)], ids=["prefill", "decode"]
+)
+def test_positions_that_turn_half_a_head_are_rotary_ops(request_: Request) -> None:
+    graph = build_graph(spec_named("megatron-transformer-8b").tiny(), request_)
+    turned = [node for node in graph.nodes if node.op.name == "rotary"]
+    assert [node.inputs[0].type.shape[-1] for node in turned] == [4] * 4  # queries and keys of two layers
+
+
 def test_counts_of_mamba_by_hand() -> None:
     inner, rank, states = 48, 2, 16
     graph = traced(MambaMixer(24, 4))
