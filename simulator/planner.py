@@ -15,6 +15,7 @@ from typing import Any
 
 from siliform.arch.accelerator import Accelerator
 from siliform.arch.law import Count, where
+from siliform.arch.memory import Accumulator
 from siliform.arch.program import Access, Block, Loop, Mask, Movement, Scalars, Stage
 from siliform.arch.unit import Unit
 from siliform.arch.units.engine import Engine, engine_for
@@ -362,6 +363,13 @@ def element_bits(format_name: str) -> int:
     return format_named(format_name).bits
 
 
+def _whole_columns(unit: MatrixUnit, accumulator: Accumulator | None, dataflow: str) -> bool:
+    """Whether a word of the accumulators' memory is a row of the array, over whose columns n is folded."""
+    if accumulator is None or dataflow == "input-stationary":
+        return False
+    return accumulator.word_bytes * 8 >= unit.columns * unit.sum_bits
+
+
 def array_resources(unit: MatrixUnit, resources: Resources, formats: tuple[str, str]) -> ArrayResources:
     """The mapper's view of an array with its memories; unknown energies count as nothing in ties only."""
     chip, energy = resources.accelerator, resources.energy
@@ -373,11 +381,12 @@ def array_resources(unit: MatrixUnit, resources: Resources, formats: tuple[str, 
         overlap=folding.overlap,
         overhead_cycles=folding.overhead_cycles,
         depth=folding.depth_words,
+        whole_columns=_whole_columns(unit, chip.accumulator, folding.dataflow),
         scratchpad_bytes=resources.tile_bytes,
         dram_bytes_per_cycle=resources.dram_bytes_per_cycle,
         accumulator_bytes=chip.accumulator.bytes if chip.accumulator else None,
         double_buffered=resources.overlapped,
-        mac_pj=chip.mac_energy_pj(*formats).value or 0.0,
+        mac_pj=chip.mac_energy_pj(*unit.cell_formats(formats)).value or 0.0,
         scratchpad_pj_per_byte=energy.scratchpad_pj_per_byte or 0.0,
         accumulator_pj_per_byte=energy.accumulator_pj_per_byte or 0.0,
         dram_pj_per_byte=energy.dram_pj_per_byte or 0.0,

@@ -3,7 +3,8 @@
 The map space of C[m, n] = A[m, k] B[k, n], `batch` times one after the other:
 
 - outer tiles of any integer sizes along m, n and k, the last along each dimension shorter where they do not
-  divide;
+  divide; along n whole folds of the columns where accumulators are read by rows of the array
+  (`ArrayResources.whole_columns`);
 - any order of the three outer loops. Only the innermost one changes the DRAM traffic: along it, the tile of
   the operand that it does not index stays on chip. A result tile that is left before it is complete goes out
   as partial sums of the accumulator's width and comes back;
@@ -133,6 +134,8 @@ class ArrayResources:
     overhead_cycles : what stands in place of 2 rows + columns - 2, for a grid with another skew or none.
     depth : elements along the streamed dimension, or along k, that it works on at a time; its rows, if None.
     scratchpad_bytes : shared by operands and accumulators, unless `accumulator_bytes` are there.
+    whole_columns : tiles of n are whole folds of the columns, the last one excepted, because accumulators are
+        read and written in words of a row of the array.
     double_buffered : transfers of the next tile run during the computation of this one, in the other half.
     """
 
@@ -151,8 +154,11 @@ class ArrayResources:
     static_pj_per_cycle: float = 0.0
     overhead_cycles: int | None = None
     depth: int | None = None
+    whole_columns: bool = False
 
     def __post_init__(self) -> None:
+        if self.whole_columns and self.dataflow == "input-stationary":
+            raise ValueError("an input-stationary array does not fold n over its columns: no whole_columns")
         if self.dataflow not in DATAFLOWS:
             raise ValueError(f"dataflow {self.dataflow!r} is none of {', '.join(DATAFLOWS)}")
         if self.overlap not in OVERLAPS:
@@ -279,7 +285,8 @@ def _found(
     found = search_population((problem,), ArrayPopulation.of((resources,)), objective, tile)
     tile_m, tile_n, tile_k, innermost = (int(x) for x in found.tiles[0, 0])
     if tile_m == 0:
-        smallest = (1, problem.n if problem.full_rows else 1, 1)
+        fewest = min(problem.n, resources.columns) if resources.whole_columns else 1
+        smallest = (1, problem.n if problem.full_rows else fewest, 1)
         raise _no_mapping(problem, resources, tile or smallest)
     _, compute, _, energy, cycles = found.costs[0, 0]
     chosen = (tile_m, tile_n, tile_k)

@@ -18,7 +18,15 @@ from siliform.simulator.mapping.gemm import (
     moved_bytes,
 )
 from siliform.simulator.mapping.search import search_all
-from siliform.simulator.mapping.tiles import FOLDED, OVERLAPPED, STREAMED, tile_table, tile_tables
+from siliform.simulator.mapping.tiles import (
+    FOLDED,
+    KINDS,
+    OVERLAPPED,
+    STREAMED,
+    WHOLE,
+    tile_table,
+    tile_tables,
+)
 
 # What m, n and k do on the array, by dataflow: 0 streamed, 1 folded over the rows, 2 folded over the columns.
 _ROLES = np.array([[0, 2, 1], [1, 2, 0], [2, 0, 1]])
@@ -48,11 +56,12 @@ class ArrayPopulation:
     static_pj_per_cycle: Any
     overhead_cycles: Any = None
     depth: Any = None
+    whole_columns: Any = None
 
     def __post_init__(self) -> None:
-        for name in ("overhead_cycles", "depth"):
+        for name, absent in (("overhead_cycles", -1), ("depth", -1), ("whole_columns", False)):
             if getattr(self, name) is None:
-                object.__setattr__(self, name, np.full(len(self.rows), -1))
+                object.__setattr__(self, name, np.full(len(self.rows), absent))
         lengths = {len(np.asarray(getattr(self, f.name))) for f in fields(self)}
         if len(lengths) != 1:
             raise ValueError(
@@ -207,6 +216,7 @@ def _on_array(arrays: ArrayPopulation) -> tuple[np.ndarray, np.ndarray]:
     role = _ROLES[np.asarray(arrays.dataflow)]
     pipelined = (np.asarray(arrays.overlap) == OVERLAPS.index("double-buffered"))[:, None]
     kinds = np.where(role > 0, FOLDED, np.where(pipelined, OVERLAPPED, STREAMED))
+    kinds[:, 1] = np.where(arrays.whole_columns, WHOLE, kinds[:, 1])
     rows, columns = (np.asarray(side, np.int64)[:, None] for side in (arrays.rows, arrays.columns))
     return kinds, np.where(kinds == STREAMED, 1, np.where(role == 2, columns, rows))
 
@@ -220,17 +230,17 @@ def _tile_tables(
     """
     distinct_lengths, length_of = np.unique(lengths, return_inverse=True)
     distinct_sides, side_of = np.unique(sides, return_inverse=True)
-    pairs = side_of.reshape(sides.shape) * 3 + kinds
-    per_length = distinct_sides.size * 3
+    pairs = side_of.reshape(sides.shape) * KINDS + kinds
+    per_length = distinct_sides.size * KINDS
     uses = length_of.reshape(lengths.shape)[None] * per_length + pairs[:, None]
     used = np.zeros(distinct_lengths.size * per_length, bool)
     used[uses] = True
     codes = np.flatnonzero(used)
     number = np.cumsum(used) - 1
     code_lengths = distinct_lengths[codes // per_length]
-    code_sides = distinct_sides[codes // 3 % distinct_sides.size]
+    code_sides = distinct_sides[codes // KINDS % distinct_sides.size]
     if tile is None:
-        return number[uses], *tile_tables(code_lengths, code_sides, codes % 3)
+        return number[uses], *tile_tables(code_lengths, code_sides, codes % KINDS)
     one_each = [
         tile_table(n, s, kind, t) for n, s, kind, t in zip(lengths[0], sides[0], kinds[0], tile, strict=True)
     ]

@@ -9,6 +9,9 @@ the cost of a product reaches it through few numbers, and cost never decreases i
 - on the dimension streamed through an array that loads its next fold meanwhile, `busy` = sum over tiles of
   max(tile, rows), and `last_busy`, the same with the last tile at its own length (nothing loads behind it).
 
+Where accumulators are read and written in words of a whole row of the array, tiles along its columns are
+whole folds (WHOLE), the last one excepted.
+
 A tile size that another beats in all of its numbers is in no optimal mapping that the other could not
 replace. What remains is a short table, some two square roots of the length, found here without trying every
 size.
@@ -26,6 +29,8 @@ from siliform.simulator.mapping.compiled import compiled
 STREAMED = 0  # streamed, its tiles' lengths adding up: only the tile and the count matter
 FOLDED = 1  # folded over a side of the array
 OVERLAPPED = 2  # streamed while the next fold loads
+WHOLE = 3  # folded over a side of the array in tiles of whole folds
+KINDS = 4
 
 # Columns of a table.
 TILE, COUNT, VISITS, BUSY, LAST_BUSY, LEAST_VISITS, LEAST_BUSY, LEAST_LAST_BUSY = range(8)
@@ -38,7 +43,7 @@ def tile_tables(lengths: Any, sides: Any, kinds: Any) -> Any:
     Parameters
     ----------
     lengths, sides, kinds : int64 [tables]; `sides` is the side of the array that the dimension is folded over
-        (FOLDED), the rows of the array (OVERLAPPED), or anything (STREAMED).
+        (FOLDED, WHOLE), the rows of the array (OVERLAPPED), or anything (STREAMED).
 
     Returns
     -------
@@ -57,6 +62,8 @@ def tile_tables(lengths: Any, sides: Any, kinds: Any) -> Any:
             least = (length + count - 1) // count  # the smallest tile with this count
             most = tile
             tile = least
+            if kind == WHOLE and count > 1:
+                tile = (least + side - 1) // side * side
             group = used
             while tile <= most:
                 if used == entries.shape[0]:
@@ -115,7 +122,7 @@ def _fill_least(entries: Any, begin: int, end: int) -> None:
 def _describe(entries: Any, row: int, length: int, side: int, kind: int, tile: int, count: int) -> None:
     last = length - (count - 1) * tile
     visits, busy, last_busy = count, length, length
-    if kind == FOLDED:
+    if kind in (FOLDED, WHOLE):
         visits = (count - 1) * ((tile + side - 1) // side) + (last + side - 1) // side
         busy, last_busy = 0, 0
     elif kind == OVERLAPPED:
@@ -133,7 +140,7 @@ def _next_tile(length: int, side: int, kind: int, tile: int, count: int) -> int:
     """Return the next larger tile worth keeping beside `tile` among those with the same count, or a huge
     number."""
     none = length + 1
-    if count == 1 or kind == STREAMED:
+    if count == 1 or kind in (STREAMED, WHOLE):
         return none
     if kind == OVERLAPPED:  # shorter than the rows: every longer tile shortens the last pass
         return tile + 1 if tile < side else none

@@ -217,7 +217,7 @@ class Cohort:
 
     def _on_array(self, item: Item, work: Work, unit: MatrixUnit) -> Costing:
         _, beside = scalar_stages(item, work, self.resources.accelerator.units)
-        formats = work.products[0].formats
+        formats = unit.cell_formats(work.products[0].formats)
         problem = array_problem(item, work, self.resources, unit, beside)
         column = self.problems.products.setdefault((problem, formats), len(self.problems.products))
         mac = number(self.resources.accelerator.mac_energy_pj(*formats))
@@ -264,10 +264,11 @@ class Cohort:
     def _attention(self, item: Item, work: Work) -> Costing:
         node = work.attention
         assert node is not None
-        problem = attention_problem(item, work, self.resources, attention_array(work, self.resources))
+        array = attention_array(work, self.resources)
+        problem = attention_problem(item, work, self.resources, array)
         softmax, _ = softmax_cost(node, problem, work, self.resources)
         _, behind = scalar_stages(item, work, self.resources.accelerator.units)
-        first, second = (p.formats for p in work.products)
+        first, second = (array.cell_formats(p.formats) for p in work.products)
         cycles = (softmax.score_cycles, softmax.row_cycles, softmax.merge_cycles)
         key = (problem, first, cycles)
         column = self.problems.attentions.setdefault(key, len(self.problems.attentions))

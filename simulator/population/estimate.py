@@ -136,9 +136,12 @@ def _likeness(designs: Designs, group: np.ndarray) -> np.ndarray:
 def _slice(designs: Designs, rates: EnergyRates, resident_bytes: int, rows: np.ndarray) -> Slice:
     chosen = EnergyRates(*(rate[rows] for rate in rates))
     count = rows.size
-    accumulator = np.full(count, -1)
+    accumulator, whole_columns = np.full(count, -1), np.zeros(count, bool)
     if designs.base.accumulator is not None:
         accumulator = designs.of_memory("accumulator", "bytes")[rows]
+        row_bits = designs.of_array("columns")[rows] * designs.array.sum_bits
+        folded = designs.of_array("dataflow")[rows] != DATAFLOWS.index("input-stationary")
+        whole_columns = folded & (8 * designs.base.accumulator.word_bytes >= row_bits)
     arrays = ArrayPopulation(
         rows=designs.of_array("rows")[rows],
         columns=designs.of_array("columns")[rows],
@@ -153,5 +156,6 @@ def _slice(designs: Designs, rates: EnergyRates, resident_bytes: int, rows: np.n
         accumulator_pj_per_byte=np.nan_to_num(chosen.accumulator_pj_per_byte),
         dram_pj_per_byte=np.nan_to_num(chosen.dram_pj_per_byte),
         static_pj_per_cycle=np.nan_to_num(chosen.static_pj_per_cycle),
+        whole_columns=whole_columns,
     )
     return Slice(arrays, chosen)
