@@ -53,8 +53,8 @@ def plan_attention(item: Item, work: Work, resources: Resources) -> Plan:
     computed, kept = found.computed_scores, problem.kept
     energy = resources.energy.by_cause(
         products=[
-            (work.products[0].formats, kept * computed * problem.width),
-            (work.products[1].formats, kept * computed * problem.value_width),
+            (array.cell_formats(work.products[0].formats), kept * computed * problem.width),
+            (array.cell_formats(work.products[1].formats), kept * computed * problem.value_width),
         ],
         scalars=[(s.counts, s.format) for s in (*work.scalars, *work.attention_scalars)],
         scratchpad_bytes=found.scratchpad_bytes,

@@ -13,7 +13,7 @@ from math import ceil
 from typing import Any
 
 from siliform.arch.law import Count, maximum, minimum
-from siliform.arch.program import Loop, Product
+from siliform.arch.program import Loop, Product, Stage
 from siliform.arch.unit import Unit
 from siliform.arch.units.lanes import Lanes, broadcast_reads
 from siliform.arch.units.matrix import MatrixUnit
@@ -196,7 +196,7 @@ def _product_on_array(item: Item, work: Work, resources: Resources, unit: Matrix
         frozenset(i for i, o in enumerate(item.writes) if resources.resident(o)),
         2 if resources.overlapped else 1,
         0,
-        _array_cost(work, resources, found, [unit.name, *(s.unit for s in stages)], beside, problem.kept),
+        _array_cost(work, resources, found, unit, stages, beside, problem.kept),
     )
 
 
@@ -225,13 +225,19 @@ def _tiled(work: Work, found: GemmMapping, unit: MatrixUnit) -> tuple[tuple[Loop
 
 
 def _array_cost(
-    work: Work, resources: Resources, found: GemmMapping, units: Sequence[str], beside: int, kept: float
+    work: Work,
+    resources: Resources,
+    found: GemmMapping,
+    unit: MatrixUnit,
+    stages: Sequence[Stage],
+    beside: int,
+    kept: float,
 ) -> Cost:
     """What the mapping costs: folds are whole, so that masked points are multiplied too, zeros but `kept`."""
     product = work.products[0]
     form = product.contraction
     energy = resources.energy.by_cause(
-        products=[(product.formats, kept * form.dense_points)],
+        products=[(unit.cell_formats(product.formats), kept * form.dense_points)],
         scalars=[(s.counts, s.format) for s in work.scalars],
         scratchpad_bytes=found.scratchpad_bytes,
         accumulator_bytes=found.accumulator_bytes,
@@ -251,7 +257,7 @@ def _array_cost(
         found.dram_bytes,
         found.scratchpad_bytes + found.accumulator_bytes,
         energy,
-        "+".join(dict.fromkeys(units)),
+        "+".join(dict.fromkeys([unit.name, *(s.unit for s in stages)])),
         mapping,
         found.accumulator_bytes,
     )

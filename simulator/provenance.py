@@ -9,6 +9,7 @@ from siliform.arch.accelerator import Accelerator
 from siliform.arch.program import Product, Scalars
 from siliform.arch.sourced import Sourced
 from siliform.arch.technology import ENERGY_UNCERTAINTY
+from siliform.arch.units.matrix import MatrixUnit
 from siliform.simulator.calibrated import calibrated_text
 from siliform.simulator.planner import Plan
 from siliform.simulator.report import Origin, Part
@@ -92,7 +93,9 @@ def _constants(accelerator: Accelerator, plans: Iterable[Plan]) -> dict[str, lis
     compute: dict[tuple[str, ...], Sourced] = {}
     for stage in (stage for plan in plans for stage in plan.stages):
         if isinstance(stage, Product):
-            compute["mac", *stage.formats] = accelerator.mac_energy_pj(*stage.formats)
+            unit = accelerator.unit(stage.unit)
+            formats = unit.cell_formats(stage.formats) if isinstance(unit, MatrixUnit) else stage.formats
+            compute["mac", *formats] = accelerator.mac_energy_pj(*formats)
         elif isinstance(stage, Scalars):
             for op in stage.counts:
                 compute[op, stage.format] = accelerator.scalar_energy_pj(op, stage.format)

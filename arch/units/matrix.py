@@ -48,6 +48,13 @@ class MatrixUnit(Unit):
     def folding(self, formats: Sequence[str]) -> Folding:
         """The unit's folds on operands of these two formats, which it accepts."""
 
+    def cell_formats(self, formats: tuple[str, str]) -> tuple[str, str]:
+        """The formats of the multipliers that take operands of these two, which set a product's energy.
+
+        The operands' own, unless cells carry narrow operands in wider ones.
+        """
+        return formats
+
     def kept_share(self, second_is_weight: bool) -> float:
         """The share of a product's pairs that are multiplied, where the unit skips zeros."""
         return 1.0

@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siliform.arch.law import ceil_div
-from siliform.arch.units.array import DATAFLOWS, array_cycles, no_drain_cycles, roles, tiled_array_cycles
+from siliform.arch.units.array import (
+    DATAFLOWS,
+    SystolicArray,
+    array_cycles,
+    no_drain_cycles,
+    roles,
+    tiled_array_cycles,
+)
 
 # GEMMs of a BERT-base layer at 128 tokens as (M, N, K), and how often each occurs in a layer.
 BERT = {
@@ -226,3 +233,27 @@ def test_unknown_words_are_refused() -> None:
         array_cycles(1, 1, 1, 1, 1, dataflow="row-stationary", overlap="none")
     with pytest.raises(ValueError, match="overlap 'some' is none of none, double-buffered, bound"):
         array_cycles(1, 1, 1, 1, 1, dataflow="weight-stationary", overlap="some")
+
+
+@pytest.mark.parametrize(
+    ("cells", "operand", "carrier"),
+    [
+        (("int8", "int4", "ternary", "binary", "binary01"), "binary", "int8"),
+        (("int8", "int4", "ternary", "binary", "binary01"), "ternary", "int8"),
+        (("int20", "int16", "int8"), "int8", "int20"),
+        (("int8", "int4"), "int4", "int8"),
+        (("binary", "ternary"), "binary", "ternary"),
+        (("int8", "fp4_e2m1", "fp4_e3m0"), "fp4_e3m0", "int8"),  # at most 64 of its steps of 1/4
+        (("fp4_e2m1", "fp4_e1m2"), "fp4_e2m1", "fp4_e1m2"),  # the wider significand
+        (("int8", "log2_4"), "log2_4", "log2_4"),  # a shift, no product
+        (("bf16", "int8", "int4"), "bf16", "bf16"),
+        (("bf16", "int8", "int4"), "int4", "int8"),
+        (("bf16", "fp16", "fp32"), "bf16", "fp32"),
+        (("fp8_e4m3", "int8"), "fp8_e4m3", "fp8_e4m3"),  # too many steps for int8
+    ],
+)
+def test_cells_carry_narrow_operands_in_their_widest_format(
+    cells: tuple[str, ...], operand: str, carrier: str
+) -> None:
+    array = SystolicArray(name="array", rows=4, columns=4, formats=cells)
+    assert array.cell_formats((operand, operand)) == (carrier, carrier)
