@@ -20,7 +20,7 @@ class AssociativeMixer(nn.Module):
     width : W.
     heads : of other mixers; the memory has one.
     slots : M.
-    taps : of the convolution.
+    taps : of the convolution. 512 and 3 are the settings of the authors' program.
     """
 
     def __init__(self, width: int, heads: int, slots: int = 512, taps: int = 3) -> None:

@@ -39,9 +39,10 @@ class AtlasMixer(nn.Module):
     Parameters
     ----------
     width, heads : W and H.
-    powers : of each element of a key that are features of it.
-    hidden : h / c.
-    chunk : Q. Chunks are worked off one after the other.
+    powers : of each element of a key that are features of it (assumption: 2, the lowest degree that is more
+        than linear).
+    hidden : h / c (assumption: 4, as a Transformer's MLP has it).
+    chunk : Q (assumption: 64, the window of last tokens too). Chunks are worked off one after the other.
     """
 
     def __init__(self, width: int, heads: int, powers: int = 2, hidden: int = 4, chunk: int = 64) -> None:

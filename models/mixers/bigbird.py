@@ -42,7 +42,8 @@ class BigBirdMixer(nn.Module):
     width, heads : W and H.
     block : b.
     global_blocks : g.
-    random : r; all blocks outside of the window where there are no more.
+    random : r; all blocks outside of the window where there are no more. Blocks of 64, 2 global and 3 random
+        ones are those of BigBird-ITC base (arXiv 2007.14062, appendix E.1).
     """
 
     def __init__(

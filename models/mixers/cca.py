@@ -36,7 +36,8 @@ class CCAMixer(nn.Module):
     ----------
     width, heads : W and H.
     group : g.
-    window : s, a multiple of g; a token sees between ``s - g + 1`` and s tokens as themselves.
+    window : s, a multiple of g; a token sees between ``s - g + 1`` and s tokens as themselves. 16 and 1,024
+        are those with which a cache of 128 K tokens has the 4.5 GB of arXiv 2412.12465.
     """
 
     def __init__(self, width: int, heads: int, group: int = 16, window: int = 1024) -> None:

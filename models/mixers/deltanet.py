@@ -21,8 +21,8 @@ class DeltaNetMixer(nn.Module):
     Parameters
     ----------
     width, heads : W and H.
-    taps : of the three convolutions.
-    chunk : tokens of a chunk.
+    taps : of the three convolutions; 4 is `conv_size` of the authors' layer (flash-linear-attention).
+    chunk : tokens of a chunk; 64 as there. The function is the same for every chunk.
     """
 
     def __init__(self, width: int, heads: int, taps: int = 4, chunk: int = 64) -> None:

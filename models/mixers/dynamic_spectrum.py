@@ -22,7 +22,14 @@ from siliform.models.blocks.grids import side_of
 
 
 class DynamicSpectrumMixer(nn.Module):
-    """x [B, N, W] -> [B, N, W], N a square number; `bands` is K. It has no heads."""
+    """x [B, N, W] -> [B, N, W], N a square number. It has no heads.
+
+    Parameters
+    ----------
+    width, heads : W; heads are those of other mixers.
+    bands : K (assumption: 8, as many as a block of JPEG has frequencies along a side).
+    reduction : W over the width inside the MLP (assumption: 4, so that its share of the work stays small).
+    """
 
     def __init__(self, width: int, heads: int, bands: int = 8, reduction: int = 4) -> None:
         super().__init__()

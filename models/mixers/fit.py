@@ -78,7 +78,8 @@ class FITMixer(nn.Module):
     Parameters
     ----------
     width, heads : W and H, of tokens and latents alike.
-    latents : m, trained, the same in each group; 0 for local attention alone.
+    latents : m, trained, the same in each group; 0 for local attention alone (assumption: 16, few beside a
+        group of thousands of tokens of 512 numbers).
     group : n; `balanced_group` of the length where None.
     """
 

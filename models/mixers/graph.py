@@ -23,7 +23,7 @@ class GraphMixer(nn.Module):
     Parameters
     ----------
     width, heads : W and H.
-    sequence, degree : N and K.
+    sequence, degree : N and K (assumption: 16 neighbours; the paper's graphs have no one degree).
     neighbours : which tokens each token sees, [N, K]; drawn at random where None.
     """
 
@@ -63,7 +63,7 @@ class GraphMixer(nn.Module):
 class IsomorphicMixer(HeadMixer):
     """x [B, N, W] -> [B, N, W]: ``MLP((1 + e) V + A V)`` in each head, A its attention weights, e trained.
 
-    `ratio` is the inner width of a head's MLP over c.
+    `ratio` is the inner width of a head's MLP over c (assumption: 2, wider than c, as an MLP's is).
     """
 
     def __init__(self, width: int, heads: int, causal: bool = False, ratio: int = 2) -> None:

@@ -14,7 +14,7 @@ from siliform.models.mixers.kernel import KernelMixer
 
 
 class HedgehogMixer(KernelMixer):
-    """Self-attention of 2 c features: x [B, N, W] -> [B, N, W]."""
+    """Self-attention of 2 c features: x [B, N, W] -> [B, N, W]; chunks by `KernelMixer`'s assumption."""
 
     def __init__(
         self, width: int, heads: int, causal: bool = False, chunk: int = 64, bias: bool = False

@@ -29,9 +29,10 @@ class HierarchicalMemoryMixer(nn.Module):
     Parameters
     ----------
     width, heads : of the backbone's attention.
-    segment : L. Segments are worked off one after the other.
-    memories : n, of the segments before.
-    sensory : k.
+    segment : L. Segments are worked off one after the other (assumption: 1,024, where the authors' scripts
+        take 256 or 512, so that half as many steps follow each other).
+    memories : n, of the segments before (assumption: 300; the authors' scripts take 100 to 400).
+    sensory : k; 32 in the commands of the authors' README (OswaldHe/HMT-pytorch).
     """
 
     def __init__(

@@ -26,7 +26,7 @@ class HydraMixer(nn.Module):
     states, groups : S and G.
     expand : D / W.
     taps : of the short convolution, which looks to both sides; odd.
-    chunk : tokens of a chunk.
+    chunk : tokens of a chunk. All five are the defaults of the authors' code (goombalab/hydra, hydra.py).
     """
 
     def __init__(

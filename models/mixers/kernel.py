@@ -50,7 +50,8 @@ class KernelMixer(nn.Module):
     ----------
     width, heads : W and H; c = width / heads.
     causal : whether a token sees none behind it.
-    chunk : tokens of a chunk of the causal form, a divisor of N.
+    chunk : tokens of a chunk of the causal form, a divisor of N (assumption: 64, near the width of a head,
+        where products within chunks and with states cost about the same; the function is the same for each).
     bias : of the projections.
     """
 

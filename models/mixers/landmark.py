@@ -34,8 +34,8 @@ class LandmarkMixer(nn.Module):
     Parameters
     ----------
     width, heads : W and H.
-    block : b.
-    chosen : k.
+    block : b; 50 of arXiv 2305.16300, section 4.
+    chosen : k; 4 of the same, table 1, which has 2 and 4.
     selector_bits : 8 or 16 where scores of landmarks are compared in fixed point, as a selector does.
     """
 

@@ -26,8 +26,8 @@ class LawcatMixer(nn.Module):
     Parameters
     ----------
     width, heads : W and H.
-    taps : of the two convolutions.
-    chunk : tokens of a chunk.
+    taps : of the two convolutions (assumption: 4, as DeltaNet and Mamba have them).
+    chunk : tokens of a chunk (assumption: 64, near the width of a head; the function is the same for each).
     """
 
     def __init__(self, width: int, heads: int, taps: int = 4, chunk: int = 64) -> None:

@@ -16,7 +16,8 @@ class MambaMixer(Mixer):
     ----------
     width : W; the step sizes have a rank of W / 16.
     heads : of other mixers; here every channel has a state of its own.
-    expand, states, taps : inner width over W, states per channel, taps of the short convolution.
+    expand, states, taps : inner width over W (2: arXiv 2312.00752, section 3.4), states per channel and taps
+        of the short convolution (16 and 4: defaults of the authors' code, state-spaces/mamba).
     """
 
     def __init__(self, width: int, heads: int, expand: int = 2, states: int = 16, taps: int = 4) -> None:

@@ -24,7 +24,7 @@ class Mamba2Mixer(nn.Module):
     states, groups : S and G.
     expand : D / W.
     taps : of the short causal convolution.
-    chunk : tokens of a chunk.
+    chunk : tokens of a chunk. All five are the defaults of the authors' code (state-spaces/mamba, mamba2.py).
     """
 
     def __init__(

@@ -28,7 +28,10 @@ def orthogonal_rows(count: int, width: int) -> torch.Tensor:
 
 
 class PerformerMixer(KernelMixer):
-    """Self-attention of m features: x [B, N, W] -> [B, N, W]; all heads share the directions."""
+    """Self-attention of m features: x [B, N, W] -> [B, N, W]; all heads share the directions.
+
+    Chunks are those of `KernelMixer`, an assumption as there.
+    """
 
     def __init__(
         self,

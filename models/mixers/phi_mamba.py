@@ -23,7 +23,7 @@ class PhiMambaMixer(nn.Module):
     width, heads : W and H; a head is W / H wide.
     states : S, of every head.
     taps : of the short causal convolution.
-    chunk : tokens of a chunk.
+    chunk : tokens of a chunk. All three are Phi-Mamba-1.5B's in the authors' code (goombalab/phi-mamba).
     """
 
     def __init__(self, width: int, heads: int, states: int = 64, taps: int = 4, chunk: int = 128) -> None:

@@ -21,7 +21,11 @@ from siliform.models.blocks.heads import merge_heads, split_heads
 
 
 class PoNetMixer(nn.Module):
-    """x [B, N, W] -> [B, N, W]; segments of `segment` tokens, the last maybe shorter; `window` near ones."""
+    """x [B, N, W] -> [B, N, W]; segments of `segment` tokens, the last maybe shorter; `window` near ones.
+
+    Segments of 16 are an assumption between those of the authors' settings for Long Range Arena, most of
+    which are pieces of 2 to 62 tokens (lxchtan/PoNet, lra_config.py); a window of 3 is of their code.
+    """
 
     def __init__(self, width: int, heads: int, segment: int = 16, window: int = 3) -> None:
         super().__init__()

@@ -19,7 +19,10 @@ from siliform.models.blocks.grids import as_map, as_tokens
 
 
 class Pooling(nn.Module):
-    """The mean of a `window` x `window` neighbourhood less the position itself: [B, W, S, S] -> same."""
+    """The mean of a `window` x `window` neighbourhood less the position itself: [B, W, S, S] -> same.
+
+    3 x 3 is that of equation 4.
+    """
 
     def __init__(self, window: int = 3) -> None:
         super().__init__()
@@ -33,7 +36,8 @@ class Pooling(nn.Module):
 class PoolingMixer(nn.Module):
     """`Pooling` of tokens that lie row by row on a square: x [B, N, W] -> [B, N, W], N a square number.
 
-    It has no heads; `width` and `heads` are taken so that it is made as every mixer is.
+    It has no heads; `width` and `heads` are taken so that it is made as every mixer is. The window is that of
+    equation 4.
     """
 
     def __init__(self, width: int, heads: int, window: int = 3) -> None:

@@ -30,7 +30,8 @@ class RoutingMixer(nn.Module):
     width, heads : W and H; the second half of the heads route, the first half see a window.
     sequence : N, which sizes the clusters where `clusters` is None.
     clusters : k; `nearest_root` of the sequence where None.
-    window : tokens that a head without routing sees, half of them on each side; 0 where every head routes.
+    window : tokens that a head without routing sees, half of them on each side; 0 where every head routes
+        (assumption: 256, the block of local attention in the example of the authors' README).
     selector_bits : 8 or 16 where nearness is compared in fixed point, as a selector does.
     """
 

@@ -25,9 +25,10 @@ class SinkhornMixer(nn.Module):
     ----------
     width, heads : W and H.
     sequence : N, a multiple of b.
-    block : b.
-    iterations : normalisations of rows and of columns, in turn (assumption: seven are enough).
-    temperature : what scores are divided by.
+    block : b (assumption: 64, as many as in a chunk of Reformer, so that both sort pieces of one size).
+    iterations : normalisations of rows and of columns, in turn.
+    temperature : what scores are divided by; 7 and 0.75 are the paper's best according to the README of
+        lucidrains/sinkhorn-transformer, whose defaults they are.
     """
 
     def __init__(

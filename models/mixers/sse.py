@@ -26,8 +26,10 @@ class SparseStateMixer(nn.Module):
     Parameters
     ----------
     width, heads : W and H.
-    partitions, selected : n and k.
-    chunk : tokens of a chunk.
+    partitions, selected : n and k; 4 and 1 are the defaults of `SSEGLA`, the form with gated linear attention
+        that forks of flash-linear-attention have.
+    chunk : tokens of a chunk (assumption: 64, near the width of a head, where products within chunks and
+        with states cost about the same; the function is the same for every chunk).
     """
 
     def __init__(

@@ -24,7 +24,7 @@ class WindowMixer(nn.Module):
     ----------
     width, heads : W and H.
     window : tokens that a query sees: ``window / 2`` on each side of its own, or with `causal` the last
-        `window` with its own among them; with `blocked`, its block of `window` tokens.
+        `window` with its own among them; with `blocked`, its block of `window` tokens. 512 as Longformer's.
     causal : whether a token sees none behind it.
     blocked : blocks that do not overlap, in place of a window that slides.
     bias : of the projections.
@@ -64,8 +64,8 @@ class LongformerMixer(nn.Module):
     Parameters
     ----------
     width, heads : W and H.
-    window : tokens that a local token sees, half of them on each side of it.
-    global_tokens : g, the first tokens of the sequence.
+    window : tokens that a local token sees, half of them on each side; 512 of arXiv 2004.05150, section 5.
+    global_tokens : g, the first tokens of the sequence; 1, the class token, as section 3.1 has it.
     """
 
     def __init__(self, width: int, heads: int, window: int = 512, global_tokens: int = 1) -> None:

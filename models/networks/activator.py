@@ -17,7 +17,10 @@ from siliform.models.networks.plain_vit import PatchTokens
 
 
 class ActivatorMixer(GatedMLP):
-    """The gated unit in a mixer's place: x [B, N, W] -> [B, N, W], `ratio` W numbers inside; no heads."""
+    """The gated unit in a mixer's place: x [B, N, W] -> [B, N, W], `ratio` W numbers inside; no heads.
+
+    A ratio of 4 is an assumption: that of the MLP of a vision transformer, whose place the unit takes too.
+    """
 
     def __init__(self, width: int, heads: int, ratio: int = 4) -> None:
         super().__init__(width, ratio * width, nn.GELU, bias=True)

@@ -75,8 +75,8 @@ class Decoder(nn.Module):
     kv_heads : of attention; as many as `heads` where None.
     inner : width of the MLP.
     activation : of the MLP, which has biases with "gelu" alone.
-    states, groups, chunk : of Mamba-2.
-    mamba_head : width of a head of Mamba-2.
+    states, groups, chunk : of Mamba-2, with `Mamba2Mixer`'s sources.
+    mamba_head : width of a head of Mamba-2; 64 is the default of the authors' code (state-spaces/mamba).
     rotary : share of an attention head that turns with the position.
     norm : "rms" or "layer".
     tied : whether the output layer is the embedding; `bias` of one that is not.

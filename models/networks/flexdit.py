@@ -109,7 +109,8 @@ def sides_by_step(steps: int, first: int, last: int) -> list[int]:
 class FlexDiT(DiT):
     """``forward(latent [B, C, S, S], steps [B], labels [B]) -> [B, 2C, S, S]``.
 
-    `layers` is 4 and a multiple of 6; `sparse_side` the side of the map of sparse tokens.
+    `layers` is 4 and a multiple of 6; `sparse_side` the side of the map of sparse tokens, 8 x 8 in arXiv
+    2412.06028, section 3.
     """
 
     def __init__(

@@ -86,7 +86,10 @@ class Gate(nn.Module):
 
 
 class Gateformer(Forecaster):
-    """Patches of `patch` steps every `stride`, the last one repeated to fill, attend within their variate."""
+    """Patches of `patch` steps every `stride`, the last one repeated to fill, attend within their variate.
+
+    16 and 8 are those of PatchTST (Nie et al., arXiv 2211.14730, section 4.1), which first cut series so.
+    """
 
     def __init__(
         self,

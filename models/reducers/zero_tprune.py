@@ -37,7 +37,7 @@ class ZeroTPrune(nn.Module):
     ----------
     kept : M / N.
     iterations : of the page rank.
-    similar : which share of the tokens that go, goes by similarity.
+    similar : which share of the tokens that go, goes by similarity (assumption: half of them).
     """
 
     evidence = "keys_and_weights"
