@@ -3,7 +3,7 @@
 Work of a complex row of N: ceil(N / 2) butterflies in each of ceil(log2 N) stages, a butterfly being one
 complex product and two complex sums (4 mul, 6 add). Source: Cooley and Tukey, 1965, for N a power of
 two; other lengths are counted alike. Two real rows share one complex transform and are separated
-after it by two additions per number.
+after it, or two half spectra of real rows joined before it, by two additions per number.
 """
 
 from __future__ import annotations
@@ -36,15 +36,17 @@ def _factor(n: int, inverse: bool, norm: str) -> float:
     return 1 / n if inverse == (norm == "backward") else 1.0
 
 
-def _fast(rows: int, n: int, *, real: bool) -> list[Space]:
-    """The spaces of `rows` transforms of n numbers each."""
+def _fast(rows: int, n: int, *, real: bool, apart: int | None = None) -> list[Space]:
+    """The spaces of `rows` transforms of n numbers each; of real rows, `apart` numbers are told apart."""
     half, stages = -(-n // 2), max(n - 1, 0).bit_length()
     complex_rows = -(-rows // 2) if real else rows
     operands = ", ".join(["r h"] * 4)
     made = [
         Space.over(f"{operands} -> {operands}", {"mul": 4, "add": 6}, r=complex_rows, h=half, stage=stages)
     ]
-    return [*made, Space.over("r n, r n -> r n, r n", {"add": 2}, r=rows, n=n)] if real else made
+    if real:
+        made.append(Space.over("r n, r n -> r n, r n", {"add": 2}, r=rows, n=apart or n))
+    return made
 
 
 def _dft(
@@ -54,10 +56,20 @@ def _dft(
     axis: int = -1,
     inverse: bool = False,
     norm: str = "backward",
-) -> tuple[np.ndarray, np.ndarray]:
-    """sum over n of x[n] exp(-2 pi i k n / N), as real and imaginary parts of the shape of x."""
+    real_length: int | None = None,
+) -> tuple[np.ndarray, ...]:
+    """sum over n of x[n] exp(-2 pi i k n / N), as real and imaginary parts of the shape of x.
+
+    With `real_length` = N the signal is real and its spectrum, which mirrors itself, given by its first
+    N // 2 + 1 numbers: the results of the transform, or the operands of the inverse, whose result is one
+    real array.
+    """
     known = wide(real) if imaginary is None else wide(real) + 1j * wide(imaginary)
-    made = (np.fft.ifft if inverse else np.fft.fft)(known, axis=axis, norm=norm)  # type: ignore[arg-type]
+    if real_length is not None and inverse:
+        signal = np.fft.irfft(known, n=real_length, axis=axis, norm=norm)  # type: ignore[arg-type]
+        return (narrow(signal, real),)
+    forward = np.fft.fft if real_length is None else np.fft.rfft
+    made = (np.fft.ifft if inverse else forward)(known, axis=axis, norm=norm)  # type: ignore[arg-type]
     return narrow(made.real, real), narrow(made.imag, real)
 
 
@@ -68,15 +80,30 @@ def _dft_shape(
     axis: int = -1,
     inverse: bool = False,
     norm: str = "backward",
-) -> tuple[TensorType, TensorType]:
+    real_length: int | None = None,
+) -> tuple[TensorType, ...]:
     if norm not in _NORMS:
         raise ValueError(f"a transform with norm {norm!r}; the norms are {', '.join(_NORMS)}")
     if imaginary is not None and imaginary.shape != real.shape:
         raise ValueError(f"real part of shape {real.shape}, imaginary part of {imaginary.shape}")
-    if not real.shape[axis_of(axis, real.rank)]:
+    place = axis_of(axis, real.rank)
+    if not real.shape[place]:
         raise ValueError(f"a transform of 0 elements along axis {axis} of {real.shape}")
     made = real.with_format(float_of(real.format))
-    return made, made
+    if real_length is None:
+        return made, made
+    if (imaginary is None) == inverse:
+        given = "without an" if inverse else "with an"
+        raise ValueError(f"a real signal of {real_length} numbers, {given} imaginary part of the operand")
+    half = real_length // 2 + 1
+    if real.shape[place] != (half if inverse else real_length):
+        raise ValueError(
+            f"{real.shape[place]} numbers along axis {axis} for a real signal of {real_length}, "
+            f"whose half spectrum has {half}"
+        )
+    size = real_length if inverse else half
+    made = made.with_shape(*real.shape[:place], size, *real.shape[place + 1 :])
+    return (made,) if inverse else (made, made)
 
 
 def _dft_spaces(
@@ -86,13 +113,20 @@ def _dft_spaces(
     axis: int = -1,
     inverse: bool = False,
     norm: str = "backward",
+    real_length: int | None = None,
 ) -> list[Space]:
-    n = real.shape[axis_of(axis, real.rank)]
-    rows = real.elements // n
-    made = _fast(rows, n, real=imaginary is None)
-    if _factor(n, inverse, norm) != 1:
-        made.append(Space.over("r n, r n -> r n, r n", {"mul": 2}, r=rows, n=n))
-    return made
+    given = real.shape[axis_of(axis, real.rank)]
+    rows, n = real.elements // given, real_length or given
+    if real_length is None:
+        made = _fast(rows, n, real=imaginary is None)
+    else:
+        made = _fast(rows, n, real=True, apart=n // 2 + 1)
+    if _factor(n, inverse, norm) == 1:
+        return made
+    if real_length is not None and inverse:
+        return [*made, Space.over("r n -> r n", {"mul": 1}, r=rows, n=n)]
+    scaled = n if real_length is None else n // 2 + 1
+    return [*made, Space.over("r n, r n -> r n, r n", {"mul": 2}, r=rows, n=scaled)]
 
 
 def _matrix(b: Builder, name: str, values: np.ndarray) -> Value:
@@ -122,14 +156,13 @@ def _dft_expansion(
     axis: int = -1,
     inverse: bool = False,
     norm: str = "backward",
+    real_length: int | None = None,
 ) -> Any:
     order = _to_last(real, axis)
-    n = real.type.shape[order[-1]]
+    n = real_length or real.type.shape[order[-1]]
     _check_expandable(n)
-    angle = 2 * pi / n * (np.outer(np.arange(n), np.arange(n)) % n)
-    factor = _factor(n, inverse, norm)
-    cosine = _matrix(b, "dft_cos", factor * np.cos(angle))
-    sine = _matrix(b, "dft_sin", factor * np.sin(angle) * (1 if inverse else -1))
+    cosines, sines = _dft_matrices(n, inverse, _factor(n, inverse, norm), half=real_length is not None)
+    cosine, sine = _matrix(b, "dft_cos", cosines), _matrix(b, "dft_sin", sines)
 
     def product(x: Value, matrix: Value) -> Value:
         made: Value = b(permute, b(matmul, b(permute, x, axes=order), matrix), axes=order)
@@ -138,11 +171,33 @@ def _dft_expansion(
     if imaginary is None:
         return product(real, cosine), product(real, sine)
     made_real = b(sub, product(real, cosine), product(imaginary, sine))
+    if real_length is not None:
+        return made_real
     return made_real, b(add, product(real, sine), product(imaginary, cosine))
 
 
+def _dft_matrices(n: int, inverse: bool, factor: float, *, half: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Real and imaginary part of the transform as a matrix [from, to]; `half` of its spectrum alone."""
+    angle = 2 * pi / n * (np.outer(np.arange(n), np.arange(n)) % n)
+    cosine, sine = factor * np.cos(angle), factor * np.sin(angle) * (1 if inverse else -1)
+    if not half:
+        return cosine, sine
+    kept = n // 2 + 1
+    if not inverse:
+        return cosine[:, :kept], sine[:, :kept]
+    # Each number stands for its mirror image too, but the first, and of an even length the last.
+    twice = np.where((2 * np.arange(kept)) % n == 0, 1, 2)[:, None]
+    return twice * cosine[:kept], twice * sine[:kept]
+
+
 dft = OpSpec(
-    "dft", "transform", _dft, _dft_shape, _dft_spaces, _dft_expansion, source="numpy.fft.fft and ifft"
+    "dft",
+    "transform",
+    _dft,
+    _dft_shape,
+    _dft_spaces,
+    _dft_expansion,
+    source="numpy.fft.fft, ifft, rfft and irfft",
 )
 
 

@@ -260,6 +260,31 @@ def _fourier(inverse: bool, norm: str, axis: int) -> Callable[..., Any]:
     return from_torch(oracle)
 
 
+def _real_transforms() -> list[Case]:
+    """Rows of 8 and of 7 real numbers, two to a complex transform, and half spectra of 5 and of 4."""
+    made = []
+    for n, half in ((8, 5), (7, 4)):
+        fast, apart = 2 * 12, 3 * half * 2  # butterflies of three rows; what tells them apart
+        imaginary = floats(3, half, seed=1)
+        made += [
+            Case(
+                (floats(3, n),),
+                {"real_length": n},
+                {"mul": 4 * fast, "add": 6 * fast + apart},
+                from_torch(lambda x: torch.view_as_real(torch.fft.rfft(x)).unbind(-1)),
+            ),
+            Case(
+                (floats(3, half), imaginary),
+                {"inverse": True, "real_length": n},
+                {"mul": 4 * fast + 3 * n, "add": 6 * fast + apart},
+                from_torch(lambda real, imag, n=n: torch.fft.irfft(torch.complex(real, imag), n=n)),
+            ),
+        ]
+    turned = {"axis": 0, "inverse": True, "norm": "ortho", "real_length": 4}
+    along = from_torch(lambda real, imag: torch.fft.irfft(torch.complex(real, imag), 4, 0, "ortho"))
+    return [*made, Case((floats(3, 5), floats(3, 5, seed=1)), turned, None, along)]
+
+
 def _cosine_by_hand(x: np.ndarray) -> np.ndarray:
     """The type-II cosine transform of the last axis by its definition."""
     n = x.shape[-1]
@@ -291,6 +316,7 @@ def _transforms() -> dict[str, list[Case]]:
                 {name: 3 * each + (21 * 2 if name == "mul" else 0) for name, each in butterfly.items()},
                 _fourier(True, "backward", 0),
             ),
+            *_real_transforms(),
         ],
         "dct": [
             Case(

@@ -103,10 +103,7 @@ def _rfft(c: Lowerer, x: Any, n: int | None = None, dim: int = -1, norm: str | N
     """The first half of the transform of a real signal; the other half mirrors it."""
     axis = dim % len(c.shape(x))
     x = _resized(c, x, axis, n)
-    half = c.shape(x)[axis] // 2 + 1
-    whole = _transform(c, x, axis, False, norm)
-    made: Complex = cut(c, whole, axis, 0, half)
-    return made
+    return Complex(*c.apply("dft", x, axis=axis, norm=norm or "backward", real_length=c.shape(x)[axis]))
 
 
 def _rfftn(last: int) -> Rule:
@@ -121,17 +118,13 @@ def _rfftn(last: int) -> Rule:
 
 
 def _irfft(c: Lowerer, x: Any, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
-    """A real signal from the first half of its transform: the mirrored half is put back first."""
+    """A real signal from the first half of its transform."""
     axis = dim % len(c.shape(x))
     pair = _pair(c, x)
     n = 2 * (c.shape(pair.real)[axis] - 1) if n is None else n
     pair = _resized(c, pair, axis, n // 2 + 1)
-    tail = cut(c, pair, axis, 1, n - n // 2)
-    mirrored = Complex(
-        c.apply("flip", tail.real, axes=(axis,)),
-        c.apply("neg", c.apply("flip", tail.imaginary, axes=(axis,))),
-    )
-    return _transform(c, concat(c, [pair, mirrored], axis), axis, True, norm).real
+    form = {"axis": axis, "inverse": True, "norm": norm or "backward", "real_length": n}
+    return c.apply("dft", pair.real, pair.imaginary, **form)
 
 
 def _irfftn(last: int) -> Rule:

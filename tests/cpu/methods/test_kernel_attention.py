@@ -184,8 +184,12 @@ def test_relative_positions_count_by_hand() -> None:
     graph = traced(made(KernelRPEMixer, sequence=sequence, features=f), sequence)
     columns = HEADS * f * (HEAD_WIDTH + 1)
     transforms = [node for node in graph.nodes if node.op.name == "dft"]
-    lengths = [node.outputs[0].type for node in transforms]
-    assert sorted(type.elements for type in lengths) == [HEADS * 42, 42 * columns, 42 * columns]
+    results = [node.outputs[0].type.elements for node in transforms]
+    assert sorted(results) == [HEADS * 22, 22 * columns, 42 * columns]  # half spectra, and a signal
+    butterflies = 21 * 6  # of a row of 42; two real rows share them
+    pairs = -(-HEADS // 2) + 2 * -(-columns // 2)
+    scaled = 42 * columns
+    assert sum(s.count("mul") for n in transforms for s in n.spaces) == 4 * butterflies * pairs + scaled
     products = [node for node in graph.nodes if node.op.name in ("matmul", "linear")]
     reads = HEADS * TOKENS * f * HEAD_WIDTH
     assert sum(node.macs for node in products) == TOKENS * (4 * WIDTH**2 + 2 * HEADS * HEAD_WIDTH * f) + reads
