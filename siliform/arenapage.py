@@ -26,8 +26,9 @@ SHOWN = (1024, 16384, 2**18, 2**20)
 _HEAD = """\
 # The hardware Long Range Arena
 
-One layer of every token mixer of [`methods.md`](methods.md) that can have any length, at 1K to 1M tokens
-(powers of four), on every design: 512 wide, 8 heads, one sequence, the whole of it at once.
+One layer of every token mixer of [`methods.md`](methods.md) that can have any length and has a graph of its
+own (BudgetLongformer's is Longformer's), at 1K to 1M tokens (powers of four), on every design: 512 wide, 8
+heads, one sequence, the whole of it at once.
 `siliform arena --jobs 2` makes the table, [`arena.csv`](arena.csv), and the picture in minutes, and never
 evaluates anything twice; `--mixer`, `--design` and `--lengths` choose. `python -m siliform.arenapage --run`
 makes this page anew.

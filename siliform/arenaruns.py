@@ -207,8 +207,8 @@ def run_arena(
     Parameters
     ----------
     folder : of the store, made where it is missing.
-    mixers : names of methods; every one of the catalogue that is run at any length where empty. Full
-        attention comes first in any case.
+    mixers : names of methods; every one of the catalogue that is run at any length where empty, but for
+        those that share another one's graph. Full attention comes first in any case.
     designs : names or TOML files; all designs of Siliform where empty.
     lengths : tokens.
     jobs : processes.
@@ -298,11 +298,16 @@ def _each(tasks: Sequence[Task], jobs: int) -> Iterator[int]:
 
 
 def _mixers(names: Iterable[str]) -> tuple[str, ...]:
+    """Full attention, then these; or of the catalogue each that has a graph of its own."""
     from siliform.models.build import mixer_spec
     from siliform.models.methods import METHODS
 
     chosen = [mixer_spec(name.removeprefix("mixer:")).name.removeprefix("mixer:") for name in names]
-    chosen = chosen or [m.name for m in METHODS.values() if m.mixer is not None and m.mixer.arena]
+    chosen = chosen or [
+        method.name
+        for method in METHODS.values()
+        if method.mixer is not None and method.mixer.arena and method.same_graph_as is None
+    ]
     return tuple(dict.fromkeys([FULL, *chosen]))
 
 
