@@ -19,10 +19,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 import siliform as sf
+from benchmarks.published import marks
 from siliform.graph_ir.graph import Graph
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "does-it-pay.md"
-BEGIN, END = "<!-- {}: begin -->\n", "<!-- {}: end -->\n"
 HEADS = (
     "what runs",
     "bits",
@@ -264,7 +264,7 @@ def section(name: str, lines: list[Line]) -> str:
     """A section's table between its marks."""
     rows = [f"| {' | '.join(HEADS)} |", f"|---|---|---|{'---:|' * 4}---|"]
     rows += [f"| {' | '.join(found.cells())} |" for found in lines]
-    return BEGIN.format(name) + "\n".join(rows) + "\n" + END.format(name)
+    return marks.marked(name, "\n".join(rows) + "\n")
 
 
 def verdicts() -> str:
@@ -285,26 +285,7 @@ def verdicts() -> str:
         speed = _figure(theirs.latency_s / ours.latency_s)
         place = "" if new.design != old.design else " (on the twin)"
         rows.append(f"| {label}{place} | {theirs.cells()[0]}, {theirs.bits} | {speed} | {told} | {claim} |")
-    return BEGIN.format("verdicts") + "\n".join(rows) + "\n" + END.format("verdicts")
-
-
-def shown(name: str) -> str:
-    """What the page shows of a section."""
-    begin, end = BEGIN.format(name), END.format(name)
-    _, found, rest = PAGE.read_text(encoding="utf-8").partition(begin)
-    inner, closed, _ = rest.partition(end)
-    return f"{begin}{inner}{end}" if found and closed else ""
-
-
-def write(tables: Mapping[str, str]) -> None:
-    """Put new tables into the page; its text stays."""
-    text = PAGE.read_text(encoding="utf-8")
-    for name, table in tables.items():
-        before = shown(name)
-        if not before:
-            raise ValueError(f"{PAGE} has no marks of {name}")
-        text = text.replace(before, table)
-    PAGE.write_text(text, encoding="utf-8")
+    return marks.marked("verdicts", "\n".join(rows) + "\n")
 
 
 def _computed(names: list[str]) -> Iterator[tuple[str, list[Line]]]:
@@ -327,7 +308,7 @@ def main() -> None:
     if asked.only == list(SECTIONS):
         tables = {"verdicts": verdicts(), **tables}
     if asked.write:
-        write(tables)
+        marks.replace(PAGE, tables)
     if asked.json:
         print(json.dumps({name: [asdict(found) for found in lines] for name, lines in computed.items()}))
     else:

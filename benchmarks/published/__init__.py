@@ -1,8 +1,8 @@
 """Published figures, reproduced from traced graphs: ``python -m benchmarks.published``.
 
 A family is a module of this package with a function ``rows() -> list[Row]`` that takes seconds, and a line
-in `FAMILIES`; the first paragraph of its docstring stands over its table. A row's figure is computed from a
-graph or a law, never stored.
+in `FAMILIES`; its docstring stands over its table. A row's figure is computed from a graph or a law, never
+stored.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ FAMILIES: tuple[str, ...] = (
     "byte_transformer",
 )  # fmt: skip
 
-#: "within" the tolerance of the published figure, "outside" of it, or inside a published "bound"; "alone"
-#: where nothing is published for that size.
-Verdict = Literal["within", "outside", "bound", "alone"]
+#: "within" the tolerance of the published figure, "outside" of it, or inside a published "bound"; "fitted"
+#: where it agrees because something that the paper does not print was chosen so; "alone" where nothing is
+#: published for that size.
+Verdict = Literal["within", "bound", "fitted", "outside", "alone"]
 
 _NUMBER = r"[-+]?\d[\d,]*(?:\.\d+)?"
 
@@ -51,6 +52,8 @@ class Row:
     tolerance : relative to the published figure; half of its last printed digit where that is more.
     rule : the counting rule, by name: "1 FLOP = 1 MAC, norms and softmax left out".
     note : why a row is outside, or what else a reader must know.
+    fitted : what was chosen, for want of a printed value, so that the figure comes out: such a row shows that
+        the figure can be met, not that it was predicted.
     """
 
     source: str
@@ -61,6 +64,7 @@ class Row:
     tolerance: float
     rule: str
     note: str = ""
+    fitted: str = ""
 
     def __post_init__(self) -> None:
         text = self.published
@@ -70,6 +74,8 @@ class Row:
             raise ValueError(f"{self.what}: a tolerance of {self.tolerance} is no share of the figure")
         if not (self.source and self.what and self.unit and self.rule):
             raise ValueError(f"{self.what!r}: source, what, unit and rule must be told")
+        if self.fitted and text is None:
+            raise ValueError(f"{self.what}: fitted to a figure that is not published")
 
     @cached_property
     def limits(self) -> tuple[float, float]:
@@ -90,6 +96,8 @@ class Row:
         low, high = self.limits
         if not low <= self.ours <= high:
             return "outside"
+        if self.fitted:
+            return "fitted"
         return "within" if re.fullmatch(_NUMBER, self.published) else "bound"
 
     @property

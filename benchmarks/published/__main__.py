@@ -3,7 +3,7 @@
     python -m benchmarks.published [--only FAMILY ...] [--json] [--write]
 
 Exits with 1 when a row lies outside its tolerance without saying why. --write puts the tables into
-docs/published.md, those of other families kept where --only names some.
+docs/published.md, those of other families kept where --only names some, and counts the page's verdicts anew.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from benchmarks.published import FAMILIES, Row
+from benchmarks.published import FAMILIES, Row, Verdict
+from benchmarks.published.marks import marked, shown
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "published.md"
-BEGIN, END = "<!-- {}: begin -->\n", "<!-- {}: end -->\n"
 HEADS = (
     "what",
     "unit",
@@ -41,9 +43,9 @@ def family_rows(family: str) -> list[Row]:
 
 
 def lead(family: str) -> str:
-    """What stands over a family's table: the first paragraph of its module."""
+    """What stands over a family's table: what its module says of itself, whole, a line for each paragraph."""
     told = import_module(f"benchmarks.published.{family}").__doc__ or family
-    return " ".join(told.strip().split("\n\n")[0].split())
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in told.strip().split("\n\n"))
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -59,7 +61,7 @@ def cells(row: Row) -> tuple[str, ...]:
         row.verdict,
         row.source,
         row.rule,
-        row.note,
+        "; ".join(filter(None, (row.fitted and f"fitted: {row.fitted}", row.note))),
     )
 
 
@@ -76,22 +78,29 @@ def section(family: str, rows: list[Row]) -> str:
     lines += [f"| {' | '.join(HEADS)} |", f"|---|---|{'---:|' * 4}{'---|' * 4}"]
     for row in rows:
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells(row)) + " |")
-    return f"{BEGIN.format(family)}{chr(10).join(lines)}\n{END.format(family)}"
+    return marked(family, "\n".join(lines) + "\n")
 
 
-def shown(family: str) -> str:
-    """What the page says of a family; empty where it says nothing."""
-    begin, end = BEGIN.format(family), END.format(family)
-    _, found, rest = PAGE.read_text(encoding="utf-8").partition(begin)
-    inner, closed, _ = rest.partition(end)
-    return f"{begin}{inner}{end}" if found and closed else ""
+def summary(parts: Mapping[str, str]) -> str:
+    """How many rows of each verdict these parts of the page have, by family and in all."""
+    verdicts = get_args(Verdict)
+    place = HEADS.index("verdict")
+    counts = {
+        family: Counter(line.split(" | ")[place] for line in part.splitlines() if line.startswith("| "))
+        for family, part in parts.items()
+    }
+    counts["all"] = sum(counts.values(), Counter())
+    rows = [("family", *verdicts), ("---", *["---:"] * len(verdicts))]
+    rows += [(f.replace("_", " "), *(str(found[v]) for v in verdicts)) for f, found in counts.items()]
+    return marked("summary", "".join(f"| {' | '.join(row)} |\n" for row in rows))
 
 
 def write(computed: dict[str, list[Row]]) -> None:
-    """The page with new tables of these families, the others as they are."""
+    """The page with new tables of these families, the others as they are, and all verdicts counted."""
     head, _, _ = PAGE.read_text(encoding="utf-8").partition("<!-- ")
-    parts = [section(f, computed[f]) if f in computed else shown(f) for f in FAMILIES]
-    PAGE.write_text(head + "\n".join(part for part in parts if part), encoding="utf-8")
+    parts = {f: section(f, computed[f]) if f in computed else shown(PAGE, f) for f in FAMILIES}
+    told = [summary(parts), *(part for part in parts.values() if part)]
+    PAGE.write_text(head + "\n".join(told), encoding="utf-8")
 
 
 def as_data(family: str, row: Row) -> dict[str, Any]:
@@ -125,8 +134,8 @@ def _print(computed: dict[str, list[Row]]) -> None:
     console.print(table)
     for family, rows in computed.items():
         for row in rows:
-            if row.note:
-                console.print(f"{family}, {row.what}: {row.note}", highlight=False)
+            if cells(row)[-1]:
+                console.print(f"{family}, {row.what}: {cells(row)[-1]}", highlight=False)
 
 
 def main() -> int:

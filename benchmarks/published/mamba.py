@@ -1,8 +1,10 @@
 """Mamba-2-Hybrid against the Transformer that it is compared with, both of 8 G parameters, for one token
 after 128 K (131,072) of context; and the parameters of Mamba-2 and Phi-Mamba. The paper prints "up to 8x"
 and no batch: weights are read once for a batch and caches for each of it, so that the ratio grows with the
-batch and nears 32 layers with caches against 4. As released, the Transformer has four times as many heads
-of keys as the hybrid.
+batch and nears 32 layers with caches against 4. A batch of 64 is an assumption, chosen because it comes
+within reach of the printed limit: the row is told as fitted, and what a batch of 1 gives stands beside it.
+Caches of 64 such contexts do not fit into one H100. As released, the Transformer has four times as many
+heads of keys as the hybrid.
 
 Seconds are those of the law `model` in bf16; bytes are parameters and what lives from token to token, each
 once.
@@ -29,7 +31,8 @@ SIZES = {
     "mamba2-2.7b": ("2.7", "G", "arXiv 2405.21060, Transformers are SSMs"),
     "phi-mamba-1.5b": ("1.5", "G", "arXiv 2408.10189, Transformers to SSMs"),
 }
-CONTEXT, DESIGN, BATCH = 131_072, "nvidia-h100", 64
+CONTEXT, DESIGN = 131_072, "nvidia-h100"
+BATCH = 64  # assumption: the paper prints none; the ratio is 1.7 with 1 and grows towards 8
 SPEED_TOLERANCE, SIZE_TOLERANCE = 0.20, 0.01
 
 
@@ -46,13 +49,14 @@ def rows() -> list[Row]:
             "8",
             by_time,
             seconds,
-            "printed as a limit, without a batch",
+            "printed as a limit",
+            "the batch, which is not printed",
         ),
-        (f"128 K tokens, batch {BATCH}, {alike}", None, _ratio(grouped, hybrid, BATCH), moved, ""),
-        (f"128 K tokens, batch 1, {alike}", None, _ratio(grouped, hybrid, 1), moved, ""),
-        (f"128 K tokens, batch 1, {more}", None, _ratio(released, hybrid, 1), moved, ""),
+        (f"128 K tokens, batch {BATCH}, {alike}", None, _ratio(grouped, hybrid, BATCH), moved, "", ""),
+        (f"128 K tokens, batch 1, {alike}", None, _ratio(grouped, hybrid, 1), moved, "", ""),
+        (f"128 K tokens, batch 1, {more}", None, _ratio(released, hybrid, 1), moved, "", ""),
     ]
-    speed = [Row(HYBRID, w, "x", p, ours, SPEED_TOLERANCE, rule, note) for w, p, ours, rule, note in told]
+    speed = [Row(HYBRID, w, "x", p, x, SPEED_TOLERANCE, rule, n, fit) for w, p, x, rule, n, fit in told]
     return [*speed, *map(_size, SIZES)]
 
 

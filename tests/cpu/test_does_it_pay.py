@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import does_it_pay as pays
+from benchmarks.published.marks import shown
 
 #: Lines that take a fraction of a second each.
 CHEAP = {
@@ -18,15 +19,15 @@ REFRESH = "bring the page up to date: python -m benchmarks.does_it_pay --write"
 
 @pytest.mark.parametrize("name", CHEAP)
 def test_the_page_shows_these_lines_as_they_are(name: str) -> None:
-    shown = pays.shown(name).splitlines()
+    lines = shown(pays.PAGE, name).splitlines()
     for case in pays.SECTIONS[name][CHEAP[name]]:
-        assert f"| {' | '.join(pays.line(case).cells())} |" in shown, REFRESH
+        assert f"| {' | '.join(pays.line(case).cells())} |" in lines, REFRESH
 
 
 def test_the_page_has_every_table_whole() -> None:
     for name, cases in pays.SECTIONS.items():
-        assert len(pays.shown(name).splitlines()) == len(cases) + 4, REFRESH
-    assert len(pays.shown("verdicts").splitlines()) == len(pays.VERDICTS) + 4, REFRESH
+        assert len(shown(pays.PAGE, name).splitlines()) == len(cases) + 4, REFRESH
+    assert len(shown(pays.PAGE, "verdicts").splitlines()) == len(pays.VERDICTS) + 4, REFRESH
 
 
 def test_verdicts_hold_lines_of_the_tables_against_each_other() -> None:
@@ -48,17 +49,3 @@ def test_a_line_tells_which_of_its_cycles_go_by_measured_laws() -> None:
     assert on.calibrated.keys() == {"array", "hash"}
     assert off.calibrated.keys() == {"array"}
     assert all(0 < share < 1 for found in (on, off) for share in found.calibrated.values())
-
-
-def test_writing_puts_a_table_in_its_place_and_leaves_the_text(
-    tmp_path: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    page = tmp_path / "page.md"  # type: ignore[operator]
-    page.write_text("before\n<!-- routing: begin -->\nold\n<!-- routing: end -->\nbehind\n")
-    monkeypatch.setattr(pays, "PAGE", page)
-    pays.write({"routing": pays.section("routing", [])})
-    text = page.read_text()
-    assert text.startswith("before\n<!-- routing: begin -->\n| what runs")
-    assert text.endswith("<!-- routing: end -->\nbehind\n")
-    with pytest.raises(ValueError, match="no marks of few-bits"):
-        pays.write({"few-bits": ""})

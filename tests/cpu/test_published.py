@@ -10,14 +10,15 @@ import pytest
 
 import benchmarks.published.__main__ as command
 from benchmarks.published import FAMILIES, Row
-from benchmarks.published.__main__ import END, PAGE, family_rows, section, shown, unexplained
+from benchmarks.published.__main__ import PAGE, cells, family_rows, lead, section, summary, unexplained
+from benchmarks.published.marks import END, marked, replace, shown
 
 ROOT = Path(__file__).parents[2]
 rows_of = cache(family_rows)
 
 
-def row(published: str | None, ours: float, tolerance: float = 0.01, note: str = "") -> Row:
-    return Row("a paper", "a network", "G MAC", published, ours, tolerance, "1 FLOP = 1 MAC", note)
+def row(published: str | None, ours: float, tolerance: float = 0.01, note: str = "", fitted: str = "") -> Row:
+    return Row("a paper", "a network", "G MAC", published, ours, tolerance, "1 FLOP = 1 MAC", note, fitted)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -30,12 +31,12 @@ def test_no_row_is_outside_without_a_reason(family: str) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_page_shows_the_rows_as_they_are(family: str) -> None:
     told = f"python -m benchmarks.published --only {family} --write"
-    assert shown(family) == section(family, rows_of(family)), f"bring the page up to date: {told}"
+    assert shown(PAGE, family) == section(family, rows_of(family)), f"bring the page up to date: {told}"
 
 
 def test_the_page_has_these_families_alone() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert text.count(": begin -->") == len(FAMILIES)
+    assert text.count(": begin -->") == len(FAMILIES) + 1
     assert [f for f in FAMILIES if END.format(f) not in text] == []
     modules = {path.stem for path in (ROOT / "benchmarks" / "published").glob("[!_]*.py")}
     helpers = {m for m in modules if "def rows()" not in (ROOT / f"benchmarks/published/{m}.py").read_text()}
@@ -63,6 +64,47 @@ def test_the_page_has_these_families_alone() -> None:
 )
 def test_verdicts(published: str | None, ours: float, tolerance: float, verdict: str) -> None:
     assert row(published, ours, tolerance).verdict == verdict
+
+
+def test_a_row_that_was_fitted_is_never_counted_as_predicted() -> None:
+    assert row("2.0", 2.0, fitted="a share").verdict == "fitted"
+    assert row("40..60", 50.0, fitted="a share").verdict == "fitted"
+    assert row("2.0", 3.0, fitted="a share").verdict == "outside"
+    assert cells(row("2.0", 2.0, note="as printed", fitted="a share"))[-1] == "fitted: a share; as printed"
+    with pytest.raises(ValueError, match="fitted to a figure that is not published"):
+        row(None, 2.0, fitted="a share")
+
+
+def test_the_page_counts_verdicts_by_family_and_in_all() -> None:
+    parts = {
+        "one_family": section("serving", [row("2.0", 2.0), row("2.0", 2.0, fitted="a | share")]),
+        "other": section("serving", [row("2.0", 3.0, note="why"), row("<= 3", 2.0), row(None, 2.0)]),
+    }
+    assert summary(parts).splitlines()[1:-1] == [
+        "| family | within | bound | fitted | outside | alone |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| one family | 1 | 0 | 1 | 0 | 0 |",
+        "| other | 0 | 1 | 0 | 1 | 1 |",
+        "| all | 1 | 1 | 1 | 1 | 1 |",
+    ]
+    on_page = {family: shown(PAGE, family) for family in FAMILIES}
+    assert shown(PAGE, "summary") == summary(on_page), "python -m benchmarks.published --write"
+
+
+def test_what_a_family_assumes_stands_over_its_table() -> None:
+    assert "The four lengths 0.9, 0.7, 0.5 and 0.3 of the longest are an assumption" in lead(
+        "byte_transformer"
+    )
+    assert "Only ToMe prints how many tokens go where" in lead("token_reduction")
+
+
+def test_writing_puts_a_text_in_its_place_and_leaves_the_rest(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- one: begin -->\nold\n<!-- one: end -->\nbehind\n")
+    replace(page, {"one": marked("one", "new\n")})
+    assert page.read_text() == "before\n<!-- one: begin -->\nnew\n<!-- one: end -->\nbehind\n"
+    with pytest.raises(ValueError, match="no marks of two"):
+        replace(page, {"two": ""})
 
 
 def test_a_row_is_valid_by_construction() -> None:
