@@ -32,7 +32,9 @@ def validate(
     measurements: Annotated[
         Path | None,
         typer.Option(
-            "--measurements", help="JSON Lines that `siliform gpu bench` wrote, or a folder of them, too."
+            "--measurements",
+            help="JSON Lines that `siliform gpu bench` wrote, or a folder of them, too. Default: what is "
+            "committed, unless a part of the public tables is asked for.",
         ),
     ] = None,
     gpus: Annotated[

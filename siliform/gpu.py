@@ -35,6 +35,7 @@ class Judged:
     sizes : int64, by row and axis: the counts that larger kernels have more of.
     predicted_s, measured_s : float64.
     held_out : rows that no constant has been fitted to.
+    reason : of lines of our own, what the line says of why a row is far off.
     """
 
     family: str
@@ -47,6 +48,7 @@ class Judged:
     predicted_s: Any
     measured_s: Any
     held_out: Any
+    reason: Callable[[int], str] | None = None
 
     @property
     def name(self) -> tuple[str, str, str, str]:
@@ -179,7 +181,9 @@ def validate(
     Parameters
     ----------
     source : "aiconfigurator", the public tables of the package of that name, or "none".
-    measurements : a JSON Lines file that `siliform gpu bench` wrote, or a folder of such files, judged too.
+    measurements : a JSON Lines file that `siliform gpu bench` wrote, or a folder of such files, judged too;
+        None for those of kernels/measurements, where there are any, unless `gpus` or `families` ask for a
+        part of the public tables.
     gpus, families : designs and families of the public tables to judge; all by default.
     tell : called with what is being read.
 
@@ -193,13 +197,21 @@ def validate(
     refused: tuple[Refused, ...] = ()
     if source == "aiconfigurator":
         tables += _public(gpus, families, tell)
-    if measurements is not None:
+    known = _committed(gpus, families) if measurements is None else Path(measurements)
+    if known is not None:
         from siliform.gpu_lines import judged_lines
 
-        tell(f"predicting what {measurements} measured")
-        own, refused = judged_lines(Path(measurements))
+        tell(f"predicting what {known} measured")
+        own, refused = judged_lines(known)
         tables += own
     return Validation(source, tuple(tables), refused)
+
+
+def _committed(gpus: Sequence[str] | None, families: Sequence[str] | None) -> Path | None:
+    """The folder of committed measurements; None where it holds none, or a part of other tables is asked."""
+    from siliform.kernels.bench.measurement import FOLDER
+
+    return FOLDER if not gpus and not families and any(FOLDER.glob("*.jsonl")) else None
 
 
 def _public(gpus: Sequence[str] | None, families: Sequence[str] | None, tell: Tell) -> Iterator[Judged]:

@@ -41,8 +41,8 @@ def _worst(tables: Sequence[Judged], table: Judged, index: int) -> Worst:
 
 def _reason(tables: Sequence[Judged], table: Judged, index: int) -> str:
     """The first of some tests that holds; what none explains is said to be unexplained."""
-    if table.sizes is None:
-        return "one line of measurements says no more"
+    if table.reason is not None:
+        return table.reason(index)
     tests: tuple[Callable[..., str], ...] = (_other_framework, _larger_is_faster, _smaller_is_slower, _wide)
     reasons = (test(tables, table, index) for test in tests)
     return next((reason for reason in reasons if reason), "the law, as far as the tables tell")

@@ -109,6 +109,11 @@ def plan_graph(graph: Graph, accelerator: Accelerator, *, bits: str | None, obje
     UserError : an op that no unit accepts, a scratchpad too small, unknown bits or objective.
     """
     ready = prepared(graph, chosen_bits(accelerator, bits, graph), accelerator)
+    return plan_prepared(ready, accelerator, objective=objective)
+
+
+def plan_prepared(ready: Graph, accelerator: Accelerator, *, objective: str = "latency") -> Planned:
+    """The same of a graph whose formats are assigned: what is fused in it is, and nothing else."""
     legal = legalise(ready, accelerator)
     work = legal.derived(workload)
     memory = accelerator.scratchpad

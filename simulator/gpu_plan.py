@@ -15,7 +15,7 @@ from functools import lru_cache
 from math import ceil, prod
 
 from siliform.arch.accelerator import Accelerator
-from siliform.arch.gpu.attention import DECODE_ROWS, Heads, decode_cycles, whole_cycles
+from siliform.arch.gpu.attention import DECODE_ROWS, TILE, Heads, decode_cycles, whole_cycles
 from siliform.arch.gpu.gpu import Gpu
 from siliform.arch.program import Loop, Product, Scalars, Stage
 from siliform.arch.units.tensor import TensorCores
@@ -24,6 +24,8 @@ from siliform.simulator.costs import Cost
 from siliform.simulator.planner import Plan, Resources, dram_traffic, scalar_stages, scalar_unit
 from siliform.simulator.work import ProductWork, ScalarWork, Work
 from siliform.simulator.workload import Item
+
+MANY = 10**6  # times the scores of an attention: what rounding up to whole passes adds is nothing beside it
 
 
 @lru_cache(maxsize=32)
@@ -88,11 +90,11 @@ def _stages(
         if product.node is not work.attention:
             tensor.append(_product(cores, product, resources, transfers))
     passes, spent = scalar_stages(item, work, units)
-    inside, softmax = _attention_scalars(work.attention_scalars, resources)
+    inside, alone_softmax, softmax = _attention_scalars(work.attention_scalars, resources)
     scalar += spent
     scores = next((p for p in work.products if p.node is work.attention and _cores(p, resources)), None)
     if scores is None:
-        scalar += softmax
+        scalar += alone_softmax
     else:
         tensor.append(_attention(scores, resources, softmax, transfers))
     together = gpu_of(resources.accelerator).constants.together
@@ -128,16 +130,22 @@ def _product(
 
 
 def _attention(
-    scores: ProductWork, resources: Resources, softmax: int, transfers: tuple[float, float]
+    scores: ProductWork, resources: Resources, softmax: float, transfers: tuple[float, float]
 ) -> tuple[float, float]:
-    """Cycles of an attention beside each of the transfers; `softmax` are those of the lanes, all of it."""
+    """Cycles of an attention beside each of the transfers; `softmax` are those that its scores keep the
+    lanes busy, however few they are.
+    """
     gpu, cores = gpu_of(resources.accelerator), _cores(scores, resources)
     assert cores is not None
     of = heads_of(scores.node, scores.contraction.points)
     if of.queries * of.heads <= DECODE_ROWS * of.groups and of.keys >= 4 * of.queries:
         alone, beside = (float(decode_cycles(gpu, of, transfer)) for transfer in transfers)
         return alone, beside
-    per_score = softmax * gpu.multiprocessors / max(of.batch * of.heads * of.queries * of.seen, 1)
+    # A tile of keys is gone through whole, and a row's own operations are shared by its tile at least.
+    scores_seen = of.batch * of.heads * of.queries * max(of.seen, TILE)
+    per_score = softmax * gpu.multiprocessors / max(scores_seen, 1)
+    if of.seen < TILE:
+        per_score = max(per_score, gpu.softmax_cycles)
     rate = cores.rate(scores.formats)
     alone, beside = (float(whole_cycles(gpu, of, rate, transfer, per_score)) for transfer in transfers)
     return alone, beside
@@ -180,15 +188,22 @@ def _macs(work: Work, gpu: Gpu) -> float:
 
 def _attention_scalars(
     scalars: tuple[ScalarWork, ...], resources: Resources
-) -> tuple[tuple[Stage, ...], int]:
+) -> tuple[tuple[Stage, ...], int, float]:
+    """Stages inside an attention, their cycles by themselves, and those that they keep the lanes busy.
+
+    The latter is what lies between a number of passes and so many more: nothing is rounded up to whole
+    passes over the lanes, and no pipeline is filled anew for each tile of scores.
+    """
     stages: list[Stage] = []
-    cycles = 0
+    cycles, busy = 0, 0.0
     for scalar in scalars:
         for op, count in scalar.counts.items():
             unit = scalar_unit(resources.accelerator.units, op, scalar.format)
             cycles += unit.scalar_cycles(op, count)
+            more = unit.scalar_cycles(op, MANY * count) - unit.scalar_cycles(op, count)
+            busy += more / (MANY - 1)
             stages.append(Scalars(unit.name, {op: count}, scalar.format))
-    return tuple(stages), cycles
+    return tuple(stages), cycles, busy
 
 
 def _cores(product: ProductWork, resources: Resources) -> TensorCores | None:

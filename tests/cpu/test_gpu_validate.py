@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 import siliform as sf
-from siliform import gpu_told, listing
+from siliform import gpu_networks, gpu_told, listing
 from siliform.arch.tech import fit_gpu_laws, measured
 from siliform.cli import main
+from siliform.gpu_line_reasons import line_reason
 from siliform.graph_ir.errors import UserError
+from siliform.kernels.bench import measurement
 from siliform.kernels.bench.measurement import FORMAT, VERSION, Measurement
 
 needs_tables = pytest.mark.skipif(
@@ -184,14 +186,6 @@ def test_lines_of_our_own_are_judged_by_the_estimate(tmp_path: Path) -> None:
         line("one", ("bf16[512,512]", "bf16[512,512]"), 8e-6, implementation="cublas"),
         line("two", attention, 20e-6, family="attention", op="attention", attributes={"pattern": "causal"}),
         line("three", None, 5e-6, family="copy", op="nothing"),
-        line(
-            "four",
-            None,
-            900e-6,
-            family="network",
-            options={"model": "bert-tiny"},
-            sizes={"batch": 2, "tokens": 64},
-        ),
         line("five", ("bf16[8,8]", "bf16[8,8]"), None),
     )
     judged = sf.gpu.validate("none", measurements=path)
@@ -200,13 +194,124 @@ def test_lines_of_our_own_are_judged_by_the_estimate(tmp_path: Path) -> None:
     assert table.measured_s.tolist() == [10e-6]
     assert judged.table("matmul", H100, "cublas").predicted_s == table.predicted_s
     assert judged.table("attention", H100, "siliform").predicted_s[0] > 1e-6
-    assert judged.table("network", H100, "siliform").predicted_s[0] > 1e-5
     assert [(each.case, each.reason) for each in judged.refused] == [
         ("three", "the line names no op of the catalogue")
     ]
     told = gpu_told.as_object(judged)
     jsonschema.validate(told, listing.schema("gpu-validate"))
     assert "no prediction of 1" in gpu_told.as_text(judged)
+
+
+def network(case: str, tokens: int, context: int, **more: Any) -> dict[str, Any]:
+    sizes = {"batch": 2, "tokens": tokens, "context": context}
+    told = {"family": "network", "op": "network", "options": {"model": "gpt2"}, "sizes": sizes}
+    return line(case, None, more.pop("median_s", 900e-6), implementation="transformers", **told, **more)
+
+
+def test_networks_are_judged_as_replayed_and_as_launched_one_by_one(tmp_path: Path) -> None:
+    """A host that takes long for an operator is what an eager run waits for; one that does not is not."""
+    empty = line("empty", None, 2e-6, family="launch", op="increment", implementation="torch", host_s=5e-6)
+    both = {"timed": "graph", "eager_s": 5e-3}
+    path = write(
+        tmp_path / "made.jsonl",
+        empty,
+        line("emptier", None, 2e-6, family="launch", op="increment", implementation="torch", host_s=4e-5),
+        network("prefill", 64, 0, **both),
+        network("decode", 1, 64, **both),
+        network("no graph", 1, 32, timed="eager", reason="made up", median_s=6e-3),
+    )
+    judged = sf.gpu.validate("none", measurements=path)
+    replayed, eager = (judged.table("network", H100, f"transformers{how}") for how in ("", " eager"))
+    assert [replayed.shapes(i) for i in range(2)] == ["prefill", "decode"]
+    assert [eager.shapes(i) for i in range(3)] == ["prefill", "decode", "no graph"]
+    assert replayed.measured_s.tolist() == [900e-6, 900e-6]
+    assert eager.measured_s.tolist() == [5e-3, 5e-3, 6e-3]
+    for place, phase in enumerate(("prefill", "decode")):
+        sizes = (
+            {"batch": 2, "tokens": 64, "context": 0} if phase == "prefill" else {"batch": 2, "context": 64}
+        )
+        found = gpu_networks.launched(gpu_networks.launched_graph("gpt2", sizes), sf.accelerator(H100))
+        assert 18 * 12 < found.kernels < 22 * 12  # by hand: 19 of each of 12 layers, and two more of a cache
+        assert replayed.predicted_s[place] == pytest.approx(found.graph_s)
+        assert eager.predicted_s[place] == pytest.approx(max(found.graph_s, 5e-6 * found.kernels))
+        assert found.eager_s(1.0) == found.kernels
+    assert "no graph" in {each.shape for each in judged.worst()}
+    reasons = {each.shape: each.reason for each in judged.worst()}
+    assert reasons["no graph"].startswith("launched one by one (made up)")
+    alone = sf.gpu.validate(
+        "none", measurements=write(tmp_path / "b.jsonl", network("prefill", 8, 0, **both))
+    )
+    assert [t.framework for t in alone.tables] == ["transformers"]
+    assert [each.reason for each in alone.refused] == [
+        "launched one by one: the file has no launch by torch, whose host time that would take"
+    ]
+
+
+def test_a_network_is_predicted_as_the_library_launches_it() -> None:
+    """No operator joined to another: longer than an estimate, which fuses; logits of one token."""
+    graph = gpu_networks.launched_graph("gpt2", {"batch": 1, "tokens": 256, "context": 0})
+    head = [n for n in graph.nodes if n.module == "lm_head"]
+    assert sum(node.macs_dense for node in head) == 768 * 50257
+    found = gpu_networks.launched(graph, sf.accelerator(H100))
+    fused = sf.estimate(sf.trace("gpt2", seq=256), sf.accelerator(H100), bits="bf16")
+    assert found.kernels > 2 * len(fused.parts)
+    assert found.graph_s > 1.2 * fused.latency_s
+
+
+def test_every_line_that_the_bench_writes_is_predicted_or_refused_with_a_reason(tmp_path: Path) -> None:
+    """Types with scales, operands that a library widens, and what computes another function."""
+    block = ("bf16[64,256]", "int4@block32:bf16[128,256]")
+    binary = ("binary[64,256]", "binary[128,256]")
+    path = write(
+        tmp_path / "made.jsonl",
+        line("block", block, 5e-6, family="fp4_matmul", op="linear"),
+        line("narrow", binary, 5e-6, family="binary_matmul", op="linear", implementation="cublas-int8"),
+        line("none", binary, 5e-6, family="binary_matmul", op="linear"),
+        line("flash", ("bf16[4]",), 5e-6, family="gated_linear", op="silu", implementation="sdpa-flash"),
+        line("odd", ("strange",), 5e-6),
+        line("does not fit", ("bf16[8,9]", "bf16[8,9]"), 5e-6),
+    )
+    judged = sf.gpu.validate("none", measurements=path)
+    assert {t.framework for t in judged.tables} == {"siliform", "cublas-int8"}
+    int8 = sf.estimate(sf.trace("gemm:64,128,256,int8"), sf.accelerator(H100), bits="traced").latency_s
+    assert judged.table("binary_matmul", H100, "cublas-int8").predicted_s[0] == pytest.approx(int8, rel=0.05)
+    reasons = {each.case: each.reason for each in judged.refused}
+    assert reasons.pop("none").startswith("tensor takes ")
+    assert reasons == {
+        "flash": "sdpa-flash computes another function of the same operands",
+        "odd": "an operand 'strange' that is no type of a graph",
+        "does not fit": "a has 9 columns, b has 8 rows",
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"cache": "warm"}, "operands lay in the level-2 cache; an estimate reads them from DRAM"),
+        ({"spread": 0.3}, "samples differ: interquartile range 30% of the median"),
+        ({}, "the law, as far as the line tells"),
+    ],
+)
+def test_lines_say_why_they_are_far_off(more: dict[str, Any], reason: str) -> None:
+    made = [Measurement.of(line("a", None, 1e-6, **more))]
+    assert line_reason(made[0], 5e-6, H100, made) == reason
+
+
+def test_other_lines_say_why_one_is_far_off() -> None:
+    slow = Measurement.of(line("a", None, 90e-6, clocks={"sm_hz": 1.2e9}))
+    beside = Measurement.of(line("a", None, 12e-6, implementation="cublas"))
+    assert line_reason(slow, 10e-6, H100, [slow, beside]) == "cublas took 12.0 us of the same"
+    assert line_reason(slow, 10e-6, H100, [slow]) == "the clock was 1.20 GHz, the design's is 1.83"
+
+
+def test_committed_lines_are_judged_unless_a_part_of_the_tables_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measurement, "FOLDER", tmp_path)
+    assert sf.gpu.validate("none").tables == ()
+    write(tmp_path / "made.jsonl", line("one", ("bf16[512,512]", "bf16[512,512]"), 10e-6))
+    assert [t.family for t in sf.gpu.validate("none").tables] == ["matmul"]
+    assert sf.gpu.validate("none", families=["gemm"]).tables == ()
 
 
 def test_mistakes_are_told_in_four_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
