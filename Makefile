@@ -25,7 +25,7 @@ help: ## list the commands
 
 # The mapper's machine code lies beside its sources, whichever environment compiled it; where it is there and
 # the sources have not changed, warming takes a second.
-setup: $(READY) data ## make the virtual environment, or bring it up to date (1.7 GB the first time)
+setup: $(READY) data ## make the virtual environment, or bring it up to date (3.1 GB the first time)
 	@$(BIN)/python -m siliform.simulator.mapping.warm
 	@echo "$(VENV) is ready"
 
@@ -82,7 +82,7 @@ $(BIN)/python:
 
 # torch comes first, by the exact pin: a later package that asks for any torch then finds it there.
 $(READY): pyproject.toml $(PINS) | $(BIN)/python
-	@echo "== installing into $(VENV): the first time, a few minutes and 1.7 GB (more with a torch for CUDA)"
+	@echo "== installing into $(VENV): the first time, a few minutes and 3.1 GB (more with a torch for CUDA)"
 	@{ $(PIP) torch setuptools && $(PIP) --no-build-isolation -e '.[dev]'; } || { \
 	  echo "asked: the packages of pyproject.toml$(PINS:%=, pinned by %)"; \
 	  echo "found: pip failed; its last lines above say which package"; \
