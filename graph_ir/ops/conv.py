@@ -36,9 +36,10 @@ def _reference(
     padding: Sizes = 0,
     dilation: Sizes = 1,
     groups: int = 1,
+    behind: Sizes | None = None,
 ) -> np.ndarray:
-    """x [N, C, ...], weight [O, C/groups, ...], bias [O] -> [N, O, ...]."""
-    sliding = Sliding.of(x.shape, weight.shape[2:], stride, padding, dilation)
+    """x [N, C, ...], weight [O, C/groups, ...], bias [O] -> [N, O, ...]; `behind` as of `unfold`."""
+    sliding = Sliding.of(x.shape, weight.shape[2:], stride, padding, dilation, behind=behind)
     found = rearranged(x, sliding.windows)
     out, taps = sliding.letters()
     if groups == x.shape[1] and groups > 1 and not isinstance(weight, Quantised):
@@ -68,6 +69,7 @@ def _shape(
     padding: Sizes = 0,
     dilation: Sizes = 1,
     groups: int = 1,
+    behind: Sizes | None = None,
 ) -> TensorType:
     if x.rank != weight.rank or not 3 <= x.rank <= 5:
         raise ValueError(
@@ -77,7 +79,7 @@ def _shape(
         raise ValueError(f"{x.shape[1]} channels, weights {weight.shape} and {groups} groups do not agree")
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"bias has shape {bias.shape}, weight gives {weight.shape[0]} channels")
-    sliding = Sliding.of(x.shape, weight.shape[2:], stride, padding, dilation)
+    sliding = Sliding.of(x.shape, weight.shape[2:], stride, padding, dilation, behind=behind)
     return product_type(x, weight).with_shape(x.shape[0], weight.shape[0], *sliding.out)
 
 
@@ -90,8 +92,9 @@ def _spaces(
     padding: Sizes = 0,
     dilation: Sizes = 1,
     groups: int = 1,
+    behind: Sizes | None = None,
 ) -> list[Space]:
-    sliding = Sliding.of(x.shape, weight.shape[2:], stride, padding, dilation)
+    sliding = Sliding.of(x.shape, weight.shape[2:], stride, padding, dilation, behind=behind)
     result = f"n g u {sliding.dims('o')}"
     own = {"n": x.shape[0], "g": groups, "u": weight.shape[0] // groups}
     product = Space.over(
@@ -116,12 +119,13 @@ def _expansion(
     padding: Sizes = 0,
     dilation: Sizes = 1,
     groups: int = 1,
+    behind: Sizes | None = None,
 ) -> Any:
     x, weight = without_axis_scales(b, x, weight)
     n, outer = x.type.shape[0], weight.type.shape[0]
     kernel = weight.type.shape[2:]
-    sliding = Sliding.of(x.type.shape, kernel, stride, padding, dilation)
-    columns = b(unfold, x, kernel=kernel, stride=stride, padding=padding, dilation=dilation)
+    sliding = Sliding.of(x.type.shape, kernel, stride, padding, dilation, behind=behind)
+    columns = b(unfold, x, kernel=kernel, stride=stride, padding=padding, dilation=dilation, behind=behind)
     depth = columns.type.shape[1] // groups
     columns = b(reshape, columns, shape=(n, groups, depth, columns.type.shape[2]))
     made = b(matmul, b(reshape, weight, shape=(groups, outer // groups, depth)), columns)

@@ -42,7 +42,7 @@ def _sliding(
     )
     if min(length) < 1:
         raise ValueError(f"a result of extents {length} from {x} with kernel {kernel} and padding {p}")
-    return Sliding(length, kernel, s, p, d)
+    return Sliding(length, kernel, s, p, d, p)
 
 
 def _reference(

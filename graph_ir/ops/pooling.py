@@ -97,7 +97,13 @@ def _avg_pool(
     if counted is None:
         counted = np.ones((1, 1, *(n + 2 * p for n, p in zip(sliding.length, sliding.padding, strict=True))))
     unpadded = Sliding(
-        counted.shape[2:], sliding.kernel, sliding.stride, (0,) * len(axes), sliding.dilation, ceil_mode
+        length=counted.shape[2:],
+        kernel=sliding.kernel,
+        stride=sliding.stride,
+        padding=(0,) * len(axes),
+        dilation=sliding.dilation,
+        behind=(0,) * len(axes),
+        ceil_mode=ceil_mode,
     )
     total = unpadded.windows(np.pad(known, widths))
     found = unpadded.windows(counted)

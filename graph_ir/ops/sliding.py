@@ -16,7 +16,8 @@ from siliform.graph_ir.ops.common import per_axis
 class Sliding:
     """A window over the spatial axes of [N, C, *length], one number per axis in every field.
 
-    `ceil_mode` lets a last window stick out behind the padded input, if it starts before its end.
+    `padding` is that before an axis, `behind` that behind it. `ceil_mode` lets a last window stick out behind
+    the padded input, if it starts before its end.
     """
 
     length: tuple[int, ...]
@@ -24,16 +25,17 @@ class Sliding:
     stride: tuple[int, ...]
     padding: tuple[int, ...]
     dilation: tuple[int, ...]
+    behind: tuple[int, ...]
     ceil_mode: bool = False
 
     def __post_init__(self) -> None:
         if (
             min((*self.kernel, *self.stride, *self.dilation), default=1) < 1
-            or min(self.padding, default=0) < 0
+            or min((*self.padding, *self.behind), default=0) < 0
         ):
             raise ValueError(
                 f"kernel {self.kernel}, stride {self.stride} and dilation {self.dilation} are at least 1, "
-                f"padding {self.padding} at least 0"
+                f"padding {self.padding} and {self.behind} at least 0"
             )
         if min(self.out, default=1) < 1:
             raise ValueError(
@@ -49,15 +51,18 @@ class Sliding:
         padding: int | Sequence[int] = 0,
         dilation: int | Sequence[int] = 1,
         ceil_mode: bool = False,
+        behind: int | Sequence[int] | None = None,
     ) -> Sliding:
-        """The window over [N, C, ...]; one number stands for all axes, stride None for the kernel."""
+        """The window over [N, C, ...]; one number stands for all axes, stride None for the kernel, `behind`
+        None for the padding before."""
         length = tuple(shape[2:])
         if not length:
             raise ValueError(f"a sliding window over {tuple(shape)}, which has no axis behind its channels")
-        given = (kernel, kernel if stride is None or stride == () else stride, padding, dilation)
-        names = ("kernel", "stride", "padding", "dilation")
+        steps, last = kernel if stride is None or stride == () else stride, behind
+        given = (kernel, steps, padding, dilation, padding if last is None else last)
+        names = ("kernel", "stride", "padding", "dilation", "padding behind")
         fields = [per_axis(value, len(length), name) for value, name in zip(given, names, strict=True)]
-        return cls(length, fields[0], fields[1], fields[2], fields[3], ceil_mode)
+        return cls(length, fields[0], fields[1], fields[2], fields[3], fields[4], ceil_mode)
 
     @property
     def reach(self) -> tuple[int, ...]:
@@ -68,8 +73,9 @@ class Sliding:
     def out(self) -> tuple[int, ...]:
         """Windows along each axis."""
         found = []
-        for extent, pad, reach, step in zip(self.length, self.padding, self.reach, self.stride, strict=True):
-            room = extent + 2 * pad - reach
+        numbers = zip(self.length, self.padding, self._padded, self.reach, self.stride, strict=True)
+        for extent, pad, padded, reach, step in numbers:
+            room = padded - reach
             count = (-(-room // step) if self.ceil_mode else room // step) + 1
             found.append(count - 1 if self.ceil_mode and (count - 1) * step >= extent + pad else count)
         return tuple(found)
@@ -78,16 +84,19 @@ class Sliding:
     def overhang(self) -> tuple[int, ...]:
         """Elements that the last window needs behind the padded input."""
         ends = ((o - 1) * s + r for o, s, r in zip(self.out, self.stride, self.reach, strict=True))
-        return tuple(
-            max(end - (extent + 2 * pad), 0)
-            for end, extent, pad in zip(ends, self.length, self.padding, strict=True)
-        )
+        return tuple(max(end - padded, 0) for end, padded in zip(ends, self._padded, strict=True))
+
+    @property
+    def _padded(self) -> tuple[int, ...]:
+        """Extents with their padding."""
+        return tuple(map(sum, zip(self.length, self.padding, self.behind, strict=True)))
 
     def windows(self, x: np.ndarray, fill: float = 0) -> np.ndarray:
         """x [N, C, *length] -> [N, C, *out, *kernel], with `fill` outside."""
         spatial = range(2, 2 + len(self.length))
         widths = [(0, 0), (0, 0)]
-        widths += [(p, p + over) for p, over in zip(self.padding, self.overhang, strict=True)]
+        ends = zip(self.padding, self.behind, self.overhang, strict=True)
+        widths += [(before, behind + over) for before, behind, over in ends]
         padded = np.pad(x, widths, constant_values=fill) if any(map(any, widths)) else x
         found: Any = np.lib.stride_tricks.sliding_window_view(padded, self.reach, tuple(spatial))  # type: ignore[call-overload]
         starts = tuple(slice(0, (o - 1) * s + 1, s) for o, s in zip(self.out, self.stride, strict=True))

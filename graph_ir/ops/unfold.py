@@ -21,10 +21,16 @@ Sizes = int | Sequence[int]
 
 
 def _unfold(
-    x: np.ndarray, *, kernel: Sequence[int], stride: Sizes = 1, padding: Sizes = 0, dilation: Sizes = 1
+    x: np.ndarray,
+    *,
+    kernel: Sequence[int],
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    behind: Sizes | None = None,
 ) -> np.ndarray:
-    """x [N, C, ...] -> [N, C * taps, windows]."""
-    sliding = Sliding.of(np.shape(x), kernel, stride, padding, dilation)
+    """x [N, C, ...] -> [N, C * taps, windows]; `behind` is the padding behind, that before where None."""
+    sliding = Sliding.of(np.shape(x), kernel, stride, padding, dilation, behind=behind)
     count = len(kernel)
     found = sliding.windows(np.asarray(x))
     order = (0, 1, *range(2 + count, 2 + 2 * count), *range(2, 2 + count))
@@ -32,16 +38,28 @@ def _unfold(
 
 
 def _unfold_shape(
-    x: TensorType, *, kernel: Sequence[int], stride: Sizes = 1, padding: Sizes = 0, dilation: Sizes = 1
+    x: TensorType,
+    *,
+    kernel: Sequence[int],
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    behind: Sizes | None = None,
 ) -> TensorType:
-    sliding = Sliding.of(x.shape, kernel, stride, padding, dilation)
+    sliding = Sliding.of(x.shape, kernel, stride, padding, dilation, behind=behind)
     return x.with_shape(x.shape[0], x.shape[1] * sliding.taps, prod(sliding.out))
 
 
 def _unfold_spaces(
-    x: TensorType, *, kernel: Sequence[int], stride: Sizes = 1, padding: Sizes = 0, dilation: Sizes = 1
+    x: TensorType,
+    *,
+    kernel: Sequence[int],
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    behind: Sizes | None = None,
 ) -> list[Space]:
-    sliding = Sliding.of(x.shape, kernel, stride, padding, dilation)
+    sliding = Sliding.of(x.shape, kernel, stride, padding, dilation, behind=behind)
     accesses = f"n c {sliding.axes()} -> n c {sliding.dims('k')} {sliding.dims('o')}"
     return [Space.over(accesses, {}, sliding.extents, n=x.shape[0], c=x.shape[1])]
 

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from siliform.kernels import selective_scan
+from siliform.models.blocks.causal_conv import CausalConv
 
 
 class Mixer(nn.Module):
@@ -27,7 +28,7 @@ class Mixer(nn.Module):
         super().__init__()
         self.states, self.step_rank = states, step_rank
         self.in_proj = nn.Linear(width, 2 * inner, bias=False)
-        self.conv = nn.Conv1d(inner, inner, taps, groups=inner, padding=taps - 1)
+        self.conv = CausalConv(inner, taps)
         self.select = nn.Linear(inner, step_rank + 2 * states, bias=False)
         self.step = nn.Linear(step_rank, inner)
         # Real S4D start (section 3.6): a = -(1, 2, ..., N) in every channel.
@@ -39,12 +40,10 @@ class Mixer(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x [B, T, W] -> [B, T, W]."""
         signal, gate = self.in_proj(x).chunk(2, dim=-1)
-        signal = functional.silu(self.conv(signal.transpose(1, 2))[..., : x.shape[1]])  # [B, D, T]
-        step, b, c = self._selected(signal.transpose(1, 2))
-        decay = -torch.exp(self.log_decay)
-        scanned = selective_scan(
-            signal, step.transpose(1, 2), decay, b.transpose(1, 2), c.transpose(1, 2), self.skip
-        )
+        signal = functional.silu(self.conv(signal))
+        parts = (signal, *self._selected(signal))  # [B, T, D], as the step; b and c [B, T, N]
+        signal, step, b, c = (part.transpose(1, 2) for part in parts)
+        scanned = selective_scan(signal, step, -torch.exp(self.log_decay), b, c, self.skip)
         return self.out_proj(scanned.transpose(1, 2) * functional.silu(gate))
 
     def advance(
@@ -55,14 +54,13 @@ class Mixer(nn.Module):
         Returns the output [B, W], and the window and the state after it.
         """
         signal, gate = self.in_proj(x).chunk(2, dim=-1)
-        seen = torch.cat([window, signal.unsqueeze(-1)], dim=-1)
-        signal = (seen * self.conv.weight.squeeze(1)).sum(dim=-1)
-        signal = functional.silu(signal if self.conv.bias is None else signal + self.conv.bias)
+        signal, window = self.conv.advance(signal, window)
+        signal = functional.silu(signal)
         step, b, c = self._selected(signal)
         kept = torch.exp(step.unsqueeze(-1) * -torch.exp(self.log_decay))
         state = kept * state + (step * signal).unsqueeze(-1) * b.unsqueeze(1)
         scanned = (state * c.unsqueeze(1)).sum(dim=-1) + signal * self.skip
-        return self.out_proj(scanned * functional.silu(gate)), seen[..., 1:], state
+        return self.out_proj(scanned * functional.silu(gate)), window, state
 
     def _selected(self, signal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Step sizes [..., D], b and c [..., N] of signals [..., D]."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from siliform.models.blocks.causal_conv import CausalConv
+
 
 class AssociativeMixer(nn.Module):
     """x [B, N, W] -> [B, N, W], causal.
@@ -25,19 +27,14 @@ class AssociativeMixer(nn.Module):
 
     def __init__(self, width: int, heads: int, slots: int = 512, taps: int = 3) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(width, width, taps, groups=width, padding=taps - 1)
+        self.conv = CausalConv(width, taps)
         self.memory = nn.Parameter(torch.randn(slots, width) * width**-0.5)
         self.gate = nn.Linear(width, 2 * width)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        local, recalled = self.local(x), self.recalled(x)
+        local, recalled = self.conv(x), self.recalled(x)
         first, second = self.gate(x).sigmoid().chunk(2, dim=-1)
         return first * local + second * recalled
-
-    def local(self, x: torch.Tensor) -> torch.Tensor:
-        """The convolution of x with itself and the tokens right before."""
-        made: torch.Tensor = self.conv(x.transpose(1, 2))[..., : x.shape[1]].transpose(1, 2)
-        return made
 
     def recalled(self, x: torch.Tensor) -> torch.Tensor:
         """The average of slots that each token asks for by itself."""

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from siliform.models.blocks.causal_conv import CausalConv
 from siliform.models.blocks.delta import delta_rule
 from siliform.models.blocks.heads import merge_heads, split_heads
 
@@ -27,10 +28,10 @@ class DeltaNetMixer(nn.Module):
 
     def __init__(self, width: int, heads: int, taps: int = 4, chunk: int = 64) -> None:
         super().__init__()
-        self.heads, self.chunk, self.taps = heads, chunk, taps
+        self.heads, self.chunk = heads, chunk
         for name in ("query", "key", "value"):
             self.add_module(name, nn.Linear(width, width, bias=False))
-            self.add_module(f"{name}_conv", nn.Conv1d(width, width, taps, groups=width, bias=False))
+            self.add_module(f"{name}_conv", CausalConv(width, taps, bias=False))
         self.beta = nn.Linear(width, heads, bias=False)
         self.norm = nn.RMSNorm(width // heads, eps=1e-5)
         self.out = nn.Linear(width, width, bias=False)
@@ -48,5 +49,4 @@ class DeltaNetMixer(nn.Module):
 
     def _convolved(self, name: str, x: torch.Tensor) -> torch.Tensor:
         """A projection of x [B, N, W] behind its convolution and SiLU."""
-        signal = functional.pad(getattr(self, name)(x).transpose(1, 2), (self.taps - 1, 0))
-        return functional.silu(getattr(self, f"{name}_conv")(signal)).transpose(1, 2)
+        return functional.silu(getattr(self, f"{name}_conv")(getattr(self, name)(x)))

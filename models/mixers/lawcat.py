@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from siliform.models.blocks.causal_conv import CausalConv
 from siliform.models.blocks.gated_linear import gated_linear_attention
 from siliform.models.blocks.heads import merge_heads, split_heads
 
@@ -36,8 +37,8 @@ class LawcatMixer(nn.Module):
         self.query = nn.Linear(width, width, bias=False)
         self.key = nn.Linear(width, width, bias=False)
         self.value = nn.Linear(width, width, bias=False)
-        self.query_conv = nn.Conv1d(width, width, taps, groups=width, padding=taps - 1)
-        self.key_conv = nn.Conv1d(width, width, taps, groups=width, padding=taps - 1)
+        self.query_conv = CausalConv(width, taps)
+        self.key_conv = CausalConv(width, taps)
         self.gate_down = nn.Linear(width, GATE_RANK, bias=False)
         self.gate_up = nn.Linear(GATE_RANK, width)
         self.out = nn.Linear(width, width, bias=False)
@@ -50,13 +51,7 @@ class LawcatMixer(nn.Module):
 
     def parts(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Features of queries and keys, values, log gates: each [B, H, N, c]."""
-        q = functional.elu(_convolved(self.query_conv, self.query(x))) + 1
-        k = functional.elu(_convolved(self.key_conv, self.key(x))) + 1
+        q = functional.elu(self.query_conv(self.query(x))) + 1
+        k = functional.elu(self.key_conv(self.key(x))) + 1
         gate = functional.logsigmoid(self.gate_up(self.gate_down(x))) / GATE_SOFTNESS
         return tuple(split_heads(part, self.heads) for part in (q, k, self.value(x), gate))
-
-
-def _convolved(conv: nn.Conv1d, x: torch.Tensor) -> torch.Tensor:
-    """A causal convolution along the tokens of x [B, N, W]."""
-    made: torch.Tensor = conv(x.transpose(1, 2))[..., : x.shape[1]].transpose(1, 2)
-    return made

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from siliform.models.blocks.causal_conv import CausalConv
 from siliform.models.blocks.ssd import ssd
 
 
@@ -43,7 +44,7 @@ class Mamba2Mixer(nn.Module):
         self.states, self.groups = states, groups
         mixed = self.inner + 2 * groups * states
         self.in_proj = nn.Linear(width, self.inner + mixed + self.heads, bias=False)
-        self.conv = nn.Conv1d(mixed, mixed, taps, groups=mixed, padding=taps - 1)
+        self.conv = CausalConv(mixed, taps)
         self.log_rate = nn.Parameter(torch.zeros(self.heads))
         self.step_bias = nn.Parameter(torch.zeros(self.heads))
         self.skip = nn.Parameter(torch.ones(self.heads))
@@ -52,8 +53,7 @@ class Mamba2Mixer(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         gate, mixed, step = self._projected(x)
-        mixed = functional.silu(self.conv(mixed.transpose(1, 2))[..., : x.shape[1]]).transpose(1, 2)
-        drive, b, c = self._parts(mixed)
+        drive, b, c = self._parts(functional.silu(self.conv(mixed)))
         step, log_decay = self._steps(step)
         y = ssd(drive * step.unsqueeze(-1), log_decay, b, c, self.chunk)
         return self._out((y + drive * self.skip.unsqueeze(-1)).flatten(-2), gate)
@@ -62,7 +62,7 @@ class Mamba2Mixer(nn.Module):
         """What lives from one token to the next, whatever the context: signals of the convolution
         [D + 2 G S, taps - 1] and the state [H, S, P]."""
         return {
-            "windows": (self.conv.in_channels, self.conv.kernel_size[0] - 1),
+            "windows": self.conv.window,
             "recurrences": (self.heads, self.states, self.head_width),
         }
 
@@ -75,10 +75,8 @@ class Mamba2Mixer(nn.Module):
         """
         x = x.squeeze(1)
         gate, mixed, step = self._projected(x)
-        seen = torch.cat([window, mixed.unsqueeze(-1)], dim=-1)
-        mixed = (seen * self.conv.weight.squeeze(1)).sum(-1)
-        mixed = functional.silu(mixed if self.conv.bias is None else mixed + self.conv.bias)
-        drive, b, c = self._parts(mixed)
+        mixed, window = self.conv.advance(mixed, window)
+        drive, b, c = self._parts(functional.silu(mixed))
         step, log_decay = self._steps(step)
         shared = self.heads // self.groups
         pushed = b.unsqueeze(-2).expand(-1, -1, shared, -1).flatten(1, 2).unsqueeze(-1)
@@ -86,7 +84,7 @@ class Mamba2Mixer(nn.Module):
         state = log_decay.exp()[..., None, None] * state + pushed
         read = c.unsqueeze(-2).expand(-1, -1, shared, -1).flatten(1, 2).unsqueeze(-2)
         y = (read @ state).squeeze(-2) + drive * self.skip.unsqueeze(-1)
-        return self._out(y.flatten(-2), gate).unsqueeze(1), seen[..., 1:], state
+        return self._out(y.flatten(-2), gate).unsqueeze(1), window, state
 
     def _projected(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Gate [..., D], signal of the convolution [..., D + 2 G S], steps [..., H] before their softplus."""

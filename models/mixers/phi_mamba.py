@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from siliform.models.blocks.causal_conv import CausalConv
 from siliform.models.blocks.ssd import ssd
 
 
@@ -32,21 +33,20 @@ class PhiMambaMixer(nn.Module):
         mixed = width + 2 * heads * states
         self.in_proj = nn.Linear(width, mixed + width + heads, bias=False)
         self.gate_bias = nn.Parameter(torch.zeros(width))
-        self.conv = nn.Conv1d(mixed, mixed, taps, groups=mixed, padding=taps - 1)
+        self.conv = CausalConv(mixed, taps)
         self.skip = nn.Parameter(torch.ones(heads))
         self.out_proj = nn.Linear(width, width, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         mixed, gate, decay = self._projected(x)
-        mixed = self.conv(mixed.transpose(1, 2))[..., : x.shape[1]].transpose(1, 2)
-        drive, b, c = self._parts(mixed)
+        drive, b, c = self._parts(self.conv(mixed))
         y = ssd(drive, -functional.softplus(decay), b, c, self.chunk)
         return self._out(y + drive * self.skip.unsqueeze(-1), gate)
 
     def kept(self, context: int) -> dict[str, tuple[int, ...]]:
         """What lives from one token to the next: as in Mamba-2."""
         return {
-            "windows": (self.conv.in_channels, self.conv.kernel_size[0] - 1),
+            "windows": self.conv.window,
             "recurrences": (self.heads, self.states, self.width // self.heads),
         }
 
@@ -55,13 +55,12 @@ class PhiMambaMixer(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """One token x [B, 1, W]: its output, and the window and the state after it."""
         mixed, gate, decay = self._projected(x.squeeze(1))
-        seen = torch.cat([window, mixed.unsqueeze(-1)], dim=-1)
-        mixed = (seen * self.conv.weight.squeeze(1)).sum(-1)
-        drive, b, c = self._parts(mixed if self.conv.bias is None else mixed + self.conv.bias)
+        mixed, window = self.conv.advance(mixed, window)
+        drive, b, c = self._parts(mixed)
         passed = (-functional.softplus(decay)).exp()[..., None, None]
         state = passed * state + b.unsqueeze(-1) * drive.unsqueeze(-2)
         y = (c.unsqueeze(-2) @ state).squeeze(-2) + drive * self.skip.unsqueeze(-1)
-        return self._out(y, gate).unsqueeze(1), seen[..., 1:], state
+        return self._out(y, gate).unsqueeze(1), window, state
 
     def _projected(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Signal of the convolution [..., W + 2 H S], gate [..., W], decays [..., H] before softplus."""

@@ -73,7 +73,25 @@ def _conv() -> list[Case]:
         _conv_case((1, 3, 6, 7), (6, 1, 3, 3), 6 * 4 * 5 * 9, groups=3),
         _conv_case((1, 2, 4, 5, 6), (3, 2, 2, 3, 2), 3 * 27 * 24, stride=(1, 2, 2), padding=(0, 1, 0)),
         _conv_case((2, 3, 8, 8), (5, 3, 4, 4), 2 * 5 * 2 * 2 * 48, stride=4),
+        _one_sided_case((2, 3, 9), (3, 1, 4), 2 * 3 * 9 * 4, padding=3, behind=0, groups=3),
+        _one_sided_case(
+            (1, 2, 5, 6), (3, 2, 2, 3), 3 * 5 * 4 * 12, padding=(0, 1), behind=(1, 2), stride=(1, 2)
+        ),
     ]
+
+
+def _one_sided_case(
+    x: tuple[int, ...], weight: tuple[int, ...], macs: int, *, padding: Any, behind: Any, **given: Any
+) -> Case:
+    """As torch computes it of an input that is padded by hand."""
+    axes = len(x) - 2
+    before, after = (p if isinstance(p, tuple) else (p,) * axes for p in (padding, behind))
+    around = [each for pair in zip(reversed(before), reversed(after), strict=True) for each in pair]
+    function: Callable[..., Any] = (F.conv1d, F.conv2d)[axes - 1]
+    oracle = from_torch(lambda a, b: function(F.pad(a, around), b, **given))
+    return Case(
+        (floats(*x), floats(*weight)), {"padding": padding, "behind": behind, **given}, {"mac": macs}, oracle
+    )
 
 
 def _transposed_case(

@@ -93,7 +93,7 @@ def test_counts_of_lawcat_by_hand() -> None:
     within = chunks * heads * 2 * chunk * chunk * c
     states = (chunks - 1) * heads * chunk * c * c
     across = chunks * heads * chunk * (c * c + c)
-    convolutions = 2 * (TOKENS + 3) * width * 4
+    convolutions = 2 * TOKENS * width * 4
     assert graph.macs == TOKENS * linears + convolutions + within + states + across
     assert graph.parameter_count == linears + width + 2 * 5 * width
 
@@ -114,5 +114,5 @@ def test_counts_of_sse_by_hand(partitions: int) -> None:
 def test_counts_of_gam_by_hand() -> None:
     width, slots, taps = 24, 7, 3
     graph = trace(AssociativeMixer(width, 4, slots=slots), (torch.zeros(1, TOKENS, width),))
-    assert graph.macs == TOKENS * (2 * slots * width + 2 * width * width) + (TOKENS + 2) * width * taps
+    assert graph.macs == TOKENS * (2 * slots * width + 2 * width * width) + TOKENS * width * taps
     assert graph.parameter_count == slots * width + 2 * width * (width + 1) + width * (taps + 1)
