@@ -242,9 +242,7 @@ class _Flattening:
             inside = self.attention_scalars if node is self.attention else self.scalars
             inside.append(ScalarWork(counts, scalar_format(node), node))
         elif not space.body and not self.strided_store(node):
-            bits = max((v.type.format.bits for v in (*node.outputs, *node.operands)), default=8)
-            elements = sum(a.elements(space.extents) for a in (*space.reads, *space.writes))
-            self.moved.append((node, -(-elements * bits // 8)))
+            self.moved.append((node, _moved_bytes(node, space)))
 
     def saturating_drain(self, node: Node) -> bool:
         """Whether a cast only cuts a product's integer sums to a narrower integer.
@@ -299,6 +297,17 @@ def _together(product: ProductWork, more: Contraction) -> ProductWork:
     points = form.points + more.points
     whole = Contraction(form.batch + more.batch, max(form.m, more.m), form.n, form.k, points)
     return replace(product, contraction=whole)
+
+
+def _moved_bytes(node: Node, space: Space) -> int:
+    """Bytes that a copy reads and writes in a space: each element in its own format where the space reads all
+    operands, as that of a selection by index does; else each in the widest format of the node."""
+    accesses = (*space.reads, *space.writes)
+    values = (*node.operands, *node.outputs)
+    bits = [v.type.format.bits for v in values]
+    if len(accesses) != len(values):
+        bits = [max(bits, default=8)] * len(accesses)
+    return -(-sum(a.elements(space.extents) * b for a, b in zip(accesses, bits, strict=True)) // 8)
 
 
 def _kept_points(space: Space) -> int:

@@ -2,17 +2,22 @@
 
 Which elements are touched depends on data, so an access here counts the elements that the indices
 select, a repeated one each time.
+
+What `take`, `gather` and `index_get` choose of a scaled tensor stays in its levels where one scale holds for
+the tensor; of whole rows, as `take` chooses them, also where scales follow an axis or blocks that it leaves
+whole, or the rows. Otherwise, and of an embedding, scales are applied on the way: the result is fp32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from siliform.graph_ir.formats import Format, format_named
+from siliform.graph_ir.formats import Format, Quantised, Scaled, format_named
 from siliform.graph_ir.graph import Builder, Value
 from siliform.graph_ir.ops.common import axis_of, moved, plain, promote, real
 from siliform.graph_ir.ops.views import slice_of
@@ -32,15 +37,57 @@ def _read(x: TensorType) -> Format:
     return x.format if x.format.element is x.format else format_named("fp32")
 
 
-def _take(x: np.ndarray, index: np.ndarray, *, axis: int = 0) -> np.ndarray:
+def _chosen(
+    x: Any,
+    format: Callable[[TensorType], Format],
+    choose: Callable[[np.ndarray], np.ndarray],
+    scales: Callable[[np.ndarray, Scaled], np.ndarray] = lambda scale, _: scale,
+) -> Any:
+    """What `choose` takes of a tensor: levels and `scales` where `format` of its type is a scaled one."""
+    if not isinstance(x, Quantised):
+        return choose(np.asarray(x))
+    kept = format(TensorType(x.shape, x.format))
+    if not isinstance(kept, Scaled) or not isinstance(x.format, Scaled):
+        return choose(real(x))
+    return Quantised(choose(x.levels), scales(x.scale, x.format), kept)
+
+
+def _rows_format(x: TensorType, axis: int, index_rank: int) -> Format:
+    """The format of rows that an index of so many axes chooses along `axis`; fp32 where scales are lost."""
+    known = x.format
+    if not isinstance(known, Scaled) or known.granularity == "tensor":
+        return known
+    if known.granularity == "block":
+        return known if axis < x.rank - 1 else format_named("fp32")
+    if known.size == axis:
+        return known if index_rank == 1 else format_named("fp32")
+    return known if known.size < axis else replace(known, size=known.size + index_rank - 1)
+
+
+def _take(x: Any, index: np.ndarray, *, axis: int = 0) -> Any:
     """x [a, n, b], index [...] of integers in [-n, n) -> [a, ..., b]; n is the extent of `axis`."""
-    return np.take(real(x), np.asarray(index).astype(np.int64), axis=axis)
+    place = axis_of(axis, np.ndim(x))
+    chosen = np.asarray(index).astype(np.int64)
+
+    def scales(scale: np.ndarray, format: Scaled) -> np.ndarray:
+        if format.granularity == "block":
+            return np.take(scale, chosen, axis=place)
+        own = format.granularity == "channel" and format.size == place
+        return np.take(scale, chosen, axis=0) if own else scale
+
+    return _chosen(
+        x,
+        lambda known: _rows_format(known, place, chosen.ndim),
+        lambda known: np.take(known, chosen, axis=place),
+        scales,
+    )
 
 
 def _take_shape(x: TensorType, index: TensorType, *, axis: int = 0) -> TensorType:
     _check_indices(index)
     place = axis_of(axis, x.rank)
-    return TensorType((*x.shape[:place], *index.shape, *x.shape[place + 1 :]), _read(x))
+    shape = (*x.shape[:place], *index.shape, *x.shape[place + 1 :])
+    return TensorType(shape, _rows_format(x, place, index.rank))
 
 
 def _take_spaces(x: TensorType, index: TensorType, *, axis: int = 0) -> list[Space]:
@@ -95,10 +142,17 @@ def _along(shape: tuple[int, ...], index: np.ndarray, axis: int) -> tuple[np.nda
     return tuple(grids)
 
 
-def _gather(x: np.ndarray, index: np.ndarray, *, axis: int) -> np.ndarray:
+def _one_scale(x: TensorType) -> Format:
+    """The format of x where one scale holds for all of it, or none; else fp32."""
+    known = x.format
+    lost = isinstance(known, Scaled) and known.granularity != "tensor"
+    return format_named("fp32") if lost else known
+
+
+def _gather(x: Any, index: np.ndarray, *, axis: int) -> Any:
     """Element ``[i, index[i, j, k], k]`` of x for axis 1: the shape of `index`."""
-    known, chosen = real(x), np.asarray(index).astype(np.int64)
-    return known[_along(known.shape, chosen, axis)]
+    chosen = np.asarray(index).astype(np.int64)
+    return _chosen(x, _one_scale, lambda known: known[_along(known.shape, chosen, axis)])
 
 
 def _gather_shape(x: TensorType, index: TensorType, *, axis: int) -> TensorType:
@@ -108,7 +162,7 @@ def _gather_shape(x: TensorType, index: TensorType, *, axis: int) -> TensorType:
         i > own for n, (i, own) in enumerate(zip(index.shape, x.shape, strict=True)) if n != place
     ):
         raise ValueError(f"index of shape {index.shape} for {x.shape} along axis {axis}")
-    return TensorType(index.shape, _read(x))
+    return TensorType(index.shape, _one_scale(x))
 
 
 def _gather_spaces(x: TensorType, index: TensorType, *, axis: int) -> list[Space]:
@@ -183,13 +237,12 @@ def _placed(rank: int, indices: Sequence[Any], axes: Sequence[int]) -> tuple[Any
     return tuple(index)
 
 
-def _index_get(x: np.ndarray, *indices: np.ndarray, axes: Sequence[int]) -> np.ndarray:
+def _index_get(x: Any, *indices: np.ndarray, axes: Sequence[int]) -> Any:
     """x at integer `indices`, which broadcast, along `axes`.
 
     The broadcast shape stands in place of the axes where they are neighbours, else in front.
     """
-    known = real(x)
-    return np.asarray(known[_placed(known.ndim, indices, axes)])
+    return _chosen(x, _one_scale, lambda known: np.asarray(known[_placed(known.ndim, indices, axes)]))
 
 
 def _index_get_shape(x: TensorType, *indices: TensorType, axes: Sequence[int]) -> TensorType:
@@ -201,7 +254,7 @@ def _index_get_shape(x: TensorType, *indices: TensorType, axes: Sequence[int]) -
     rest = [extent for i, extent in enumerate(x.shape) if i not in placed]
     neighbours = placed == list(range(placed[0], placed[0] + len(placed)))
     front = placed[0] if neighbours else 0
-    return TensorType((*rest[:front], *common, *rest[front:]), _read(x))
+    return TensorType((*rest[:front], *common, *rest[front:]), _one_scale(x))
 
 
 def _index_get_spaces(x: TensorType, *indices: TensorType, axes: Sequence[int]) -> list[Space]:

@@ -18,6 +18,8 @@ What a rule's formats do to a product (linear, matmul, grouped_matmul, conv, att
   embedding dequantises the rows it reads. A rule for the product's module can choose a wider
   format for both. Any other reader of a stored weight reads it through one ``dequantize`` node.
 - Where two products share a weight and rules differ, the first product's rule decides.
+- A **selection** (take, gather, index_get) that products alone read, behind views or not, chooses among
+  what is quantised or stored already, with one scale for the tensor; so it moves narrow elements.
 - **Blocks** run along the last axis. Where a product sums over another (v of attention, b of matmul),
   they are multiplied in before the sum; a conv, whose last axis is a few pixels, gets one scale per
   output channel or tensor in the same scale format instead.
@@ -71,6 +73,11 @@ _STORED_LEVELS = ("anchors", "tables")
 
 #: Views that only rename the elements of one operand, and so can be applied to a stored weight.
 _LAYOUTS = ("permute", "reshape", "squeeze", "unsqueeze")
+
+#: Ops that choose elements of their first operand by index, and what may stand between them and a product
+#: without changing an element.
+_SELECTIONS = ("take", "gather", "index_get")
+_HANDED_ON = (*_LAYOUTS, "contiguous", "expand", "select", "slice", "split")
 
 
 def assign_formats(graph: Graph, policy: Policy) -> Graph:
@@ -158,6 +165,7 @@ class _Assignment:
         self.shared: dict[tuple[str, str], Value] = {}
         self.nodes: list[Node] = []
         self.dropped: set[str] = set()
+        self.chosen: set[str] = set()  # results of selections that are levels, and views of them
         self.data: dict[str, Any] = dict(graph.data)
 
     def made(self) -> Graph:
@@ -219,7 +227,33 @@ class _Assignment:
             for position, where in _stored_operands(node, rule).items():
                 if node.inputs[position] == value and rule is not None and rule.weight is not None:
                     return _scaled(rule.weight, where, node)
+            if node.op.name in _SELECTIONS and node.inputs[0] == value:
+                formats = {self._format_of_weights(leaf) for leaf in self._product_readers(node.output)}
+                if len(formats) == 1 and None not in formats:
+                    return formats.pop()
         return None
+
+    def _format_of_weights(self, reader: tuple[Node, int] | None) -> Format | None:
+        """The format, with one scale, of a weight that a product reads a selection of."""
+        rule = None if reader is None else self.rules.get(reader[0].name)
+        if reader is None or rule is None or rule.weight is None:
+            return None
+        return _with_one_scale(_scaled(rule.weight, "tensor", reader[0]))
+
+    def _product_readers(self, value: Value) -> list[tuple[Node, int] | None]:
+        """The products, and places, that read what is handed on of a value; None for any other reader."""
+        found: list[tuple[Node, int] | None] = [None] if value in self.graph.outputs else []
+        for node in self.graph.consumers.get(value.name, ()):
+            for position, given in enumerate(node.inputs):
+                if given is None or given.name != value.name:
+                    continue
+                if position in narrow_operands(node):
+                    found.append((node, position))
+                elif position == 0 and node.op.name in (*_HANDED_ON, *_SELECTIONS):
+                    found += [leaf for made in node.outputs for leaf in self._product_readers(made)]
+                else:
+                    found.append(None)
+        return found
 
     def _cache_format(self, state: Value) -> Format | None:
         """The scaled format of a cache that grows along an axis and that attention reads."""
@@ -248,6 +282,8 @@ class _Assignment:
         types = node.op.types(*(None if v is None else v.type for v in inputs), **attributes)
         outputs = tuple(Value(v.name, t) for v, t in zip(node.outputs, types, strict=True))
         self.nodes.append(replace(node, inputs=inputs, outputs=outputs, attributes=attributes))
+        if node.op.name in _SELECTIONS or (inputs and inputs[0] and inputs[0].name in self.chosen):
+            self.chosen.update(v.name for v in outputs if isinstance(v.type.format, Scaled))
         for old, new in zip(node.outputs, outputs, strict=True):
             wanted = self._retyped(old.type)
             settled = isinstance(new.type.format, Scaled) or not is_wide(wanted) or new.type.format == wanted
@@ -274,12 +310,56 @@ class _Assignment:
             cache = self.known[node.operands[0].name].type.format
             return value if value.type.format == cache or scaled else self._quantize(value, cache, node)
         axes, levels = narrow_operands(node), _levels(node, rule)
+        if position == 0 and node.op.name in (*_SELECTIONS, *_HANDED_ON):
+            return self._handed_on(node, value)
         if position not in axes and position not in levels:
             reads_rows = node.op.name == "embedding" and position == 1
             keeps = reads_rows or node.op.kind == "quantisation"
             return self._dequantize(value, node) if scaled and not keeps else value
         if scaled or rule is None or not is_wide(value.type.format):
             return value
+        format = self._narrow_format(node, position, value, rule)
+        # A logarithm of probabilities needs no scale; of anything else it has the greatest value's.
+        unscaled = (
+            format is not None and format.kind == "log2" and self._is_probability(node.inputs[position])
+        )
+        form = {"numerics": "integer_log2"} if unscaled else {}
+        return value if format is None else self._quantize(value, format, node, **form)
+
+    def _handed_on(self, node: Node, value: Value) -> Value:
+        """What a selection, or a view, takes elements of: levels, where they keep their scale on the way."""
+        kept = not any(made in self.graph.outputs for made in node.outputs)
+        format = value.type.format
+        selects = node.op.name in _SELECTIONS
+        if isinstance(format, Scaled):
+            one = format.granularity == "tensor"
+            if kept and (self._keeps_scales(node, value) if selects else one and value.name in self.chosen):
+                return value
+            return self._dequantize(value, node)
+        if not selects or not is_wide(format):
+            return value
+        formats = {self._format_of_reader(leaf) for leaf in self._product_readers(node.output)}
+        wanted = formats.pop() if len(formats) == 1 else None
+        return value if wanted is None else self._quantize(value, wanted, node)
+
+    def _keeps_scales(self, node: Node, value: Value) -> bool:
+        """Whether what a selection chooses of a scaled value is in levels."""
+        others = (self.known[v.name].type for v in node.operands[1:])
+        (made,) = node.op.types(value.type, *others, **node.attributes)
+        return isinstance(made.format, Scaled)
+
+    def _format_of_reader(self, reader: tuple[Node, int] | None) -> Format | None:
+        """The format, with one scale, that a product would quantise a selection of an activation to."""
+        if reader is None or (rule := self.rules.get(reader[0].name)) is None:
+            return None
+        node, position = reader
+        value = node.inputs[position]
+        format = None if value is None else self._narrow_format(node, position, value, rule)
+        return None if format is None else _with_one_scale(format)
+
+    def _narrow_format(self, node: Node, position: int, value: Value, rule: Rule) -> Format | None:
+        """The format to which a product quantises a wide operand; None where it takes it as it is."""
+        axes = narrow_operands(node)
         is_weight = node.op.operands[position].name in ("weight", *_STORED_LEVELS)
         name = rule.weight if is_weight else rule.activation
         if rule.first is not None and position == 0 and self._takes_first(node, rule.first):
@@ -287,14 +367,11 @@ class _Assignment:
         channel = is_weight and position in axes
         where = f"channel{axes[position] % value.type.rank}" if channel else "tensor"
         if name is None:
-            return value
-        # A logarithm of probabilities needs no scale; of anything else it has the greatest value's.
-        unscaled = format_named(name).kind == "log2" and self._is_probability(node.inputs[position])
-        form = {"numerics": "integer_log2"} if unscaled else {}
+            return None
         format = _scaled(name, where, node)
         if format.element.name == "binary" and not is_weight and never_negative(self.graph, value):
             format = format_named(f"binary01{format.name.removeprefix('binary')}")
-        return self._quantize(value, format, node, **form)
+        return format
 
     def _takes_first(self, node: Node, format: str) -> bool:
         """Whether the node's first operand has the rule's `first`: a logarithm takes no signed scores."""
@@ -346,6 +423,12 @@ def _scaled(name: str, where: str, node: Node) -> Format:
         return known
     scale = known.scale.name if isinstance(known, Scaled) else "fp32"
     return format_named(f"{known.element.name}@{where}:{scale}")
+
+
+def _with_one_scale(format: Format) -> Format | None:
+    """The format where one scale holds for a whole tensor; None of others, and of logarithms."""
+    one = isinstance(format, Scaled) and format.granularity == "tensor"
+    return format if one and format.kind != "log2" else None
 
 
 def _rounded(array: Any, format: Format) -> Any:
