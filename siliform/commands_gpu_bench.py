@@ -39,6 +39,10 @@ def bench(
             "Default: kernels/measurements/<device>-<date>.jsonl.",
         ),
     ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option("--seconds", min=0.0, help="No case begins later than this. Default: the suite's."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check and time kernels beside the libraries' on the GPU of this machine, a line of JSON each.
@@ -54,7 +58,7 @@ def bench(
 
     try:
         with messages_to_stderr():
-            outcome = measure(suite, only or (), out, lambda line: typer.echo(line, err=True))
+            outcome = measure(suite, only or (), out, lambda line: typer.echo(line, err=True), seconds)
     except DeviceLost as error:
         typer.echo(f"the device is lost to this process: {error}\nthe same command goes on", err=True)
         raise typer.Exit(LOST) from error

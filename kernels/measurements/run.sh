@@ -1,29 +1,46 @@
 #!/bin/sh
-# Checks the kernels on this machine's GPU and measures everything: kernels/measurements/<device>-<date>.jsonl.
-# From anywhere: kernels/measurements/run.sh [options of the bench, such as --out FILE or --suite quick]
+# Measures everything on this machine's GPU within ten minutes, then checks small odd sizes of every kernel:
+# kernels/measurements/<device>-<date>.jsonl. From anywhere: kernels/measurements/run.sh [options of the bench,
+# such as --out FILE or --suite quick]. Cut short at any time it loses the case that ran: run it again.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-PYTHON=${PYTHON:-python3}
+if [ -z "${PYTHON:-}" ]; then
+  PYTHON=python3
+  [ -x .venv/bin/python ] && PYTHON=.venv/bin/python
+fi
 PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}$PWD
 export PYTHONPATH
 unset TRITON_INTERPRET
 
-if "$PYTHON" -c 'import pytest' 2>/dev/null; then
-  "$PYTHON" -m pytest -q tests/gpu
-  checked=$?
-  # 5: pytest found nothing to run.
-  [ "$checked" -eq 5 ] && checked=0
-else
-  echo "pytest is not installed: kernels are checked by the bench alone" >&2
-  checked=0
-fi
+# Seconds from the start until the last case begins, and until the checks end.
+MEASURE_S=${MEASURE_S:-450}
+WHOLE_S=${WHOLE_S:-580}
+began=$(date +%s)
+left() {
+  echo $(($1 - $(date +%s) + began))
+}
 
+# The bench checks each kernel against float64 before it times it, at the sizes that it times.
 # 75: a kernel took the device with it. Its line says so, and another process goes on with the rest.
 for attempt in 1 2 3 4; do
-  "$PYTHON" -m siliform.kernels.bench --suite full "$@"
+  "$PYTHON" -m siliform.kernels.bench --suite full --seconds "$(left "$MEASURE_S")" "$@"
   measured=$?
   [ "$measured" -ne 75 ] && break
   echo "attempt $attempt ended with a lost device" >&2
 done
+[ "$measured" -eq 2 ] && exit 2
+
+if ! "$PYTHON" -c 'import pytest' 2>/dev/null; then
+  echo "pytest is not installed: kernels are checked by the bench alone" >&2
+  exit "$measured"
+fi
+rest=$(left "$WHOLE_S")
+[ "$rest" -lt 5 ] && rest=5
+timeout "$rest" "$PYTHON" -m pytest -q tests/gpu
+checked=$?
+# 5: pytest found nothing to run. 124: the time was over.
+[ "$checked" -eq 5 ] && checked=0
+[ "$checked" -eq 124 ] && echo "no time was left for all checks: run this again" >&2
 [ "$measured" -ne 0 ] && exit "$measured"
-exit "$checked"
+[ "$checked" -ne 0 ] && exit 1
+exit 0

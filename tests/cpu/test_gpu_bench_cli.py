@@ -112,8 +112,52 @@ def test_the_script_ends_as_the_bench_does(tmp_path: Path):
         check=True,
         cwd=tmp_path,
     )
-    assert calls.read_text().splitlines() == ["-m siliform.kernels.bench --suite full --out x.jsonl"] * 3
+    told = [line.split() for line in calls.read_text().splitlines()]
+    wanted = ["-m", "siliform.kernels.bench", "--suite", "full", "--seconds", "--out", "x.jsonl"]
+    assert [words[:5] + words[6:] for words in told] == [wanted] * 3
+    assert all(440 <= int(words[5]) <= 450 for words in told)
     assert done.stderr.count("ended with a lost device") == 2
+
+
+@pytest.mark.parametrize(
+    ("measured", "checked", "status"), [(0, 0, 0), (1, 0, 1), (0, 1, 1), (0, 124, 1), (0, 5, 0), (2, 0, 2)]
+)
+def test_the_script_checks_when_it_has_measured(measured: int, checked: int, status: int, tmp_path: Path):
+    """The status is the bench's where that is not 0, else 1 where a check failed or found no time."""
+    calls = tmp_path / "calls"
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\n[ "$1" = -c ] && exit 0\necho "$@" >> {calls}\n[ "$2" = pytest ] && exit {checked}\n'
+        f"exit {measured}\n"
+    )
+    python.chmod(0o755)
+    done = subprocess.run(
+        [ROOT / "kernels/measurements/run.sh"],
+        env=os.environ | {"PYTHON": str(python), "MEASURE_S": "7"},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == status
+    told = calls.read_text().splitlines()
+    assert told[0].startswith("-m siliform.kernels.bench --suite full --seconds ")
+    assert told[1:] == ([] if measured == 2 else ["-m pytest -q tests/gpu"])
+    assert ("no time was left" in done.stderr) == (checked == 124)
+
+
+def test_the_seconds_of_a_run_are_handed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys):
+    given: list[object] = []
+
+    def measured(*arguments: object) -> runner.Outcome:
+        given.append(arguments[-1])
+        return runner.Outcome(tmp_path / "a.jsonl", ())
+
+    monkeypatch.setattr(runner, "bench", measured)
+    monkeypatch.setattr("siliform.kernels.bench.__main__.bench", measured)
+    siliform("--seconds", "12")
+    plain(["--seconds", "12"])
+    plain([])
+    assert given == [12.0, 12.0, None]
 
 
 def test_the_plain_door_loads_no_package_of_the_command_line():
