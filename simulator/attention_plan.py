@@ -111,6 +111,7 @@ def attention_problem(item: Item, work: Work, resources: Resources, array: Matri
     stays = [h is None or resources.resident(item.reads[h]) for h in homes[:3]]
     used = {h for h in homes[:3] if h is not None}
     results = Fraction(prod(node.output.type.shape))
+    weighting = Weighting.of(dict(node.attributes))
     written = sum(
         (bits for i, bits in enumerate(work.write_bits) if not resources.resident(item.writes[i])),
         Fraction(0),
@@ -143,6 +144,8 @@ def attention_problem(item: Item, work: Work, resources: Resources, array: Matri
         kept=array.kept_share(second_is_weight=False),
         score_word=array.folding(work.products[0].formats).word_elements,
         value_word=array.folding(work.products[1].formats).word_elements,
+        running=weighting.running,
+        rescales=weighting.rescales,
     )
 
 
@@ -199,7 +202,7 @@ def _merge(weighting: Weighting, value_width: int) -> dict[str, int]:
 
     Only softmax rescales, since a later tile may hold a larger score.
     """
-    if weighting.kind == "softmax":
+    if weighting.rescales:
         return {"compare": 1, "exp": 1, "mul": value_width + 1, "add": 2}
     return {"add": 1} if weighting.normalised else {}
 

@@ -54,6 +54,22 @@ class Weighting:
         """Whether the weights of a row are divided by their sum."""
         return self.kind != "sigmoid"
 
+    @property
+    def rescales(self) -> bool:
+        """Whether what a row has gathered is rescaled where keys come in parts.
+
+        A later part may hold a larger score than the one that all are shifted by.
+        """
+        return self.kind == "softmax"
+
+    @property
+    def running(self) -> int:
+        """Numbers of each row that go on from one part of its keys to the next, beside what is gathered.
+
+        The largest score where one is sought, and the sum where weights are divided by it.
+        """
+        return int(self.rescales) + int(self.normalised)
+
     def grown(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Weights of scores [..., keys] before they are divided, and what divides each row, [..., 1]."""
         if self.kind == "softmax":

@@ -4,14 +4,15 @@ The map space, per group of query heads that share one key-value head (groups ru
 
 - the query rows of all heads of the group, cut into tiles; the keys, cut into tiles. A key tile that spans
   all keys holds whole rows of scores; shorter ones need the online softmax, which rescales what is gathered
-  at each further key tile (Milakov and Gimelshein, arXiv 1805.02867; Dao et al., arXiv 2205.14135);
+  at each further key tile (Milakov and Gimelshein, arXiv 1805.02867; Dao et al., arXiv 2205.14135). Weights
+  that seek no largest score, such as sigmoids, add up in place;
 - tile sizes: for every number of tiles the most even tiles, and those rounded up to whole rows or columns of
   the array. Of 569 random problems of up to 40 keys on arrays of up to 6 x 6, where sizes between matter
   most, nine in ten had their optimum over all integers among these, the worst was 17 % above it;
 - keys and values of the group read once and kept for all query tiles, or read again for each.
 
 All in one buffer: a tile of queries, of keys and values (or all of the group's), of probabilities; in
-accumulators the scores, the gathered outputs and, online, a maximum and a sum per row.
+accumulators the scores, the gathered outputs and, online, a maximum and a sum per row, where there are any.
 
 Where a pattern lets queries see ranges of keys, pairs of tiles in which no query sees a key are skipped,
 exactly. A pair that is seen in part is computed whole. Patterns that only a mask tells ("declared") are
@@ -58,6 +59,8 @@ class AttentionProblem:
     kept : share of the pairs that the array multiplies, where it skips zeros.
     score_word, value_word : elements of a sum that the array takes at a time: of the widths of queries and
         keys, and of keys' probabilities.
+    running : numbers of a row that go on from key tile to key tile: softmax's maximum and sum.
+    rescales : whether a further key tile rescales what is gathered.
     """
 
     pattern: Pattern
@@ -79,6 +82,8 @@ class AttentionProblem:
     kept: float = 1.0
     score_word: int = 1
     value_word: int = 1
+    running: int = 2
+    rescales: bool = True
 
     def __post_init__(self) -> None:
         sizes = ("groups", "width", "value_width", "heads", "q_bits", "k_bits", "v_bits", "o_bits", "kept")
@@ -100,7 +105,8 @@ class SoftmaxCost:
     ----------
     score_cycles : per score that is computed.
     row_cycles : per query row.
-    merge_cycles : per query row and key tile after its first: the new maximum and sum, the rescaled outputs.
+    merge_cycles : per query row and key tile after its first: the new maximum and sum, the rescaled outputs,
+        where there are any.
     hidden : whether it runs beside the array.
     """
 
@@ -272,7 +278,7 @@ def smallest_footprint_bytes(problem: AttentionProblem) -> tuple[int, int]:
         (problem.probability_bits, False),
     )
     operands = sum(matrix_bytes(1, held) for held, resident in bits if not resident)
-    running = 2 if problem.pattern.keys > 1 else 0
+    running = problem.running if problem.pattern.keys > 1 else 0
     return operands, matrix_bytes(1 + problem.value_width + running, problem.accumulator_bits)
 
 

@@ -38,6 +38,8 @@ class Heads(NamedTuple):
     kept: float  # share of the pairs that are multiplied
     score_word: float  # elements of a sum that the array takes at a time: of a score's width ...
     value_word: float  # ... and of the keys
+    running: float  # numbers of a row that go on from key tile to key tile
+    rescales: float  # 1: a further key tile rescales what is gathered
     score_cycles: float  # softmax: per score, per row, and per row and further key tile
     row_cycles: float
     merge_cycles: float
@@ -195,7 +197,7 @@ def fits(heads: Heads, chip: Chip, rows: float, keys: float, kept: float) -> boo
     operands += np.ceil(held_keys * heads.value_width * heads.v_bits / 8)
     per_row = keys + heads.value_width
     if keys < heads.keys:
-        per_row += 2  # the running maximum and sum
+        per_row += heads.running
     sums = np.ceil(rows * per_row * heads.sum_bits / 8)
     if chip.accumulator_bytes < 0:
         return operands + sums <= chip.capacity_bytes
@@ -255,9 +257,9 @@ def outcome(heads: Heads, chip: Chip, objective: int, tiling: Tiling, pairs: Pai
     ):
         return never
     bits, sums = _accesses(heads, chip, tiling, pairs)
-    # Each further key tile rescales what is gathered. That the first one finds nothing to update makes up
-    # for the reading of everything at the end.
-    sums = heads.groups * (sums + 2 * merges * heads.value_width)
+    # Each further key tile of a softmax rescales what is gathered. That the first one finds nothing to update
+    # makes up for the reading of everything at the end.
+    sums = heads.groups * (sums + 2 * heads.rescales * merges * heads.value_width)
     accumulated = np.ceil(sums * heads.sum_bits / 8)
     scratched = np.ceil(heads.groups * bits / 8) + dram
     energy = (

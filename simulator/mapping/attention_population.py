@@ -105,7 +105,7 @@ def _problem_row(problem: AttentionProblem) -> list[float]:
     return [
         problem.groups, problem.rows, problem.heads, problem.pattern.keys, problem.width, problem.value_width,
         *moved, problem.probability_bits, problem.accumulator_bits, *held, problem.beside_dram_bytes,
-        problem.kept, problem.score_word, problem.value_word,
+        problem.kept, problem.score_word, problem.value_word, problem.running, problem.rescales,
     ]  # fmt: skip
 
 

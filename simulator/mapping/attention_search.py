@@ -260,7 +260,7 @@ def search_all_attention(
 
     Parameters
     ----------
-    problems : float64 [problems, 19], the fields of `Heads` up to `value_word`.
+    problems : float64 [problems, 21], the fields of `Heads` up to `rescales`.
     chips : float64 [arrays, problems, 15], rows as in `Chip`.
     softmax : float64 [arrays, problems, 4], the remaining fields of `Heads`.
     ranges : int64 [2, positions], `low` and `end` of `Seen`, all problems' side by side, none of a problem
@@ -278,7 +278,7 @@ def search_all_attention(
             h, rest = problems[p], softmax[d, p]
             heads = Heads(
                 h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7], h[8], h[9], h[10], h[11], h[12], h[13], h[14],
-                h[15], h[16], h[17], h[18], rest[0], rest[1], rest[2], rest[3],
+                h[15], h[16], h[17], h[18], h[19], h[20], rest[0], rest[1], rest[2], rest[3],
             )  # fmt: skip
             chip = _chip(chips[d, p])
             r, k = begins[0, p : p + 2], begins[1, p : p + 2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
 import pytest
 
 import siliform as sf
@@ -12,6 +13,7 @@ from siliform.graph_ir.graph import Builder, Graph
 from siliform.graph_ir.ops import op_named
 from siliform.graph_ir.types import tensor
 from siliform.simulator.cluster.attention import Attention
+from siliform.simulator.population import estimate_population
 
 TOKENS = 512
 
@@ -37,6 +39,36 @@ def test_scores_never_leave_the_chip(design: str, weights: str) -> None:
 def test_sigmoid_is_faster_than_softmax(design: str) -> None:
     cycles = {w: sf.estimate(graph(w), sf.accelerator(design)).cycles for w in ("softmax", "sigmoid")}
     assert cycles["sigmoid"] < cycles["softmax"]
+
+
+def accumulated(weights: str) -> float:
+    """Joules of partial sums where an array of 16 x 16 takes 16 keys at a time, whatever the weights."""
+    small = {"accumulator.bytes": "16 KiB", "array.rows": 16, "array.columns": 16}
+    report = sf.estimate(graph(weights), sf.accelerator("edge-32x32", **small))
+    (part,) = (part for part in report.parts if "attention" in part.op)
+    assert (part.mapping["row_tile"], part.mapping["key_tile"]) == (16, 16)
+    assert part.energy_by_cause_j is not None
+    return part.energy_by_cause_j["accumulator"]
+
+
+def test_weights_that_seek_no_maximum_rescale_no_sums() -> None:
+    """By hand, accesses of a row: 512 scores in 4 folds of 16 of the width, 64 outputs in 32 key tiles, each
+    read and written; softmax rescales the outputs behind each tile but the first."""
+    scores, outputs, rescaled = 512 * 2 * 4, 64 * 2 * 32, 64 * 2 * 31
+    found = {weights: accumulated(weights) for weights in ("softmax", "softplus", "sigmoid")}
+    assert found["sigmoid"] == found["softplus"]
+    by_hand = (scores + outputs + rescaled) / (scores + outputs)
+    assert found["softmax"] / found["sigmoid"] == pytest.approx(by_hand, rel=1e-9)
+
+
+@pytest.mark.parametrize("weights", ["softmax", "softplus", "sigmoid"])
+def test_a_population_says_the_same(weights: str) -> None:
+    kib = np.array([16, 32, 128]) * 1024
+    together = estimate_population(graph(weights), sf.accelerator("edge-32x32"), {"accumulator.bytes": kib})
+    for row, size in enumerate(kib):
+        alone = sf.estimate(graph(weights), sf.accelerator("edge-32x32", **{"accumulator.bytes": int(size)}))
+        assert together.cycles[row] == alone.cycles
+        assert together.energy_j[row] == pytest.approx(alone.energy_j, rel=1e-9)
 
 
 def test_events_agree_that_it_runs() -> None:

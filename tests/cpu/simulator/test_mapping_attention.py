@@ -83,9 +83,8 @@ def fits(problem, resources, rows, keys, kept):
         (held * problem.value_width, problem.v_bits, problem.v_resident),
     ):
         operands += 0 if stays else math.ceil(elements * bits / 8)
-    sums = math.ceil(
-        rows * (keys + problem.value_width + (2 if keys < total else 0)) * problem.accumulator_bits / 8
-    )
+    running = problem.running if keys < total else 0
+    sums = math.ceil(rows * (keys + problem.value_width + running) * problem.accumulator_bits / 8)
     half = 2 if resources.double_buffered else 1
     if resources.accumulator_bytes is None:
         return operands + sums <= resources.scratchpad_bytes // half
@@ -115,7 +114,7 @@ def walked(problem, resources, softmax, rows, keys, kept, objective):
                 walk.product(x, value_width, y, *bits, met == 0, problem.value_word)
                 if met:
                     merges += x
-                    walk.sum_accesses += 2 * x * value_width  # rescaled
+                    walk.sum_accesses += 2 * x * value_width if problem.rescales else 0
                 met += 1
                 scores += x * y
                 keys_read += y
@@ -180,6 +179,7 @@ def random_case(rng, largest):
         q_resident=rng.random() < 0.2, k_resident=rng.random() < 0.2, v_resident=rng.random() < 0.2,
         o_resident=rng.random() < 0.2, beside_dram_bytes=int(rng.integers(50)),
         score_word=int(rng.choice([1, 1, 3])), value_word=int(rng.choice([1, 1, 4])),
+        running=int(rng.integers(3)), rescales=bool(rng.integers(2)),
     )  # fmt: skip
     resources = ArrayResources(
         rows=int(rng.integers(1, 7)), columns=int(rng.integers(1, 7)), dataflow=DATAFLOWS[rng.integers(3)],
@@ -281,6 +281,25 @@ def test_long_rows_take_the_online_softmax():
     assert not found.keys_kept
     passes = found.row_tiles
     assert found.dram_bytes == 2 * 16_384 * 64 * (1 + passes)
+
+
+def test_weights_without_a_maximum_add_up_in_place():
+    """By hand, two key tiles of 8 and all rows at once: every output is written once, added to once for each
+    further fold of keys, and read at the end; softmax reads and writes each once more, to rescale it."""
+    softmax = AttentionProblem(pattern("full", 8, 16), 3, 8, 8)
+    sigmoid = dataclasses.replace(softmax, running=0, rescales=False)
+    sides = {"rows": 8, "columns": 8, "double_buffered": False}
+    queries = keys = values = probabilities = 8 * 8
+    room = queries + keys + values + probabilities
+    for problem, running in ((softmax, 2), (sigmoid, 0)):
+        tight = chip(**sides, scratchpad_bytes=room, accumulator_bytes=4 * 8 * (8 + 8 + running))
+        found = best_attention(problem, tight, SOFTMAX)
+        assert (found.row_tile, found.key_tile) == (8, 8)
+        scores = 2 * 8 * 8 * 2  # two tiles, written and read
+        outputs = 8 * 8 * (1 + 2 + 1 + (2 if running else 0))
+        assert found.accumulator_bytes == 3 * 4 * (scores + outputs)
+    # The last one's memory has no room for a maximum and a sum of each row.
+    assert best_attention(softmax, tight, SOFTMAX).row_tile < 8
 
 
 def test_more_scratchpad_never_costs_more():
