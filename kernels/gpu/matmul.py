@@ -1,11 +1,12 @@
 """matmul and linear: tiled products on tensor cores, accumulated in fp32, of int8 in int32.
 
-Two kernels of the same arithmetic. `tiled` reads tiles through pointers, takes any strides and a batch, and
+Kernels of the same arithmetic. `tiled` reads tiles through pointers, takes any strides and a batch, and
 runs one program per tile of the result. `persistent` reads and writes tiles by descriptors (the tensor memory
-accelerator of sm_90), with as many programs as the GPU has multiprocessors, each taking tile after tile.
-Both walk the tiles of the result in groups of a few rows of tiles, so that what neighbours read is still in
-L2. Source of the order and of the block sizes: the matrix multiplication and persistent matmul tutorials of
-Triton 3.6; nothing of them is repeated here.
+accelerator of sm_90), with as many programs as the GPU has multiprocessors, each taking tile after tile. Both
+walk the tiles of the result in groups of a few rows of tiles, so that what neighbours read is still in L2. Of
+few tiles and a long K, `split_k` cuts K into parts and adds them up in a fixed order. Source of the order and
+of the block sizes: the matrix multiplication and persistent matmul tutorials of Triton 3.6; nothing of them
+is repeated here.
 
 ============  ===========  ===================================================================
 operands      result       sums
@@ -41,9 +42,10 @@ from siliform.kernels.gpu.device import (
     multiprocessors,
     shared_bytes,
 )
+from siliform.kernels.gpu.split_k import parts_for, split_product
 
 DTYPES = (torch.bfloat16, torch.float16, torch.float32, torch.int8, torch.float8_e4m3fn)
-VARIANTS = ("tiled", "persistent")
+VARIANTS = ("tiled", "persistent", "split")
 
 PROMOTED_TERMS = 128  # terms of fp8 summed inside the tensor core: DeepSeek-V3, arXiv 2412.19437, 3.3.2
 BARRIER_BYTES = 1024  # of shared memory for barriers and alignment: more than any build here took
@@ -162,7 +164,8 @@ def matmul(
 
     Parameters
     ----------
-    variant : one of `VARIANTS`; None takes the persistent kernel where descriptors and the GPU allow it.
+    variant : one of `VARIANTS`; None cuts K where tiles leave more than half of the GPU idle and K is long
+        enough, else takes the persistent kernel where descriptors and the GPU allow it.
     tile : None takes one of `TILES` by the shape and the GPU.
     use_fast_accum : sums of fp8 stay in the tensor core; no matter for other operands.
 
@@ -258,6 +261,13 @@ def _product(
         "num_warps": tile.num_warps,
     }
     limit = shared_bytes(a.device)
+    steps = triton.cdiv(k, block_k)
+    parts = parts_for(_tiles(c, tile), steps, processors)
+    if k and c.numel() and (variant == "split" or (variant is None and parts > 1)):
+        named = {name: value for name, value in constants.items() if name not in ("GROUP", "BIASED")}
+        parts = max(parts, min(2, steps))
+        split_product(a, b, bias, c, parts, {**named, "num_stages": stages_for(tile, limit)})
+        return
     on_hopper = has_tensor_memory_accelerator(a.device) and a.element_size() < 4
     if variant == "persistent" or (variant is None and described and on_hopper):
         constants["num_stages"] = stages_for(tile, limit, c.element_size())

@@ -44,7 +44,10 @@ def examined_rows(a: torch.Tensor, b: torch.Tensor) -> Examined:
 
 
 class Matmul(Family):
-    """a [m, k] times b [k, n]; option `layout`: nk, b is a transposed weight [n, k]; kn, it is not."""
+    """a [m, k] times b [k, n]; option `layout`: nk, b is a transposed weight [n, k]; kn, it is not.
+
+    Option `variant`: a kernel of its own instead of the one that is chosen.
+    """
 
     name = "matmul"
 
@@ -61,9 +64,10 @@ class Matmul(Family):
         return {"a": a, "b": b.T if turned else b}
 
     def ours(self, case: Case, operands: Tensors) -> Thunk:
-        """The tiled product."""
+        """The product, as the kernel chooses or as the option `variant` says."""
         kernel, a, b = kernel_of(case), operands["a"], operands["b"]
-        return lambda: kernel(a, b)
+        variant = case.options.get("variant")
+        return lambda: kernel(a, b, variant=variant)
 
     def baselines(self) -> Mapping[str, Callable[[Case, Tensors], Thunk]]:
         """cuBLAS through torch: bf16 and fp16 as matmul, int8 and fp8 by its own entries."""

@@ -15,7 +15,7 @@ from siliform.kernels.gpu.aot import kernel_files
 SUITES = load()
 FULL = SUITES["full"]
 #: Files whose kernels are parts of others that are measured.
-PARTS = {"chunks"}
+PARTS = {"chunks", "split_k"}
 
 
 def test_names_are_unique_and_full_begins_with_quick():
@@ -97,6 +97,16 @@ def test_unknown_names_are_told(suite, only, found, where, next_step):
         chosen(suite, only)
     assert (caught.value.found, caught.value.where) == (found, where)
     assert caught.value.next_step.startswith(next_step)
+
+
+def test_cutting_k_is_measured_beside_not_cutting_it():
+    """Of every size both, so that their quotient is told."""
+    sizes = {
+        variant: {tuple(c.sizes.values()) for c in FULL if c.options.get("variant") == variant}
+        for variant in ("split", "tiled")
+    }
+    assert sizes["split"] == sizes["tiled"]
+    assert max(k / max(m, n) for m, n, k in sizes["split"]) > 100
 
 
 def test_only_keeps_the_families_named():

@@ -9,6 +9,8 @@ import torch
 from siliform.graph_ir.errors import UserError
 from siliform.graph_ir.ops import OPS
 from siliform.kernels.dtypes import to_numpy
+from siliform.kernels.gpu import matmul as matmuls
+from siliform.kernels.gpu import split_k
 from siliform.kernels.gpu.matmul import DTYPES, TILES, VARIANTS, Tile, linear, matmul, stages_for, tile_for
 
 #: Relative error by norm: one rounding of the result (half a unit in the last place at most), and fp32 sums.
@@ -48,7 +50,7 @@ def test_products_of_odd_sizes(variant, dtype, turned, generator, inside, error)
     wanted = exact("matmul", a, b)
     if turned:
         b = b.T.contiguous().T
-    if variant == "tiled":
+    if variant != "persistent":
         a, b = inside(a), inside(b)
     made = matmul(a, b, variant=variant, tile=SMALL)
     assert made.dtype is RESULT.get(dtype, dtype)
@@ -75,8 +77,34 @@ def test_leading_axes_broadcast(a, b, generator):
     torch.testing.assert_close(matmul(a, b, tile=SMALL), a @ b)
 
 
-def test_an_empty_sum_is_zero():
-    assert torch.equal(matmul(torch.zeros(3, 0), torch.zeros(0, 4)), torch.zeros(3, 4))
+@pytest.mark.parametrize("variant", [None, "tiled", "split"])
+def test_an_empty_sum_is_zero(variant):
+    assert torch.equal(matmul(torch.zeros(3, 0), torch.zeros(0, 4), variant=variant), torch.zeros(3, 4))
+    assert matmul(torch.zeros(0, 5), torch.zeros(5, 4), variant=variant).shape == (0, 4)
+
+
+def test_a_long_sum_of_few_tiles_is_cut(generator, error, monkeypatch):
+    """As many parts as processors have nothing else to do, which add up to the same; a batch of them too."""
+    found = []
+    whole = split_k.split_product
+    monkeypatch.setattr(matmuls, "split_product", lambda *given: found.append(given[4]) or whole(*given))
+    monkeypatch.setattr(matmuls, "multiprocessors", lambda device: 6)
+    a, b = (operand(generator, 2, *shape, dtype=torch.float16) for shape in ((9, 399), (399, 21)))
+    made = matmul(a, b, tile=SMALL)
+    assert error(made, exact("matmul", a, b)) <= BOUNDS[torch.float16]
+    assert found == [3]
+    assert torch.equal(made, matmul(a, b, tile=SMALL))
+    assert matmul(a[:1, :, :64], b[:1, :64], tile=SMALL).shape == (1, 9, 21)
+    assert len(found) == 2  # two blocks of K are not cut
+
+
+def test_parts_are_what_processors_have_left():
+    """132 of an H100: 24 tiles leave room for five parts, of which 48 steps fill no more than 12."""
+    assert split_k.parts_for(24, 100, 132) == 5
+    assert split_k.parts_for(1, 48, 132) == 12
+    assert split_k.parts_for(67, 10_000, 132) == 1
+    assert split_k.parts_for(1, 10_000, 132) == split_k.MOST_PARTS
+    assert split_k.parts_for(1, 3, 132) == 1
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
