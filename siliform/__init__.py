@@ -11,7 +11,6 @@ from siliform.api import (
     accelerator,
     cluster,
     compile,
-    describe,
     estimate,
     estimate_population,
     generate,
@@ -19,9 +18,9 @@ from siliform.api import (
     search,
     serve,
     simulate,
-    trace,
 )
 from siliform.graph_ir.errors import UserError
+from siliform.graphs import describe, trace
 
 __version__ = "0.1.0"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +36,7 @@ from siliform.options import (
 
 if TYPE_CHECKING:
     from siliform.simulator.events.simulate import Simulated
+    from siliform.simulator.events.timeline.tracks import Timeline
     from siliform.simulator.report import Report
 
 #: Exit status of a command that Ctrl-C ended with a partial result, as shells count: 128 + SIGINT.
@@ -128,10 +130,8 @@ def simulate(
     accelerator = sf.accelerator(design, **dict(override(text) for text in overrides or []))
     check_choices(bits=bits, objective=objective)
     check_dram(dram, accelerator)
-    check_file("--csv", csv)
-    check_file("--timeline", timeline)
-    check_file("--html", html)
-    make_folder("--pictures", pictures)
+    files = _Files(csv, timeline, html, pictures)
+    files.check()
     with counted(f"simulating {model} on {design}", "nodes") as told, messages_to_stderr(), quiet_logs():
         graph = sf.trace(
             model,
@@ -150,14 +150,10 @@ def simulate(
             overlap=overlap,
             fold=fold,
             dram=dram,
-            record=RECORDED if timeline or html or pictures else 0,
+            record=RECORDED if files.timed else 0,
             told=told,
         )
-    if csv:
-        with writing("--csv", csv):
-            found.report.to_csv(csv)
-    if timeline or html or pictures:
-        _show(found, timeline, html, pictures)
+    files.write(found)
     _tell(found.report, as_json)
 
 
@@ -177,30 +173,66 @@ def _tell(report: Report, as_json: bool) -> None:
         sys.exit(INTERRUPTED)
 
 
-def _show(found: Simulated, trace: Path | None, html: Path | None, pictures: Path | None) -> None:
+@dataclass(frozen=True)
+class _Files:
+    """What is written beside the result, each where it was asked for."""
+
+    csv: Path | None
+    trace: Path | None
+    html: Path | None
+    pictures: Path | None
+
+    @property
+    def timed(self) -> bool:
+        """Whether one of them shows what happened when."""
+        return any((self.trace, self.html, self.pictures))
+
+    def check(self) -> None:
+        """Refuse what cannot be written, before any work is done."""
+        check_file("--csv", self.csv)
+        check_file("--timeline", self.trace)
+        check_file("--html", self.html)
+        make_folder("--pictures", self.pictures)
+
+    def write(self, found: Simulated) -> None:
+        """Write them."""
+        if self.csv:
+            with writing("--csv", self.csv):
+                found.report.to_csv(self.csv)
+        if not self.timed:
+            return
+        from siliform.simulator.events.timeline.tracks import timeline_of
+
+        timeline = timeline_of(found)
+        if self.trace:
+            _write_trace(timeline, self.trace)
+        if self.html:
+            from siliform.simulator.html import write_html
+
+            with writing("--html", self.html):
+                write_html(found.report, timeline, self.html)
+        if self.pictures:
+            _draw(found.report, timeline, self.pictures)
+
+
+def _write_trace(timeline: Timeline, path: Path) -> None:
     """Write what happened when, and say what a trace leaves out."""
-    from siliform.simulator.events.timeline.tracks import timeline_of
+    from siliform.simulator.events.timeline.perfetto import write_trace
 
-    timeline = timeline_of(found)
-    if trace:
-        from siliform.simulator.events.timeline.perfetto import write_trace
+    with writing("--timeline", path):
+        write_trace(timeline, path)
+    for note in timeline.notes:
+        typer.echo(f"{path}: {note}", err=True)
 
-        with writing("--timeline", trace):
-            write_trace(timeline, trace)
-        for note in timeline.notes:
-            typer.echo(f"{trace}: {note}", err=True)
-    if html:
-        from siliform.simulator.html import write_html
 
-        with writing("--html", html):
-            write_html(found.report, timeline, html)
-    if pictures:
-        from siliform.simulator.events.timeline.gantt import write_gantt
-        from siliform.simulator.pictures import picture_stem, write_pictures
+def _draw(report: Report, timeline: Timeline, folder: Path) -> None:
+    """Roofline, breakdowns and Gantt chart."""
+    from siliform.simulator.events.timeline.gantt import write_gantt
+    from siliform.simulator.pictures import picture_stem, write_pictures
 
-        with writing("--pictures", pictures):
-            paths = write_pictures(found.report, pictures)
-            gantt = pictures / f"{picture_stem(found.report)}-gantt.png"
-            write_gantt(timeline, gantt)
-            for path in (*paths, gantt):
-                typer.echo(f"wrote {path}", err=True)
+    with writing("--pictures", folder):
+        paths = write_pictures(report, folder)
+        gantt = folder / f"{picture_stem(report)}-gantt.png"
+        write_gantt(timeline, gantt)
+        for path in (*paths, gantt):
+            typer.echo(f"wrote {path}", err=True)
