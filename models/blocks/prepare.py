@@ -18,7 +18,7 @@ Block = TypeVar("Block", bound=nn.Module)
 
 def prepare(spec: ModelSpec, request: Request, seed: int | None) -> Prepared:
     """Our module of `spec` with inputs of the sizes of `request`."""
-    makers = {"DiT": _dit, "networks.flexdit:FlexDiT": _dit, "Mamba": _mamba}
+    makers = {"DiT": _dit, "networks.flexdit:FlexDiT": _dit}
     return makers.get(spec.head, prepare_ours)(spec, request, Draw(seed))
 
 
@@ -62,30 +62,3 @@ def _dit(spec: ModelSpec, request: Request, draw: Draw) -> Prepared:
         draw.integers(request.batch, below=values["classes"], stream=2),
     )
     return Prepared(module, inputs, {}, (), spec.name, draw.seed is not None)
-
-
-def _mamba(spec: ModelSpec, request: Request, draw: Draw) -> Prepared:
-    from siliform.models.blocks.mamba import Mamba, MambaStep
-
-    values = dict(spec.configuration)
-    model = _build(Mamba, spec, values, draw)
-    if request.phase == "prefill":
-        length = request.sequence or spec.sequence or 1
-        tokens = draw.integers(request.batch, length, below=values["vocabulary"])
-        return Prepared(model, (tokens,), {}, (), spec.name, draw.seed is not None)
-    # The state has one size whatever the context, which is all that a state-space model keeps of it.
-    token = draw.integers(request.batch, 1, below=values["vocabulary"])
-    layers, inner = range(values["layers"]), (request.batch, values["inner"])
-    dtype = DTYPES[spec.format]
-    windows = [
-        draw.normal(*inner, values["taps"] - 1, dtype=dtype, stream=10 + 2 * layer) for layer in layers
-    ]
-    states = [draw.normal(*inner, values["states"], dtype=dtype, stream=11 + 2 * layer) for layer in layers]
-    return Prepared(
-        MambaStep(model).eval(),
-        (token, windows, states),
-        {},
-        ("windows", "recurrences"),
-        spec.name,
-        draw.seed is not None,
-    )

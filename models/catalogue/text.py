@@ -250,7 +250,8 @@ _MAMBA = ModelSpec(
     name="mamba-130m",
     family="mamba",
     library="blocks",
-    head="Mamba",
+    head="networks.mamba:Mamba",
+    inputs="tokens",
     configuration={
         "vocabulary": 50280,
         "width": 768,

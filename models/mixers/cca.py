@@ -16,20 +16,17 @@ H heads, c = W / H, g tokens a group, G = N / g groups, s window.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
 from torch.nn import functional
 
 from siliform.graph_ir.errors import UserError
-from siliform.models.blocks.decoding import decoding_of
+from siliform.models.blocks.decoding import Advancing
 from siliform.models.blocks.heads import merge_heads, split_heads
 from siliform.models.blocks.partial import joined, with_null
-from siliform.models.drawing import Draw
 
 
-class CCAMixer(nn.Module):
+class CCAMixer(Advancing):
     """Causal: x [B, N, W] -> [B, N, W], N a multiple of g.
 
     Parameters
@@ -49,7 +46,7 @@ class CCAMixer(nn.Module):
                 where="CCAMixer(group=..., window=...)",
                 next_step="give a window of whole groups",
             )
-        self.heads, self.group, self.window = heads, group, window
+        self.width, self.heads, self.group, self.window = width, heads, group, window
         self.query, self.key, self.value, self.out = (nn.Linear(width, width, bias=False) for _ in range(4))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -127,16 +124,8 @@ class CCAMixer(nn.Module):
         mixed = functional.scaled_dot_product_attention(q, keys, values)
         return self.out(merge_heads(mixed)), keys, values
 
-    def cache(self, batch: int, context: int, draw: Draw, stream: int = 1) -> tuple[torch.Tensor, ...]:
+    def state_shapes(self, context: int) -> tuple[tuple[int, ...], ...]:
         """Keys and values behind `context` tokens: cores of what lies before the window, and the window."""
         near = min(context, self.window)
         rows = -(-(context - near) // self.group) + near
-        shape = (batch, self.heads, rows, self.out.out_features // self.heads)
-        dtype = self.out.weight.dtype
-        return tuple(draw.normal(*shape, dtype=dtype, stream=stream + half) for half in range(2))
-
-    def decoding(
-        self, batch: int, context: int, draw: Draw
-    ) -> tuple[nn.Module, tuple[Any, ...], tuple[str, ...]]:
-        """The module of one step behind `context` tokens, its inputs, and which of them are states."""
-        return decoding_of(self, self.out.weight, batch, context, draw)
+        return ((self.heads, rows, self.width // self.heads),) * 2

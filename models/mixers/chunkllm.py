@@ -11,20 +11,17 @@ tokens a chunk, n chunks, k of them kept, a width of the adapters.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
 from torch.nn import functional
 
 from siliform.graph_ir.errors import UserError
-from siliform.models.blocks.decoding import decoding_of
+from siliform.models.blocks.decoding import Advancing
 from siliform.models.blocks.heads import merge_heads, split_heads
 from siliform.models.blocks.selection import best, best_before, rows_at
-from siliform.models.drawing import Draw
 
 
-class ChunkMixer(nn.Module):
+class ChunkMixer(Advancing):
     """Causal: x [B, N, W] -> [B, N, W], N a multiple of m.
 
     Parameters
@@ -48,7 +45,7 @@ class ChunkMixer(nn.Module):
         selector_bits: int | None = None,
     ) -> None:
         super().__init__()
-        self.selector_bits = selector_bits
+        self.width, self.selector_bits = width, selector_bits
         self.heads, self.chunk, self.retention, self.refresh = heads, chunk, retention, refresh
         self.query, self.key, self.value, self.out = (nn.Linear(width, width, bias=False) for _ in range(4))
         self.query_adapter = nn.Linear(width, adapter, bias=False)
@@ -123,19 +120,11 @@ class ChunkMixer(nn.Module):
         mixed = functional.scaled_dot_product_attention(q, keys, values)
         return self.out(merge_heads(mixed)), keys, values
 
-    def cache(self, batch: int, context: int, draw: Draw, stream: int = 1) -> tuple[torch.Tensor, ...]:
+    def state_shapes(self, context: int) -> tuple[tuple[int, ...], ...]:
         """Behind `context` tokens, cut to whole chunks: what `advance` reads."""
         chunks = max(context // self.chunk, 1)
-        width = self.out.out_features // self.heads
-        shapes: tuple[tuple[int, ...], ...] = ((self.heads, self.kept(chunks) * self.chunk, width),) * 2
+        width = self.width // self.heads
         if self.refresh:
             whole = (self.heads, chunks, self.chunk, width)
-            shapes = ((chunks, self.key_adapter.out_features), whole, whole)
-        dtype = self.out.weight.dtype
-        return tuple(draw.normal(batch, *s, dtype=dtype, stream=stream + i) for i, s in enumerate(shapes))
-
-    def decoding(
-        self, batch: int, context: int, draw: Draw
-    ) -> tuple[nn.Module, tuple[Any, ...], tuple[str, ...]]:
-        """The module of one step behind `context` tokens, its inputs, and which of them are states."""
-        return decoding_of(self, self.out.weight, batch, context, draw)
+            return (chunks, self.key_adapter.out_features), whole, whole
+        return ((self.heads, self.kept(chunks) * self.chunk, width),) * 2

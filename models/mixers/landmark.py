@@ -14,21 +14,18 @@ heads, c = W / H, b tokens a block, S = b + 1, n blocks, k chosen ones.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
 from torch.nn import functional
 
-from siliform.models.blocks.decoding import decoding_of
+from siliform.models.blocks.decoding import Advancing
 from siliform.models.blocks.heads import merge_heads, split_heads
 from siliform.models.blocks.selection import best, best_before, rows_at
-from siliform.models.drawing import Draw
 
 HIDDEN = float("-inf")
 
 
-class LandmarkMixer(nn.Module):
+class LandmarkMixer(Advancing):
     """Causal: x [B, N, W] -> [B, N, W]; each token number ``S - 1, 2 S - 1, ...`` is a landmark.
 
     Parameters
@@ -44,7 +41,7 @@ class LandmarkMixer(nn.Module):
     ) -> None:
         super().__init__()
         self.heads, self.block, self.chosen = heads, block, chosen
-        self.selector_bits = selector_bits
+        self.width, self.selector_bits = width, selector_bits
         self.query, self.key, self.value, self.out = (nn.Linear(width, width, bias=False) for _ in range(4))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -110,17 +107,9 @@ class LandmarkMixer(nn.Module):
         mixed = near @ values + (far.unsqueeze(-2) @ fetched).squeeze(-2)
         return self.out(merge_heads(mixed)), keys, values
 
-    def cache(self, batch: int, context: int, draw: Draw, stream: int = 1) -> tuple[torch.Tensor, ...]:
+    def state_shapes(self, context: int) -> tuple[tuple[int, ...], ...]:
         """Behind `context` tokens beside their landmarks: landmarks, whole blocks, up to b tokens more."""
         blocks = max((context - 1) // self.block, 1)
         rows = max(context - blocks * self.block, 1)
-        width = self.out.out_features // self.heads
-        lead, dtype = (batch, self.heads), self.out.weight.dtype
-        shapes = ((blocks, width), (blocks, self.block, 2 * width), (rows, width), (rows, width))
-        return tuple(draw.normal(*lead, *s, dtype=dtype, stream=stream + i) for i, s in enumerate(shapes))
-
-    def decoding(
-        self, batch: int, context: int, draw: Draw
-    ) -> tuple[nn.Module, tuple[Any, ...], tuple[str, ...]]:
-        """The module of one step behind `context` tokens, its inputs, and which of them are states."""
-        return decoding_of(self, self.out.weight, batch, context, draw)
+        width, own = self.width // self.heads, (self.heads, rows, self.width // self.heads)
+        return (self.heads, blocks, width), (self.heads, blocks, self.block, 2 * width), own, own

@@ -13,10 +13,11 @@ from torch import nn
 from torch.nn import functional
 
 from siliform.models.blocks.causal_conv import CausalConv
+from siliform.models.blocks.decoding import Advancing
 from siliform.models.blocks.ssd import ssd
 
 
-class Mamba2Mixer(nn.Module):
+class Mamba2Mixer(Advancing):
     """x [B, N, W] -> [B, N, W], causal.
 
     Parameters
@@ -39,7 +40,7 @@ class Mamba2Mixer(nn.Module):
         chunk: int = 256,
     ) -> None:
         super().__init__()
-        self.head_width, self.chunk = width // heads, chunk
+        self.width, self.head_width, self.chunk = width, width // heads, chunk
         self.inner, self.heads = expand * width, expand * heads
         self.states, self.groups = states, groups
         mixed = self.inner + 2 * groups * states
@@ -58,18 +59,14 @@ class Mamba2Mixer(nn.Module):
         y = ssd(drive * step.unsqueeze(-1), log_decay, b, c, self.chunk)
         return self._out((y + drive * self.skip.unsqueeze(-1)).flatten(-2), gate)
 
-    def kept(self, context: int) -> dict[str, tuple[int, ...]]:
-        """What lives from one token to the next, whatever the context: signals of the convolution
-        [D + 2 G S, taps - 1] and the state [H, S, P]."""
-        return {
-            "windows": self.conv.window,
-            "recurrences": (self.heads, self.states, self.head_width),
-        }
+    def state_shapes(self, context: int) -> tuple[tuple[int, ...], ...]:
+        """Signals of the convolution [D + 2 G S, taps - 1] and the state [H, S, P], whatever the context."""
+        return self.conv.window, (self.heads, self.states, self.head_width)
 
     def advance(
         self, x: torch.Tensor, window: torch.Tensor, state: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """One token x [B, 1, W]; `window` and `state` as `kept` tells, with B in front.
+        """One token x [B, 1, W]; `window` and `state` as `state_shapes` tells.
 
         Returns the output [B, 1, W], and the window and the state after it.
         """

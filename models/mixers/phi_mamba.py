@@ -13,10 +13,11 @@ from torch import nn
 from torch.nn import functional
 
 from siliform.models.blocks.causal_conv import CausalConv
+from siliform.models.blocks.decoding import Advancing
 from siliform.models.blocks.ssd import ssd
 
 
-class PhiMambaMixer(nn.Module):
+class PhiMambaMixer(Advancing):
     """x [B, N, W] -> [B, N, W], causal.
 
     Parameters
@@ -43,12 +44,9 @@ class PhiMambaMixer(nn.Module):
         y = ssd(drive, -functional.softplus(decay), b, c, self.chunk)
         return self._out(y + drive * self.skip.unsqueeze(-1), gate)
 
-    def kept(self, context: int) -> dict[str, tuple[int, ...]]:
-        """What lives from one token to the next: as in Mamba-2."""
-        return {
-            "windows": self.conv.window,
-            "recurrences": (self.heads, self.states, self.width // self.heads),
-        }
+    def state_shapes(self, context: int) -> tuple[tuple[int, ...], ...]:
+        """Signals of the convolution and the state, as in Mamba-2."""
+        return self.conv.window, (self.heads, self.states, self.width // self.heads)
 
     def advance(
         self, x: torch.Tensor, window: torch.Tensor, state: torch.Tensor

@@ -9,16 +9,13 @@ tokens, W width of the stream, H query heads, G heads of keys and values, c widt
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
 from torch.nn import functional
 
-from siliform.models.blocks.decoding import decoding_of
+from siliform.models.blocks.decoding import Advancing
 from siliform.models.blocks.heads import merge_heads, split_heads
 from siliform.models.blocks.rotary import angles, frequencies, turned_part
-from siliform.models.drawing import Draw
 
 
 class HeadMixer(nn.Module):
@@ -45,7 +42,7 @@ class HeadMixer(nn.Module):
         bias: bool = False,
     ) -> None:
         super().__init__()
-        self.head_width = width // heads
+        self.width, self.head_width = width, width // heads
         self.query_heads = query_heads or heads
         self.kv_heads = kv_heads or self.query_heads
         self.causal = causal
@@ -72,7 +69,7 @@ class HeadMixer(nn.Module):
         return q, k, v
 
 
-class SoftmaxMixer(HeadMixer):
+class SoftmaxMixer(HeadMixer, Advancing):
     """Self-attention: x [B, N, W] -> [B, N, W].
 
     Parameters
@@ -140,13 +137,6 @@ class SoftmaxMixer(HeadMixer):
         keys, values = torch.cat([keys, k], dim=2), torch.cat([values, v], dim=2)
         return self.out(merge_heads(self.mixed(q, keys, values))), keys, values
 
-    def cache(self, batch: int, context: int, draw: Draw, stream: int = 1) -> tuple[torch.Tensor, ...]:
-        """Keys and values [B, G, n, c] of `context` tokens, drawn."""
-        shape, dtype = (batch, self.kv_heads, context, self.head_width), self.out.weight.dtype
-        return tuple(draw.normal(*shape, dtype=dtype, stream=stream + half) for half in range(2))
-
-    def decoding(
-        self, batch: int, context: int, draw: Draw
-    ) -> tuple[nn.Module, tuple[Any, ...], tuple[str, ...]]:
-        """The module of one step behind `context` tokens, its inputs, and which of them are states."""
-        return decoding_of(self, self.query.weight, batch, context, draw)
+    def state_shapes(self, context: int) -> tuple[tuple[int, ...], ...]:
+        """Keys and values [G, n, c]."""
+        return ((self.kv_heads, context, self.head_width),) * 2

@@ -11,9 +11,11 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from siliform.models.blocks.decoding import Decoding, advanced
 from siliform.models.blocks.transformer import TransformerBlock
 from siliform.models.drawing import Draw
-from siliform.models.networks.language import LanguageModel, LanguageStep, advanced
+from siliform.models.networks.language import LanguageModel
+from siliform.models.networks.token_model import TokenStep
 
 
 class ChunkLLM(LanguageModel):
@@ -30,15 +32,13 @@ class ChunkLLM(LanguageModel):
             x = block(x)
         return self.head(self.norm(x)), ends
 
-    def decoding(
-        self, batch: int, context: int, draw: Draw
-    ) -> tuple[nn.Module, tuple[Any, ...], tuple[str, ...]]:
+    def decoding(self, batch: int, context: int, draw: Draw) -> Decoding:
         """As `LanguageModel`'s; the step also returns whether its token is an end."""
         _, inputs, states = super().decoding(batch, context, draw)
         return ChunkStep(self), inputs, states
 
 
-class ChunkStep(LanguageStep):
+class ChunkStep(TokenStep):
     """One new token: logits [B, 1, V], the states after it, the probability [B, 1] that it ends a chunk."""
 
     def forward(self, token: torch.Tensor, states: list[list[torch.Tensor]]) -> tuple[torch.Tensor, ...]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 from torch.nn import functional
 
 from siliform.graph_ir.graph import Graph
+from siliform.models.blocks.decoding import Advancing
 from siliform.models.blocks.ssd import ssd, ssd_matrix, ssd_steps
 from siliform.models.build import build_graph, prepare, spec_named
 from siliform.models.drawing import Draw
@@ -16,7 +18,10 @@ from siliform.models.mixers.hydra import HydraMixer
 from siliform.models.mixers.mamba import MambaMixer
 from siliform.models.mixers.mamba2 import Mamba2Mixer
 from siliform.models.mixers.phi_mamba import PhiMambaMixer
-from siliform.models.networks.decoder import STATES, Decoder
+from siliform.models.networks.decoder import Decoder
+from siliform.models.networks.language import LanguageModel
+from siliform.models.networks.mamba import Mamba
+from siliform.models.networks.token_model import TokenModel
 from siliform.models.request import Request
 from siliform.models.tracing import trace
 
@@ -84,10 +89,10 @@ def test_mamba_follows_its_equations() -> None:
     mixer, x = MambaMixer(24, 4, states=3).double(), drawn(2, 9, 24)
     window, state = torch.zeros(2, 48, 3).double(), torch.zeros(2, 48, 3).double()
     stepped = []
-    for token in x.unbind(1):
+    for token in x.split(1, dim=1):
         y, window, state = mixer.advance(token, window, state)
         stepped.append(y)
-    torch.testing.assert_close(mixer(x), torch.stack(stepped, dim=1))
+    torch.testing.assert_close(mixer(x), torch.cat(stepped, dim=1))
 
 
 def test_phi_mamba_is_a_semiseparable_matrix() -> None:
@@ -100,35 +105,54 @@ def test_phi_mamba_is_a_semiseparable_matrix() -> None:
     torch.testing.assert_close(mixer(x), mixer._out(torch.einsum("bhij,bjhp->bihp", matrix, drive), gate))
 
 
-@pytest.mark.parametrize(
-    "choices",
-    [
-        {"pattern": "M-*M", "kv_heads": 2, "groups": 2},
-        {"pattern": "*-*-", "rotary": 0.5, "norm": "layer"},
-        {"pattern": "PP", "activation": "gelu", "norm": "layer", "bias": True},
-        {"pattern": "MM", "tied": True},
-    ],
-)
-def test_decoding_goes_on_from_any_token(choices: dict[str, Any]) -> None:
+SIZES = {"vocabulary": 31, "width": 32, "heads": 4, "inner": 48}
+DECODERS = {
+    "M-*M": {"kv_heads": 2, "groups": 2},
+    "*-*-": {"rotary": 0.5, "norm": "layer"},
+    "PP": {"activation": "gelu", "norm": "layer", "bias": True},
+    "MM": {"tied": True},
+}
+MODELS: dict[str, Callable[[], TokenModel]] = {
+    pattern: partial(Decoder, pattern=pattern, states=6, chunk=5, mamba_head=8, **SIZES, **choices)
+    for pattern, choices in DECODERS.items()
+}
+MODELS["mamba"] = lambda: Mamba(31, 32, layers=2, inner=64, states=5, taps=4, step_rank=3)
+for mixer, choices in (("mamba", {}), ("mamba2", {"states": 6}), ("phi_mamba", {"taps": 3})):
+    head = f"mixers.{mixer}:{mixer.title().replace('_', '')}Mixer"
+    MODELS[f"language model of {mixer}"] = partial(
+        LanguageModel, layers=2, mixer=head, choices=choices, **SIZES
+    )
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_decoding_goes_on_from_any_token(name: str) -> None:
     """Token by token from nothing, the logits are those of the whole text."""
-    model = Decoder(31, 32, heads=4, inner=48, states=6, chunk=5, mamba_head=8, **choices).double().eval()
+    model = MODELS[name]().double().eval()
     for parameter in model.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     tokens = torch.randint(31, (2, 13))
-    step, given, _ = model.decoding(2, 1, Draw(0))
-    empty = [[torch.zeros_like(s, dtype=torch.float64) for s in kept] for kept in given[1:]]
-    for name, kept in zip(STATES, empty, strict=True):
-        if name in ("keys", "values"):
-            kept[:] = [state[:, :, :0] for state in kept]
+    step, (_, given), states = model.decoding(2, 1, Draw(0))
+    assert states == ("states",)
+    shapes = [m.state_shapes(0) if isinstance(m, Advancing) else () for m in model.mixers]
+    assert [len(held) for held in given] == [len(of_block) for of_block in shapes]
+    held = [[torch.zeros(2, *shape).double() for shape in of_block] for of_block in shapes]
     made = []
     for token in tokens.split(1, dim=1):
-        logits, *after = step(token, *empty)
+        logits, *after = step(token, held)
         made.append(logits)
-        empty = [[] for _ in STATES]
-        for layer in model.layers:
-            for name in layer.mixer.kept(1) if hasattr(layer.mixer, "kept") else ():
-                empty[STATES.index(name)].append(after.pop(0))
+        held = [[after.pop(0) for _ in of_block] for of_block in shapes]
     torch.testing.assert_close(torch.cat(made, dim=1), model(tokens))
+
+
+@pytest.mark.parametrize("name", ["mamba", "mamba2", "phi-mamba"])
+def test_a_step_of_a_mixer_reads_and_writes_its_states_alone(name: str) -> None:
+    """Whatever the context: one token's products, and signals and states of one size."""
+    spec = spec_named(f"mixer:{name}").tiny()
+    short, long = (build_graph(spec, Request(phase="decode", context=n)) for n in (3, 5000))
+    assert short.macs == long.macs
+    kept = prepare(spec, seed=0).module.state_shapes(3)  # type: ignore[operator]
+    assert [s.type.shape for s in short.states] == [s.type.shape for s in long.states]
+    assert [s.type.shape for s in long.states] == [(1, *shape) for shape in kept]
 
 
 @pytest.mark.parametrize(

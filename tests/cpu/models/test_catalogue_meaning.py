@@ -85,13 +85,12 @@ def test_mamba_steps_as_its_scan_does():
     whole = prepare(spec, Request(sequence=6), seed=4)
     step = prepare(spec, Request(phase="decode"), seed=4)
     (tokens,) = whole.inputs
-    layers = spec.configuration["layers"]
-    states = [[torch.zeros_like(t) for t in held] for held in step.inputs[1:]]
+    states = [[torch.zeros_like(t) for t in held] for held in step.inputs[1]]
     stepped = []
     with torch.no_grad():
         for token in tokens.split(1, dim=1):
-            logits, *after = step.module(token, *states)
-            states = [after[:layers], after[layers:]]
+            logits, *after = step.module(token, states)
+            states = [after[i : i + 2] for i in range(0, len(after), 2)]
             stepped.append(logits)
         at_once = whole.module(tokens)
     torch.testing.assert_close(torch.cat(stepped, dim=1), at_once, atol=1e-5, rtol=1e-4)
