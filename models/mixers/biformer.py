@@ -41,7 +41,7 @@ class BiFormerMixer(nn.Module):
     width, heads : W and H.
     regions : S, a divisor of the map's side; None for `balanced_regions`.
     chosen : k; None where every token sees every other, without routing (the last stage of the paper's); 4 is
-        that of its second stage (arXiv 2303.08810, section 4).
+        that of its second stage (arXiv 2303.08810).
     kernel : side of the convolution LEPE; 5 of the released configurations.
     selector_bits : 8 or 16 where affinities are compared in fixed point, as a selector does.
     """

@@ -36,7 +36,7 @@ class ReformerMixer(nn.Module):
     ----------
     width, heads : W and H.
     sequence : N, which sizes the rotations.
-    rounds : R; 4 of arXiv 2001.04451, section 5, which has 1 to 16 and finds 8 as good as full attention.
+    rounds : R; 4 of arXiv 2001.04451, section 5, where 8 come near full attention.
     chunk : m; 64 is the default of the released port (transformers, `ReformerConfig.lsh_attn_chunk_length`).
     buckets : u, an even number or 1; ``2 N / m``, so that a chunk holds two buckets, where None (section 2).
     """

@@ -110,7 +110,7 @@ class FlexDiT(DiT):
     """``forward(latent [B, C, S, S], steps [B], labels [B]) -> [B, 2C, S, S]``.
 
     `layers` is 4 and a multiple of 6; `sparse_side` the side of the map of sparse tokens, 8 x 8 in arXiv
-    2412.06028, section 3.
+    2412.06028.
     """
 
     def __init__(
