@@ -23,6 +23,8 @@ GPU_KERNELS: Mapping[str, str] = MappingProxyType(
         "embedding": "gather.embedding",
         "top_k": "top_k.top_k",
         "selective_scan": "selective_scan.selective_scan",
+        "linear_recurrence": "recurrences.linear_recurrence",
+        "matrix_recurrence": "recurrences.matrix_recurrence",
         "attention": "attention.attention",
         "layer_norm": "norms.layer_norm",
         "rms_norm": "norms.rms_norm",

@@ -22,6 +22,7 @@ from siliform.kernels.bench.families.recurrences import (
     SelectiveScan,
     Ssd,
 )
+from siliform.kernels.bench.families.stepwise import LinearRecurrence, MatrixRecurrence
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
@@ -45,6 +46,8 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             DeltaRule(),
             Ssd(),
             SelectiveScan(),
+            LinearRecurrence(),
+            MatrixRecurrence(),
             Rows(),
             Gather(),
             TopK(),
