@@ -49,6 +49,8 @@ def plan_attention(item: Item, work: Work, resources: Resources) -> Plan:
         problem, array_resources(array, resources, work.products[0].formats), softmax, resources.objective
     )
     behind, behind_cycles = scalar_stages(item, work, resources.accelerator.units)
+    merging = _merging(node, problem, work, found.merges)
+    scalars += tuple(stage for scalar in merging for stage in _stages(scalar, resources))
     cycles = found.cycles + behind_cycles
     computed, kept = found.computed_scores, problem.kept
     energy = resources.energy.by_cause(
@@ -56,7 +58,7 @@ def plan_attention(item: Item, work: Work, resources: Resources) -> Plan:
             (array.cell_formats(work.products[0].formats), kept * computed * problem.width),
             (array.cell_formats(work.products[1].formats), kept * computed * problem.value_width),
         ],
-        scalars=[(s.counts, s.format) for s in (*work.scalars, *work.attention_scalars)],
+        scalars=[(s.counts, s.format) for s in (*work.scalars, *work.attention_scalars, *merging)],
         scratchpad_bytes=found.scratchpad_bytes,
         accumulator_bytes=found.accumulator_bytes,
         dram_bytes=found.dram_bytes,
@@ -186,25 +188,31 @@ def softmax_cost(
             each = {op: count * space.dense_points for op, count in space.body.items()}
             per_row += _pass_cycles(each, scalar.format, resources) / rows
         stages += _stages(scalar, resources)
-    format_name = work.attention_scalars[0].format
-    merge = _merge(Weighting.of(dict(node.attributes)), problem.value_width)
+    merging = _merging(node, problem, work, merges=1)
+    merge_pj = resources.energy.compute_pj((), [(s.counts, s.format) for s in merging])
     cost = SoftmaxCost(
         score_cycles=float(per_score),
         row_cycles=float(per_row),
-        merge_cycles=float(_pass_cycles(merge, format_name, resources)) if merge else 0.0,
+        merge_cycles=float(sum(_pass_cycles(dict(s.counts), s.format, resources) for s in merging)),
+        merge_pj=merge_pj or 0.0,
         hidden=resources.overlapped,
     )
     return cost, tuple(stages)
 
 
-def _merge(weighting: Weighting, value_width: int) -> dict[str, int]:
-    """Scalar operations that join a further key tile to what a row has gathered, beside the array's sums.
+def _merging(node: Node, problem: AttentionProblem, work: Work, merges: int) -> list[ScalarWork]:
+    """Scalar work that joins a key tile to what a row has gathered before, `merges` times; one pass or none.
 
     Only softmax rescales, since a later tile may hold a larger score.
     """
+    weighting = Weighting.of(dict(node.attributes))
+    each = {"add": 1} if weighting.normalised else {}
     if weighting.rescales:
-        return {"compare": 1, "exp": 1, "mul": value_width + 1, "add": 2}
-    return {"add": 1} if weighting.normalised else {}
+        each = {"compare": 1, "exp": 1, "mul": problem.value_width + 1, "add": 2}
+    if not each or not merges:
+        return []
+    counts = {op: count * merges for op, count in each.items()}
+    return [ScalarWork(counts, work.attention_scalars[0].format, node)]
 
 
 def _pass_cycles(counts: dict[str, int], format_name: str, resources: Resources) -> Fraction:

@@ -39,11 +39,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from siliform.arch.law import Count, ceil_div, checked_product, checked_sum, maximum, ragged_sum_ceil, where
 from siliform.arch.parameter import parameter
 from siliform.arch.sourced import Sourced
-from siliform.arch.technology import multiplier_bits
 from siliform.arch.unit import check_formats, format_refusal
 from siliform.arch.units.matrix import Folding, MatrixUnit
 from siliform.graph_ir.errors import UserError
-from siliform.graph_ir.formats import Format, Range, format_named
+from siliform.graph_ir.formats import format_named
 from siliform.graph_ir.space import Space
 
 if TYPE_CHECKING:
@@ -145,22 +144,6 @@ def no_drain_cycles(m: Count, n: Count, k: Count, rows: Count, columns: Count) -
     return checked_product(ceil_div(m, rows), ceil_div(n, columns), rows + columns + k - 2)
 
 
-def _carries(cell: Format, operand: Format) -> bool:
-    """Whether multipliers of one element format take the elements of another, widened.
-
-    Integers take whole numbers, which 4-bit floats are in counts of their step (as in
-    `Technology.mac_energy_pj`); floats take floats of a narrower significand, since exponents are
-    added beside the multiplier. A power of two is shifted by, not multiplied.
-    """
-    if cell.is_integer_like:
-        held, needed = Range.of(cell), Range.of(operand)
-        whole = operand.is_integer_like or (operand.kind == "float" and operand.bits <= 4)
-        low, high = needed.low / needed.step, needed.high / needed.step
-        return whole and held.low <= low and high <= held.high
-    both_floats = cell.kind == operand.kind == "float"
-    return both_floats and multiplier_bits(operand.name) <= multiplier_bits(cell.name)
-
-
 @dataclass(frozen=True, kw_only=True)
 class SystolicArray(MatrixUnit):
     """A grid of multiply-accumulate cells with operands marching through."""
@@ -220,20 +203,6 @@ class SystolicArray(MatrixUnit):
         """One element a step, whatever its format; the skew of `array_cycles` beside the streams."""
         overhead = 0 if self.overlap == "bound" else 2 * self.rows + self.columns - 2 + self.startup_cycles
         return Folding(self.dataflow, self.overlap, overhead, word_elements=1, depth_words=self.rows)
-
-    def cell_formats(self, formats: tuple[str, str]) -> tuple[str, str]:
-        """The widest formats that carry these operands: narrow ones are sign-extended to a cell's width.
-
-        All bits of a cell's multiplier then follow the operands, so that it spends what its width does.
-        """
-        first, second = formats
-        return self._carrier(first), self._carrier(second)
-
-    def _carrier(self, name: str) -> str:
-        """The widest format of the cells that holds every element of this one, counted in its steps."""
-        carried = format_named(name)
-        able = [f for f in map(format_named, self.formats) if _carries(f, carried)]
-        return max(able, key=lambda f: (f.is_integer_like, multiplier_bits(f.name))).name if able else name
 
     @property
     def skips(self) -> bool:

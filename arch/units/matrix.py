@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from siliform.arch.parameter import parameter
+from siliform.arch.technology import multiplier_bits
 from siliform.arch.unit import Unit
+from siliform.graph_ir.formats import Format, Range, format_named
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,22 @@ class Folding:
     overhead_cycles: int
     word_elements: int
     depth_words: int
+
+
+def _carries(cell: Format, operand: Format) -> bool:
+    """Whether multipliers of one element format take the elements of another, widened.
+
+    Integers take whole numbers, which 4-bit floats are in counts of their step (as in
+    `Technology.mac_energy_pj`); floats take floats of a narrower significand, since exponents are added
+    beside the multiplier. A power of two is shifted by, not multiplied.
+    """
+    if cell.is_integer_like:
+        held, needed = Range.of(cell), Range.of(operand)
+        whole = operand.is_integer_like or (operand.kind == "float" and operand.bits <= 4)
+        low, high = needed.low / needed.step, needed.high / needed.step
+        return whole and held.low <= low and high <= held.high
+    both_floats = cell.kind == operand.kind == "float"
+    return both_floats and multiplier_bits(operand.name) <= multiplier_bits(cell.name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +69,20 @@ class MatrixUnit(Unit):
     def cell_formats(self, formats: tuple[str, str]) -> tuple[str, str]:
         """The formats of the multipliers that take operands of these two, which set a product's energy.
 
-        The operands' own, unless cells carry narrow operands in wider ones.
+        Cells that take one element at a time, whatever its format, carry it in the widest that they have,
+        sign-extended: all bits of their multiplier follow it. Words hold as many elements as fit: those are
+        multiplied as they are.
         """
-        return formats
+        if self.folding(formats).word_elements > 1:
+            return formats
+        first, second = formats
+        return self._carrier(first), self._carrier(second)
+
+    def _carrier(self, name: str) -> str:
+        """The widest format of the cells that holds every element of this one, counted in its steps."""
+        carried = format_named(name)
+        able = [f for f in map(format_named, getattr(self, "formats", ())) if _carries(f, carried)]
+        return max(able, key=lambda f: (f.is_integer_like, multiplier_bits(f.name))).name if able else name
 
     def kept_share(self, second_is_weight: bool) -> float:
         """The share of a product's pairs that are multiplied, where the unit skips zeros."""

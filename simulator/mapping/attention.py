@@ -99,7 +99,7 @@ class AttentionProblem:
 
 @dataclass(frozen=True)
 class SoftmaxCost:
-    """Cycles of the units that do the softmax, spread over their lanes.
+    """Cycles of the units that do the softmax, spread over their lanes, and energy that tiles decide.
 
     Parameters
     ----------
@@ -107,19 +107,21 @@ class SoftmaxCost:
     row_cycles : per query row.
     merge_cycles : per query row and key tile after its first: the new maximum and sum, the rescaled outputs,
         where there are any.
+    merge_pj : energy of that.
     hidden : whether it runs beside the array.
     """
 
     score_cycles: float = 0.0
     row_cycles: float = 0.0
     merge_cycles: float = 0.0
+    merge_pj: float = 0.0
     hidden: bool = True
 
 
 @dataclass(frozen=True)
 class AttentionMapping:
     """A fused attention on an array. `computed_scores` counts all groups, and masked scores of computed
-    pairs."""
+    pairs; `merges` all rows times the key tiles behind their first."""
 
     row_tile: int
     key_tile: int
@@ -136,6 +138,7 @@ class AttentionMapping:
     scratchpad_bytes: int
     accumulator_bytes: int
     energy_pj: float
+    merges: int
 
     @property
     def online(self) -> bool:
@@ -178,7 +181,7 @@ def best_attention(
     row_tile, key_tile, kept = (int(x) for x in tilings[0, 0])
     if row_tile == 0:
         raise _no_mapping(problem, resources)
-    _, busy, dram, energy, cycles, array, vector, scores, scratched, accumulated = outcomes[0, 0]
+    _, busy, dram, energy, cycles, array, vector, scores, scratched, accumulated, merges = outcomes[0, 0]
     return AttentionMapping(
         row_tile=row_tile,
         key_tile=key_tile,
@@ -195,6 +198,7 @@ def best_attention(
         scratchpad_bytes=int(scratched),
         accumulator_bytes=int(accumulated),
         energy_pj=float(energy),
+        merges=int(merges),
     )
 
 

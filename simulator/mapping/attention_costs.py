@@ -43,6 +43,7 @@ class Heads(NamedTuple):
     score_cycles: float  # softmax: per score, per row, and per row and further key tile
     row_cycles: float
     merge_cycles: float
+    merge_pj: float
     hidden: float  # 1: softmax runs beside the array
 
 
@@ -109,6 +110,7 @@ class Outcome(NamedTuple):
     scores: float
     scratchpad_bytes: float
     accumulator_bytes: float
+    merges: float
 
 
 @inlined
@@ -235,7 +237,7 @@ def _softmax_cycles(heads: Heads, scores: float, rows: float, merges: float) -> 
 @inlined
 def outcome(heads: Heads, chip: Chip, objective: int, tiling: Tiling, pairs: Pairs, best: Outcome) -> Outcome:
     """Return what a tiling costs; an infinite cost, as soon as it is seen not to be before the best."""
-    never = Outcome(np.inf, np.inf, np.inf, np.inf, np.inf, 0.0, 0.0, 0.0, 0.0, 0.0)
+    never = Outcome(np.inf, np.inf, np.inf, np.inf, np.inf, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     dram = dram_bytes(heads, heads.keys if tiling.kept else keys_read(tiling, pairs))
     if objective == TRAFFIC and dram > best.objective:
         return never
@@ -264,6 +266,7 @@ def outcome(heads: Heads, chip: Chip, objective: int, tiling: Tiling, pairs: Pai
     scratched = np.ceil(heads.groups * bits / 8) + dram
     energy = (
         heads.kept * scores * (heads.width + heads.value_width) * chip.mac_pj
+        + heads.groups * merges * heads.merge_pj
         + scratched * chip.scratchpad_pj_per_byte
         + accumulated * chip.accumulator_pj_per_byte
         + dram * chip.dram_pj_per_byte
@@ -273,7 +276,10 @@ def outcome(heads: Heads, chip: Chip, objective: int, tiling: Tiling, pairs: Pai
         value = energy
     elif objective == ENERGY_DELAY:
         value = energy * cycles
-    return Outcome(value, busy, dram, energy, cycles, array, softmax, scores, scratched, accumulated)
+    return Outcome(
+        value, busy, dram, energy, cycles, array, softmax, scores, scratched, accumulated,
+        heads.groups * merges,
+    )  # fmt: skip
 
 
 @inlined

@@ -23,7 +23,7 @@ def best_attentions(
     """Return the cost of the best fused mapping of each attention on each array; as
     `attention.best_attention`.
 
-    `softmax` is one cost per array and problem, or float64 [arrays, problems, 4] of its fields.
+    `softmax` is one cost per array and problem, or float64 [arrays, problems, 5] of its fields.
     """
     outcomes, _ = search_attentions(problems, arrays, softmax, objective)
     return PopulationCosts(outcomes[..., 4], outcomes[..., 1], outcomes[..., 2], outcomes[..., 3])
@@ -40,11 +40,14 @@ def search_attentions(
         raise ValueError(f"objective {objective!r} is none of {', '.join(OBJECTIVES)}")
     if not isinstance(softmax, np.ndarray):
         softmax = np.array(
-            [[(s.score_cycles, s.row_cycles, s.merge_cycles, s.hidden) for s in row] for row in softmax],
+            [
+                [(s.score_cycles, s.row_cycles, s.merge_cycles, s.merge_pj, s.hidden) for s in row]
+                for row in softmax
+            ],
             float,
         )
     shape = (len(arrays), len(problems))
-    outcomes, tilings = np.full((*shape, 10), np.inf), np.zeros((*shape, 3))
+    outcomes, tilings = np.full((*shape, 11), np.inf), np.zeros((*shape, 3))
     rows = np.array([_problem_row(p) for p in problems], float)  # one type: compiled once
     ranges = [_ranges(p) for p in problems]
     positions = [_positions(r, p.pattern.keys) for r, p in zip(ranges, problems, strict=True)]

@@ -209,7 +209,7 @@ def search_attention(
     heads: Heads, chip: Chip, objective: int, seen: Seen, row_tiles: Any, key_tiles: Any, chosen: Any
 ) -> Outcome:
     """Return the best outcome over all tiles, and leave its rows, keys and whether keys stay in `chosen`."""
-    best = Outcome(np.inf, np.inf, np.inf, np.inf, np.inf, 0.0, 0.0, 0.0, 0.0, 0.0)
+    best = Outcome(np.inf, np.inf, np.inf, np.inf, np.inf, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     for rows in row_tiles:
         last_rows = heads.rows - (np.ceil(heads.rows / rows) - 1) * rows
         if not fits(heads, chip, rows, 1.0, 0.0):
@@ -262,14 +262,14 @@ def search_all_attention(
     ----------
     problems : float64 [problems, 21], the fields of `Heads` up to `rescales`.
     chips : float64 [arrays, problems, 15], rows as in `Chip`.
-    softmax : float64 [arrays, problems, 4], the remaining fields of `Heads`.
+    softmax : float64 [arrays, problems, 5], the remaining fields of `Heads`.
     ranges : int64 [2, positions], `low` and `end` of `Seen`, all problems' side by side, none of a problem
         where every query sees every key.
     positions : int64 [2, keys], `low_at` and `end_beyond` likewise.
     begins : int64 [2, problems + 1], where each problem's `ranges` and `positions` begin.
     sizes, size_begins : as `attention_tiles.size_tables` returns them.
     tables : int64 [arrays, problems, 2], the tables of rows and keys.
-    outcomes : float64 [arrays, problems, 10], out: rows as in `Outcome`, infinite where nothing fits.
+    outcomes : float64 [arrays, problems, 11], out: rows as in `Outcome`, infinite where nothing fits.
     tilings : float64 [arrays, problems, 3], out: rows and keys of a tile, and whether keys stay; left alone
         where nothing fits.
     """
@@ -278,7 +278,7 @@ def search_all_attention(
             h, rest = problems[p], softmax[d, p]
             heads = Heads(
                 h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7], h[8], h[9], h[10], h[11], h[12], h[13], h[14],
-                h[15], h[16], h[17], h[18], h[19], h[20], rest[0], rest[1], rest[2], rest[3],
+                h[15], h[16], h[17], h[18], h[19], h[20], rest[0], rest[1], rest[2], rest[3], rest[4],
             )  # fmt: skip
             chip = _chip(chips[d, p])
             r, k = begins[0, p : p + 2], begins[1, p : p + 2]
@@ -296,3 +296,4 @@ def search_all_attention(
             )  # fmt: skip
             result[4], result[5], result[6] = best.cycles, best.array_cycles, best.softmax_cycles
             result[7], result[8], result[9] = best.scores, best.scratchpad_bytes, best.accumulator_bytes
+            result[10] = best.merges

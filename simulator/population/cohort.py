@@ -269,8 +269,8 @@ class Cohort:
         softmax, _ = softmax_cost(node, problem, work, self.resources)
         _, behind = scalar_stages(item, work, self.resources.accelerator.units)
         first, second = (array.cell_formats(p.formats) for p in work.products)
-        cycles = (softmax.score_cycles, softmax.row_cycles, softmax.merge_cycles)
-        key = (problem, first, cycles)
+        costs = (softmax.score_cycles, softmax.row_cycles, softmax.merge_cycles, softmax.merge_pj)
+        key = (problem, first, costs)
         column = self.problems.attentions.setdefault(key, len(self.problems.attentions))
         chip = self.resources.accelerator
         mac_pj = problem.width * number(chip.mac_energy_pj(*first))
@@ -282,7 +282,7 @@ class Cohort:
             outcome = found.attentions[:, column]
             total = outcome[:, 4] + behind
             energy = joules_by_cause(
-                outcome[:, 7] * mac_pj + scalars_pj,
+                outcome[:, 7] * mac_pj + scalars_pj + outcome[:, 10] * softmax.merge_pj,
                 designs.rates,
                 scratchpad_bytes=outcome[:, 8],
                 accumulator_bytes=outcome[:, 9],
@@ -302,13 +302,13 @@ class Cohort:
             asked = [problem for problem, _ in self.problems.products]
             arrays = self._with_macs(designs.arrays, [formats for _, formats in self.problems.products])
             products = vars(best_mappings(asked, arrays, objective))
-        attentions = np.zeros((len(designs.arrays), 0, 10))
+        attentions = np.zeros((len(designs.arrays), 0, 11))
         if self.problems.attentions:
             fused = [problem for problem, _, _ in self.problems.attentions]
             arrays = self._with_macs(designs.arrays, [formats for _, formats, _ in self.problems.attentions])
-            softmax = np.empty((len(designs.arrays), len(fused), 4))
-            softmax[..., :3] = [cycles for _, _, cycles in self.problems.attentions]
-            softmax[..., 3] = designs.overlapped[:, None]
+            softmax = np.empty((len(designs.arrays), len(fused), 5))
+            softmax[..., :4] = [costs for _, _, costs in self.problems.attentions]
+            softmax[..., 4] = designs.overlapped[:, None]
             attentions, _ = search_attentions(fused, arrays, softmax, objective)
         return Found(products, attentions)
 

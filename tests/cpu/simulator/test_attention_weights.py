@@ -85,3 +85,23 @@ def test_it_is_not_cut_over_devices() -> None:
     assert "asked: sigmoid attention cut over devices" in text
     assert "found: exchanges that merge parts of softmax attention alone" in text
     assert "next:  use tensor or pipeline parallelism" in text
+
+
+@pytest.mark.parametrize(
+    ("weights", "each"),
+    [("softmax", {"compare": 1, "exp": 1, "mul": 65, "add": 2}), ("softplus", {"add": 1}), ("sigmoid", {})],
+)
+def test_joining_parts_of_rows_takes_energy(weights: str, each: dict[str, int]) -> None:
+    """Of a softmax a comparison, an exponential, 65 products and 2 additions for each row and each of its key
+    tiles but the first; of softplus an addition; of sigmoids nothing."""
+    told = []
+    for kib in (16, 64):
+        chip = sf.accelerator("edge-32x32", **{"accumulator.bytes": f"{kib} KiB"})
+        (part,) = (p for p in sf.estimate(graph(weights), chip).parts if "attention" in p.op)
+        assert part.energy_by_cause_j is not None
+        merges = 4 * TOKENS * (-(-TOKENS // part.mapping["key_tile"]) - 1)
+        told.append((part.energy_by_cause_j["compute"] * 1e12, merges))
+    (many_pj, many), (few_pj, few) = told
+    assert many != few or not each
+    price = sum(count * chip.scalar_energy_pj(op, "fp32").number for op, count in each.items())
+    assert many_pj - few_pj == pytest.approx((many - few) * price, rel=1e-6, abs=1.0)

@@ -156,6 +156,7 @@ def walked(problem, resources, softmax, rows, keys, kept, objective):
     per_sum = resources.accumulator_pj_per_byte if separate else resources.scratchpad_pj_per_byte
     energy = (
         walk.macs * resources.mac_pj
+        + merges * softmax.merge_pj
         + (math.ceil(walk.scratchpad_bits / 8) + dram) * resources.scratchpad_pj_per_byte
         + math.ceil(walk.sum_accesses * problem.accumulator_bits / 8) * per_sum
         + dram * resources.dram_pj_per_byte
@@ -191,7 +192,11 @@ def random_case(rng, largest):
         overhead_cycles=int(rng.integers(1, 20)) if rng.random() < 0.3 else None,
     )  # fmt: skip
     softmax = SoftmaxCost(
-        float(rng.choice([0.0, 0.25, 2.0])), float(rng.choice([0.0, 1.5])), 0.5, hidden=bool(rng.integers(2))
+        float(rng.choice([0.0, 0.25, 2.0])),
+        float(rng.choice([0.0, 1.5])),
+        0.5,
+        float(rng.choice([0.0, 4.0])),
+        bool(rng.integers(2)),
     )
     return problem, resources, softmax, OBJECTIVES[rng.integers(4)]
 
