@@ -7,7 +7,9 @@ tile of queries are a ragged stretch, one that all its queries see, and another 
 ragged ones are masked. Tiles start with the last queries, so that no long causal one is left to the end.
 
 Sigmoid weights (Ramapuram et al., arXiv 2409.04431, section 4) need no row's maximum or sum and so no
-rescaling; all else is the same. Queries that share a head of keys (grouped attention) read it where it lies.
+rescaling; all else is the same. Softplus weights (Gao and Spratling, arXiv 2501.13428) are kept relative to
+the largest of a row, since their powers would overflow fp16. Queries that share a head of keys (grouped
+attention) read it where it lies.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from siliform.kernels.gpu import checks
 from siliform.kernels.gpu.aot import Build
 from siliform.kernels.gpu.attention_operands import (
     AMPERE,
+    EVERY_WEIGHTS,
     HOPPER,
     Scores,
     Tiles,
@@ -82,13 +85,13 @@ def attention(
 
     Raises
     ------
-    UserError : operands that do not fit, softplus weights, heads wider than `WIDEST_HEAD`.
+    UserError : operands that do not fit, heads wider than `WIDEST_HEAD`.
     """
     pairs = {"pattern": pattern, "window": window, "block": block, "density": density}
     form = {"scale": scale, "weights": weights, "bias": bias, "power": power}
     checks.op_types("attention", "attention", q, k, v, mask, **pairs, **form)
     seen = Pattern(pattern, window, block, density, q.shape[-2], k.shape[-2])
-    made, _ = _attention(q, k, v, mask, seen, Scores(weights, factor_of(scale, q), bias), tiles)
+    made, _ = _attention(q, k, v, mask, seen, Scores(weights, factor_of(scale, q), bias, power), tiles)
     return made
 
 
@@ -126,7 +129,7 @@ def _attention(
     tiles: Tiles | None,
     sums: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    check_operands("attention", q, k, v, scores.weights)
+    check_operands("attention", q, k, v, scores.weights, EVERY_WEIGHTS)
     checks.one_device("attention", q=q, mask=mask)
     if seen.name == "declared" and mask is None and seen.density != 1:
         raise checks.refusal(
@@ -149,7 +152,7 @@ def _attention(
         x if scores.factor >= 0 else -x, y, z, x if given is None else given, made, logs,
         *sizes, abs(scores.factor) * LOG2_E.value, scores.bias * LOG2_E.value,
         *x.stride()[:3], *y.stride()[:3], *z.stride()[:3], *strides,
-        PATTERN=_pattern(seen), WEIGHTS=scores.weights,
+        PATTERN=_pattern(seen), WEIGHTS=scores.constant,
         MASK="none" if mask is None else "boolean" if mask.dtype is torch.bool else "added",
         SUMS=sums is not None, **constants(q.shape[-1], v.shape[-1], tiles),
     )  # fmt: skip
@@ -175,7 +178,7 @@ def _spread(
 
 
 def _build(
-    pattern: str, tiles: Tiles, width: int, weights: str = "softmax", least: int = 80, **more: Any
+    pattern: str, tiles: Tiles, width: int, weights: str | int = "softmax", least: int = 80, **more: Any
 ) -> Build:
     """A build for bf16 operands of layout [B, H, S, width]."""
     signature = (
@@ -197,6 +200,7 @@ COMPILED = (
     _build("causal", HOPPER[128], 128, least=90),
     _build("sliding", AMPERE[128], 128, SUMS=True),
     _build("block", AMPERE[64], 64, "sigmoid"),
+    _build("causal", AMPERE[64], 64, 3),
     _build("window", HOPPER[256], 256, least=90),
     _build("full", Tiles(16, 64, 4, 3), 80, MASK="boolean", heads=1, shared=1, queries=1),
 )

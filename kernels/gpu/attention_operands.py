@@ -14,6 +14,7 @@ from siliform.kernels.gpu.device import has_tensor_memory_accelerator, multiproc
 
 DTYPES = (torch.bfloat16, torch.float16, torch.float32)
 WEIGHTS = ("softmax", "sigmoid")
+EVERY_WEIGHTS = (*WEIGHTS, "softplus")
 WIDEST_HEAD = 256  # columns: two tiles of wider heads do not fit beside their queries in shared memory
 
 
@@ -36,11 +37,19 @@ FLOAT32 = {64: Tiles(32, 32, 4, 2), 128: Tiles(32, 32, 8, 2), 256: Tiles(16, 16,
 
 @dataclass(frozen=True)
 class Scores:
-    """How scores become weights: one of `WEIGHTS`, the factor on products, and what sigmoid adds to it."""
+    """How scores become weights: one of `EVERY_WEIGHTS`, the factor on products, what all but softmax add to
+    it, and the power of softplus.
+    """
 
     weights: str = "softmax"
     factor: float = 1.0
     bias: float = 0.0
+    power: int = 1
+
+    @property
+    def constant(self) -> str | int:
+        """As `absorb` has it."""
+        return self.power if self.weights == "softplus" else self.weights
 
 
 def factor_of(scale: float | None, q: torch.Tensor) -> float:
@@ -48,12 +57,19 @@ def factor_of(scale: float | None, q: torch.Tensor) -> float:
     return 1 / sqrt(q.shape[-1]) if scale is None else scale
 
 
-def check_operands(kernel: str, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, weights: str) -> None:
+def check_operands(
+    kernel: str,
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    weights: str,
+    known: tuple[str, ...] = WEIGHTS,
+) -> None:
     """UserError for devices, dtypes, widths or weights that the attention kernels do not take."""
     checks.one_device(kernel, q=q, k=k, v=v)
     checks.dtypes(kernel, DTYPES, q=q, k=k, v=v)
     checks.same_dtype(kernel, q=q, k=k, v=v)
-    checks.choice(kernel, "weights", weights, WEIGHTS)
+    checks.choice(kernel, "weights", weights, known)
     widest = max(q.shape[-1], v.shape[-1])
     if widest > WIDEST_HEAD:
         raise checks.refusal(

@@ -20,6 +20,8 @@ from siliform.kernels.gpu.arithmetic import dot
 
 LOG2_E = tl.constexpr(log2(e))
 LN_2 = tl.constexpr(log(2))
+#: What weights of softplus are divided by at least: the least of them all is a normal number in fp32.
+LEAST_SOFTPLUS = tl.constexpr(2.0**-120)
 
 
 @triton.jit
@@ -61,13 +63,28 @@ def rows_of(at, row, rows, column, columns, EDGE: tl.constexpr, WHOLE: tl.conste
 
 
 @triton.jit
+def softplus2(x):  # type: ignore[no-untyped-def]
+    """``log2(1 + 2**x)``, to the last bits where it is small; 0 at minus infinity.
+
+    Of a small e, 1 + e is a rounded u, and e log2(u) / (u - 1) is log2(1 + e) as if it were not (Higham,
+    Accuracy and Stability of Numerical Algorithms, 2002, section 1.14.1).
+    """
+    small = tl.exp2(-tl.abs(x))
+    above = 1.0 + small
+    near = above == 1.0
+    grown = tl.log2(above) * small / tl.where(near, 1.0, above - 1.0)
+    return tl.maximum(x, 0.0) + tl.where(near, small * LOG2_E, grown)
+
+
+@triton.jit
 def absorb(  # type: ignore[no-untyped-def]
     acc, total, top, q, k, v, seen, added, factor, bias, WEIGHTS: tl.constexpr, EDGE: tl.constexpr
 ):
     """The running result after keys k [N, c] and values v [N, d].
 
     seen [M, N] and added [M, N], in units of log2(e), hold where EDGE; factor is the scale times log2(e) and
-    not negative, bias is times log2(e).
+    not negative, bias is times log2(e). WEIGHTS is "softmax", "sigmoid" or, of softplus, its power: such
+    weights are kept relative to the largest softplus of their row, so that no power of them overflows.
     """
     scores = dot(q, tl.trans(k), tl.zeros((q.shape[0], k.shape[0]), tl.float32))
     if WEIGHTS == "sigmoid":
@@ -76,6 +93,20 @@ def absorb(  # type: ignore[no-untyped-def]
             grown = tl.where(seen, grown + added, float("-inf"))
         weight = 1.0 / (1.0 + tl.exp2(-grown))
         return dot(weight.to(v.dtype), v, acc), total, top
+    if WEIGHTS != "softmax" and WEIGHTS != "sigmoid":  # what stands behind a return is compiled as well
+        grown = scores * factor + bias
+        if EDGE:
+            grown = tl.where(seen, grown + added, float("-inf"))
+        grown = softplus2(grown)
+        risen = tl.maximum(top, tl.max(grown, 1))
+        greatest = tl.maximum(risen, LEAST_SOFTPLUS)
+        part, kept = grown / greatest[:, None], tl.maximum(top, 0.0) / greatest
+        weight, share = part, kept
+        for _ in tl.static_range(1, WEIGHTS):
+            weight *= part
+            share *= kept
+        total = total * share + tl.sum(weight, 1)
+        return dot(weight.to(v.dtype), v, acc * share[:, None]), total, risen
     if EDGE:
         scores = tl.where(seen, scores * factor + added, float("-inf"))
         risen = tl.maximum(top, tl.max(scores, 1))

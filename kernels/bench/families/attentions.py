@@ -59,7 +59,7 @@ def sigmoid_bias(case: Case) -> float:
 
 def op_options(case: Case) -> dict[str, Any]:
     """The case's attributes of the op attention."""
-    names = ("pattern", "window", "block", "density", "weights")
+    names = ("pattern", "window", "block", "density", "weights", "power")
     made = {name: case.options[name] for name in names if name in case.options}
     return made | ({"bias": sigmoid_bias(case)} if made.get("weights") == "sigmoid" else {})
 
@@ -121,6 +121,10 @@ class Attention(Family):
         if case.options.get("weights") == "sigmoid":
             weights = torch.sigmoid(scores + sigmoid_bias(case))
             return weights if hidden is None else weights.masked_fill(hidden, 0)
+        if case.options.get("weights") == "softplus":
+            weights = torch.nn.functional.softplus(scores) ** case.options.get("power", 1)
+            weights = weights if hidden is None else weights.masked_fill(hidden, 0)
+            return weights / weights.sum(-1, keepdim=True)
         return torch.softmax(scores if hidden is None else scores.masked_fill(hidden, -torch.inf), -1)
 
     def bound(self, case: Case) -> float:

@@ -40,13 +40,26 @@ def exact(q, k, v, mask=None, **attributes):
 
 
 @pytest.mark.parametrize("attributes", PATTERNS, ids=str)
-@pytest.mark.parametrize("weights", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("weights", ["softmax", "sigmoid", "softplus"])
 def test_each_pattern_equals_the_reference(attributes, weights, error):
-    form = {"weights": "sigmoid", "bias": -2.5} if weights == "sigmoid" else {}
+    form = {} if weights == "softmax" else {"weights": weights, "bias": -2.5}
     given = operands()
     made = attention(*given, **attributes, **form, tiles=SMALL)
     assert made.dtype is torch.float16
     assert error(made, exact(*given, **attributes, **form)) < BOUND[torch.float16]
+
+
+@pytest.mark.parametrize("dtype", BOUND, ids=str)
+@pytest.mark.parametrize(("power", "bias"), [(1, 0.0), (3, -30.0), (15, 40.0)])
+def test_powers_of_softplus_neither_overflow_nor_vanish(power, bias, dtype, error):
+    """Scores about 40 to the power of 15 are 1e24, and about -30 exp(-90): beyond fp16, and 1 + e is 1."""
+    given = operands(dtype)
+    mask = torch.randn(37, 53, generator=torch.Generator().manual_seed(2)) > 0
+    mask[3] = False
+    form = {"weights": "softplus", "power": power, "bias": bias}
+    made = attention(*given, mask, **form, tiles=SMALL)
+    assert error(made, exact(*given, mask, **form)) < 3 * BOUND[dtype]
+    assert not made[..., 3, :].any()
 
 
 @pytest.mark.parametrize("dtype", BOUND, ids=str)
@@ -143,14 +156,8 @@ def test_tiles_of_the_tables(error):
 
 def test_what_it_does_not_take_is_told():
     q, k, v = operands()
-    with pytest.raises(UserError) as refused:
-        attention(q, k, v, weights="softplus")
-    assert str(refused.value) == (
-        "asked: the kernel attention with weights='softplus'\n"
-        "found: weights is one of 'softmax', 'sigmoid'\n"
-        "where: siliform.kernels.gpu.attention\n"
-        "next:  choose one of those, or leave weights out"
-    )
+    with pytest.raises(UserError, match="attention with 'cosine' weights; there are softmax, sigmoid"):
+        attention(q, k, v, weights="cosine")
     with pytest.raises(UserError) as refused:
         attention(*operands(width=260))
     assert str(refused.value) == (
