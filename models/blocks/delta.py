@@ -17,6 +17,7 @@ import torch
 from torch.nn import functional
 
 from siliform.kernels import matrix_recurrence
+from siliform.models.blocks.chunks import ahead, in_pieces
 
 
 def delta_rule(
@@ -25,16 +26,14 @@ def delta_rule(
     """q, k [B, H, N, c], v [B, H, N, d], beta [B, H, N] -> [B, H, N, d], in chunks of `chunk` tokens."""
     tokens = q.shape[2]
     size = min(chunk, tokens)
-    filled = -tokens % size
-    if filled:  # a token with beta 0 leaves the state as it is
-        q, k, v = (functional.pad(part, (0, 0, 0, filled)) for part in (q, k, v))
-        beta = functional.pad(beta, (0, filled))
-    q, k, v, beta = (part.unflatten(2, (-1, size)) for part in (q, k, v, beta.unsqueeze(-1)))
-    here = torch.ones(size, size, dtype=torch.bool, device=q.device).triu()
+    # What is filled up has a beta of 0, which leaves the state as it is.
+    q, k, v, beta = (in_pieces(part, size, axis=-2) for part in (q, k, v, beta.unsqueeze(-1)))
     scaled = k * beta
-    inverse = unit_lower_inverse((scaled @ k.transpose(-1, -2)).masked_fill(here, 0))
+    alike = scaled @ k.transpose(-1, -2)
+    inverse = unit_lower_inverse(alike.masked_fill(ahead(alike, itself=True), 0))
     w, u = inverse @ scaled, inverse @ (v * beta)
-    scores = (q @ k.transpose(-1, -2)).masked_fill(here.triu(1), 0)
+    scores = q @ k.transpose(-1, -2)
+    scores = scores.masked_fill(ahead(scores), 0)
     if q.shape[2] == 1:
         return (scores @ u)[:, :, 0, :tokens]
     turned = k[:, :, :-1].transpose(-1, -2)

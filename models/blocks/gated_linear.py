@@ -15,6 +15,7 @@ import torch
 from torch.nn import functional
 
 from siliform.kernels import linear_recurrence
+from siliform.models.blocks.chunks import ahead, in_pieces
 
 #: Added to the normaliser, which is positive for positive features.
 TINY = 1e-6  # as in fast-transformers (LinearAttention, eps)
@@ -26,11 +27,11 @@ def gated_linear_attention(
     """q, k, log_gate [B, H, N, c], v [B, H, N, d] -> [B, H, N, d], in chunks of `chunk` tokens."""
     tokens = q.shape[2]
     size = min(chunk, tokens)
-    q, k, v, log_gate = (_cut(part, size) for part in (q, k, v, log_gate))
+    q, k, v, log_gate = (in_pieces(part, size, axis=-2) for part in (q, k, v, log_gate))
     total = log_gate.cumsum(-2)
     q = q * total.exp()
-    ahead = torch.ones(size, size, dtype=torch.bool, device=q.device).triu(1)
-    scores = (q @ (k * (-total).exp()).transpose(-1, -2)).masked_fill(ahead, 0)
+    scores = q @ (k * (-total).exp()).transpose(-1, -2)
+    scores = scores.masked_fill(ahead(scores), 0)
     y, weight = scores @ v, scores.sum(-1, keepdim=True)
     if q.shape[2] > 1:
         left = k[:, :, :-1] * (total[:, :, :-1, -1:] - total[:, :, :-1]).exp()
@@ -55,13 +56,6 @@ def gated_steps(
         total = (q[:, :, t] * weights).sum(-1, keepdim=True) + TINY
         made.append(y / total if normalised else y)
     return torch.stack(made, dim=2)
-
-
-def _cut(x: torch.Tensor, size: int) -> torch.Tensor:
-    """[B, H, N, c] -> [B, H, n, Q, c], the last chunk filled up with zeros."""
-    filled = -x.shape[2] % size
-    x = functional.pad(x, (0, 0, 0, filled)) if filled else x
-    return x.unflatten(2, (-1, size))
 
 
 def _before(kept: torch.Tensor, made: torch.Tensor) -> torch.Tensor:

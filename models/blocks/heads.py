@@ -12,14 +12,13 @@ from torch import nn
 
 
 def split_heads(x: torch.Tensor, heads: int) -> torch.Tensor:
-    """[B, N, H c] -> [B, H, N, c]."""
-    batch, tokens, width = x.shape
-    return x.view(batch, tokens, heads, width // heads).transpose(1, 2)
+    """[..., N, H c] -> [..., H, N, c]."""
+    return x.view(*x.shape[:-1], heads, x.shape[-1] // heads).transpose(-2, -3)
 
 
 def merge_heads(x: torch.Tensor) -> torch.Tensor:
-    """[B, H, N, c] -> [B, N, H c]."""
-    return x.transpose(1, 2).flatten(2)
+    """[..., H, N, c] -> [..., N, H c]."""
+    return x.transpose(-2, -3).flatten(-2)
 
 
 class Product(nn.Module):

@@ -19,6 +19,7 @@ import torch
 from torch.nn import functional
 
 from siliform.kernels import linear_recurrence
+from siliform.models.blocks.chunks import filled_up
 
 
 def ssd(
@@ -96,10 +97,10 @@ class _Chunks:
     ) -> _Chunks:
         groups = b.shape[2]
         filled = -x.shape[1] % size
-        if filled:
-            x, b, c = (functional.pad(part, (0, 0, 0, 0, 0, filled)) for part in (x, b, c))
-            log_decay = functional.pad(log_decay, (0, 0, 0, filled))
-            segments = None if segments is None else functional.pad(segments, (0, filled), value=-1)
+        x, b, c = (filled_up(part, size, axis=-3) for part in (x, b, c))
+        log_decay = filled_up(log_decay, size, axis=-2)
+        if segments is not None and filled:
+            segments = functional.pad(segments, (0, filled), value=-1)
         batch, tokens, heads, _ = x.shape
         by = (batch, tokens // size, size)
         x = x.reshape(*by, groups, heads // groups, -1).permute(0, 1, 3, 4, 2, 5)

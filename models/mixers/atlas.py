@@ -23,6 +23,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from siliform.models.blocks.chunks import filled_up
 from siliform.models.blocks.steps import steps_over
 
 #: A quintic step towards singular values of 1, from between 0 and 1: X = a X + (b A + c A²) X, A = X Xᵀ.
@@ -61,7 +62,7 @@ class AtlasMixer(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         batch, tokens, _ = x.shape
         size = min(self.chunk, tokens)
-        x = functional.pad(x, (0, 0, 0, -tokens % size))
+        x = filled_up(x, size, axis=-2)
         q, k, v = (self._chunks(layer(x), size) for layer in (self.query, self.key, self.value))
         q, k = self.features(q), self.features(k)
         gates = self._chunks(self.gates(x), size).sigmoid()  # [n, B, H, Q, 4]

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from siliform.graph_ir.errors import UserError
 from siliform.models.blocks.grids import as_map, as_tokens, side_of
+from siliform.models.blocks.heads import merge_heads, split_heads
 from siliform.models.blocks.selection import best, rows_at
 
 
@@ -70,8 +71,8 @@ class BiFormerMixer(nn.Module):
         return projected
 
     def _attended(self, qkv: torch.Tensor) -> torch.Tensor:
-        q, k, v = (_headed(part, self.heads) for part in qkv.chunk(3, dim=-1))
-        return _merged(functional.scaled_dot_product_attention(q, k, v))
+        q, k, v = (split_heads(part, self.heads) for part in qkv.chunk(3, dim=-1))
+        return merge_heads(functional.scaled_dot_product_attention(q, k, v))
 
     def _routed(self, qkv: torch.Tensor, chosen: int) -> torch.Tensor:
         count = self._count(side_of(qkv.shape[1]), chosen)
@@ -79,9 +80,9 @@ class BiFormerMixer(nn.Module):
         tokens = to_regions(qkv, count)
         index = self.route(tokens, min(chosen, count**2))
         held = rows_at(tokens[..., width:], index, lead=1).flatten(2, 3)
-        q = _headed(tokens[..., :width], self.heads)
-        k, v = (_headed(part, self.heads) for part in held.chunk(2, dim=-1))
-        return from_regions(_merged(functional.scaled_dot_product_attention(q, k, v)))
+        q = split_heads(tokens[..., :width], self.heads)
+        k, v = (split_heads(part, self.heads) for part in held.chunk(2, dim=-1))
+        return from_regions(merge_heads(functional.scaled_dot_product_attention(q, k, v)))
 
     def route(self, tokens: torch.Tensor, chosen: int) -> torch.Tensor:
         """Regions [B, R, n, 3 W] -> the regions [B, R, k] that each attends to, the nearest first."""
@@ -115,13 +116,3 @@ def from_regions(x: torch.Tensor) -> torch.Tensor:
     count, side = side_of(regions), side_of(tokens)
     cut = x.view(batch, count, count, side, side, width)
     return cut.permute(0, 1, 3, 2, 4, 5).reshape(batch, regions * tokens, width)
-
-
-def _headed(x: torch.Tensor, heads: int) -> torch.Tensor:
-    """[..., n, H c] -> [..., H, n, c]."""
-    return x.unflatten(-1, (heads, -1)).transpose(-2, -3)
-
-
-def _merged(x: torch.Tensor) -> torch.Tensor:
-    """[..., H, n, c] -> [..., n, H c]."""
-    return x.transpose(-2, -3).flatten(-2)

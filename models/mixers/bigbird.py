@@ -14,7 +14,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from siliform.graph_ir.errors import UserError
+from siliform.models.blocks.chunks import check_multiple
+from siliform.models.blocks.heads import merge_heads, split_heads
 
 #: Multiplier and increment of the generator that draws random blocks (Numerical Recipes, 3rd edition, 7.1).
 MULTIPLIER, INCREMENT = 1664525, 1013904223
@@ -54,13 +55,7 @@ class BigBirdMixer(nn.Module):
         self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if x.shape[1] % self.block:
-            raise UserError(
-                asked=f"BigBird of {x.shape[1]} tokens in blocks of {self.block}",
-                found=f"{x.shape[1]} is no multiple of {self.block}",
-                where="--seq",
-                next_step=f"give a multiple of {self.block}",
-            )
+        check_multiple(x.shape[1], self.block, f"BigBird of {x.shape[1]} tokens in blocks of {self.block}")
         q, k, v = self.query(x), self.key(x), self.value(x)
         first = self.global_blocks * self.block
         if x.shape[1] <= first + 3 * self.block:
@@ -79,8 +74,8 @@ class BigBirdMixer(nn.Module):
 
     def _attended(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         """Softmax attention by heads of q [..., m, W] to k and v [..., s, W]: [..., m, W]."""
-        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(-2, -3) for part in (q, k, v))
-        return functional.scaled_dot_product_attention(q, k, v).transpose(-2, -3).flatten(-2)
+        q, k, v = (split_heads(part, self.heads) for part in (q, k, v))
+        return merge_heads(functional.scaled_dot_product_attention(q, k, v))
 
     def seen(self, blocks: int, device: torch.device) -> torch.Tensor:
         """Which of all blocks each block behind the global ones sees: [n, g + 3 + r]."""

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from siliform.graph_ir.errors import UserError
+from siliform.models.blocks.chunks import check_multiple
 from siliform.models.blocks.decoding import Advancing
 from siliform.models.blocks.heads import merge_heads, split_heads
 from siliform.models.blocks.partial import joined, with_null
@@ -39,24 +39,20 @@ class CCAMixer(Advancing):
 
     def __init__(self, width: int, heads: int, group: int = 16, window: int = 1024) -> None:
         super().__init__()
-        if window % group:
-            raise UserError(
-                asked=f"a window of {window} tokens beside groups of {group}",
-                found=f"{window} is no multiple of {group}",
-                where="CCAMixer(group=..., window=...)",
-                next_step="give a window of whole groups",
-            )
+        check_multiple(
+            window,
+            group,
+            f"a window of {window} tokens beside groups of {group}",
+            where="CCAMixer(group=..., window=...)",
+            next_step="give a window of whole groups",
+        )
         self.width, self.heads, self.group, self.window = width, heads, group, window
         self.query, self.key, self.value, self.out = (nn.Linear(width, width, bias=False) for _ in range(4))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if x.shape[1] % self.group:
-            raise UserError(
-                asked=f"CCA attention of {x.shape[1]} tokens in groups of {self.group}",
-                found=f"{x.shape[1]} is no multiple of {self.group}",
-                where="--seq",
-                next_step=f"give a multiple of {self.group}",
-            )
+        check_multiple(
+            x.shape[1], self.group, f"CCA attention of {x.shape[1]} tokens in groups of {self.group}"
+        )
         q, k, v = (split_heads(layer(x), self.heads) for layer in (self.query, self.key, self.value))
         first_q, first_k, first_v = (part[:, :, : self.window] for part in (q, k, v))
         mixed = functional.scaled_dot_product_attention(first_q, first_k, first_v, is_causal=True)

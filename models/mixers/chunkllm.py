@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from siliform.graph_ir.errors import UserError
+from siliform.models.blocks.chunks import check_multiple
 from siliform.models.blocks.decoding import Advancing
 from siliform.models.blocks.heads import merge_heads, split_heads
 from siliform.models.blocks.selection import best, best_before, rows_at
@@ -57,13 +57,7 @@ class ChunkMixer(Advancing):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         tokens = x.shape[1]
-        if tokens % self.chunk:
-            raise UserError(
-                asked=f"ChunkLLM of {tokens} tokens in chunks of {self.chunk}",
-                found=f"{tokens} is no multiple of {self.chunk}",
-                where="--seq",
-                next_step=f"give a multiple of {self.chunk}",
-            )
+        check_multiple(tokens, self.chunk, f"ChunkLLM of {tokens} tokens in chunks of {self.chunk}")
         q, k, v = self.query(x), self.key(x), self.value(x)
         # As long as no more chunks than are kept lie before a chunk, it sees them all.
         dense = (self.kept(tokens // self.chunk) + 1) * self.chunk
@@ -94,13 +88,11 @@ class ChunkMixer(Advancing):
         itself = torch.arange(-own.shape[1], 0, device=x.device)[:, None] + chunks.shape[1]
         index = torch.cat([index, itself.expand(x.shape[0], -1, -1)], dim=2)
         seen = rows_at(chunks, index, lead=1).flatten(2, 3)
-        q, k, v = (
-            part.unflatten(-1, (self.heads, -1)).transpose(2, 3) for part in (own, *seen.chunk(2, dim=-1))
-        )
+        q, k, v = (split_heads(part, self.heads) for part in (own, *seen.chunk(2, dim=-1)))
         place = torch.arange(self.chunk, device=x.device)[:, None] + k.shape[-2] - self.chunk
         mask = torch.arange(k.shape[-2], device=x.device) <= place
         mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        return mixed.transpose(2, 3).flatten(3).flatten(1, 2)
+        return merge_heads(mixed).flatten(1, 2)
 
     def advance(self, x: torch.Tensor, *states: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """One token x [B, 1, W]: between two boundaries behind the kept rows, at one behind a new choice.

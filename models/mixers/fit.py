@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional
 
-from siliform.graph_ir.errors import UserError
+from siliform.models.blocks.chunks import check_multiple
+from siliform.models.blocks.heads import merge_heads, split_heads
+from siliform.models.mixers.softmax import HeadMixer
 
 
 def balanced_group(tokens: int, latents: int) -> int:
@@ -32,43 +33,18 @@ def balanced_group(tokens: int, latents: int) -> int:
     return min(sizes, key=lambda size: tokens * size + (tokens * latents // size) ** 2)
 
 
-class CrossAttention(nn.Module):
-    """Norms, projections and softmax attention: queries from x [B, ..., N, W], keys and values from y."""
+class Reading(HeadMixer):
+    """Attention of x [B, ..., N, W] to y [B, ..., M, W], each behind a norm of its own."""
 
     def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
+        super().__init__(width, heads, bias=True)
         self.x_norm, self.y_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
 
-    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        y = self.y_norm(y)
-        q, k, v = (
-            part.unflatten(-1, (self.heads, -1)).transpose(-2, -3)
-            for part in (self.query(self.x_norm(x)), self.key(y), self.value(y))
-        )
-        mixed = functional.scaled_dot_product_attention(q, k, v)
-        projected: torch.Tensor = self.out(mixed.transpose(-2, -3).flatten(-2))
-        return projected
-
-
-class SelfAttention(nn.Module):
-    """Projections and softmax attention of x [B, ..., N, W], behind a norm where `normed`."""
-
-    def __init__(self, width: int, heads: int, normed: bool) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm = nn.LayerNorm(width) if normed else None
-        self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = x if self.norm is None else self.norm(x)
-        q, k, v = (
-            layer(x).unflatten(-1, (self.heads, -1)).transpose(-2, -3)
-            for layer in (self.query, self.key, self.value)
-        )
-        mixed = functional.scaled_dot_product_attention(q, k, v)
-        projected: torch.Tensor = self.out(mixed.transpose(-2, -3).flatten(-2))
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        x, y = self.x_norm(x), self.y_norm(y)
+        parts = (self.query(x), self.key(y), self.value(y))
+        q, k, v = (split_heads(part, self.query_heads) for part in parts)
+        projected: torch.Tensor = self.out(merge_heads(self.mixed(q, k, v)))
         return projected
 
 
@@ -86,29 +62,24 @@ class FITMixer(nn.Module):
     def __init__(self, width: int, heads: int, latents: int = 16, group: int | None = None) -> None:
         super().__init__()
         self.group = group
-        self.local = SelfAttention(width, heads, normed=False)  # x comes behind the block's norm
+        self.local = HeadMixer(width, heads, bias=True)  # x comes behind the block's norm
         self.latents = nn.Parameter(torch.randn(latents, width) * 0.02)
         if latents:
-            self.read = CrossAttention(width, heads)
-            self.everywhere = SelfAttention(width, heads, normed=True)
-            self.write = CrossAttention(width, heads)
+            self.read = Reading(width, heads)
+            self.everywhere_norm, self.everywhere = nn.LayerNorm(width), HeadMixer(width, heads, bias=True)
+            self.write = Reading(width, heads)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         count = self.latents.shape[0]
         group = self.group or balanced_group(x.shape[1], max(count, 1))
-        if x.shape[1] % group:
-            raise UserError(
-                asked=f"FIT of {x.shape[1]} tokens in groups of {group}",
-                found=f"{x.shape[1]} is no multiple of {group}",
-                where="--seq",
-                next_step=f"give a multiple of {group}",
-            )
+        check_multiple(x.shape[1], group, f"FIT of {x.shape[1]} tokens in groups of {group}")
         grouped = x.unflatten(1, (-1, group))
         mixed: torch.Tensor = self.local(grouped)
         if count:
             tokens = grouped + mixed
             latents = self.latents.expand(*grouped.shape[:2], -1, -1)
             latents = (latents + self.read(latents, tokens)).flatten(1, 2)
-            latents = (latents + self.everywhere(latents)).unflatten(1, (-1, count))
+            latents = latents + self.everywhere(self.everywhere_norm(latents))
+            latents = latents.unflatten(1, (-1, count))
             mixed = mixed + self.write(tokens, latents)
         return mixed.flatten(1, 2)

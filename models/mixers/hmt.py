@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from siliform.models.blocks.chunks import in_pieces
 from siliform.models.blocks.steps import steps_over
 from siliform.models.mixers.softmax import SoftmaxMixer
 
@@ -48,7 +49,7 @@ class HierarchicalMemoryMixer(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         batch, tokens, width = x.shape
         size = min(self.segment, tokens)
-        segments = functional.pad(x, (0, 0, 0, -tokens % size)).unflatten(1, (-1, size)).transpose(0, 1)
+        segments = in_pieces(x, size, axis=-2).transpose(0, 1)
         asked = self.ask(self.summaries(segments))  # [T, B, 1, W]
         seen = min(self.sensory, size)
         sensed = functional.pad(segments[:-1, :, size - seen :], (0, 0, 0, 0, 0, 0, 1, 0))

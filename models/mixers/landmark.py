@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from siliform.models.blocks.chunks import ahead, in_pieces
 from siliform.models.blocks.decoding import Advancing
 from siliform.models.blocks.heads import merge_heads, split_heads
 from siliform.models.blocks.selection import best, best_before, rows_at
@@ -47,10 +48,7 @@ class LandmarkMixer(Advancing):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         tokens, stride = x.shape[1], self.block + 1
         q, k, v = (split_heads(layer(x), self.heads) for layer in (self.query, self.key, self.value))
-        # What is added behind the end, no token sees.
-        q, k, v = (
-            functional.pad(p, (0, 0, 0, -tokens % stride)).unflatten(2, (-1, stride)) for p in (q, k, v)
-        )
+        q, k, v = (in_pieces(part, stride, axis=-2) for part in (q, k, v))  # nothing sees what is filled up
         mixed = self._blocks(q * q.shape[-1] ** -0.5, k, v)
         projected: torch.Tensor = self.out(merge_heads(mixed.flatten(2, 3)[:, :, :tokens]))
         return projected
@@ -62,8 +60,7 @@ class LandmarkMixer(Advancing):
         keys, values = rows_at(held, index, lead=2).chunk(2, dim=-1)
         fetched = self._means(q, keys, values)
         near = q @ k[:, :, :, :-1].transpose(-1, -2)
-        ahead = torch.ones(near.shape[-2:], dtype=torch.bool, device=q.device).triu(1)
-        weights = torch.cat([near.masked_fill(ahead, HIDDEN), gates], dim=-1).softmax(dim=-1)
+        weights = torch.cat([near.masked_fill(ahead(near), HIDDEN), gates], dim=-1).softmax(dim=-1)
         local, landmarks = weights.split([self.block, gates.shape[-1]], dim=-1)
         return local @ v[:, :, :, :-1] + (landmarks.unsqueeze(-2) @ fetched).squeeze(-2)
 

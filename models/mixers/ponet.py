@@ -3,9 +3,10 @@
 Tan et al., PoNet: Pooling Network for Efficient Token Mixing in Long Sequences, arXiv 2110.02442, section
 3. Of six projections of the stream (q, k, v, o, s, l):
 
-- global aggregation: the mean of all q attends, head by head, to all k and v: one vector g of W numbers; -
-segment pooling: the largest s of each segment, in each channel; - local pooling: the largest l among a
-token and its neighbours; - fusion: ``y_n = g * o_n + (s of n's segment) * o_n + l_n``.
+- global aggregation: the mean of all q attends, head by head, to all k and v: one vector g of W numbers;
+- segment pooling: the largest s of each segment, in each channel;
+- local pooling: the largest l among a token and its neighbours;
+- fusion: ``y_n = g * o_n + (s of n's segment) * o_n + l_n``.
 
 Segments are built as runs of equally many tokens, as the authors take them where a text has no structure.
 Shapes: B batch, N tokens, W width, H heads, c width of a head.

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from siliform.kernels import clipped_softmax
+from siliform.models.blocks.chunks import ahead
 from siliform.models.blocks.heads import HeadLinear, merge_heads, split_heads
 from siliform.models.mixers.softmax import HeadMixer
 
@@ -49,8 +50,7 @@ class ClippedSoftmaxMixer(HeadMixer):
         """q, k and v [B, H, N, c] -> [B, H, N, c]."""
         scores = q @ k.transpose(-1, -2) * self.head_width**-0.5
         if self.causal:
-            ahead = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).triu(1)
-            scores = scores.masked_fill(ahead, float("-inf"))
+            scores = scores.masked_fill(ahead(scores), float("-inf"))
         weights: torch.Tensor = clipped_softmax(scores, gamma=self.gamma, zeta=self.zeta)
         return weights @ v
 

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from siliform.graph_ir.errors import UserError
+from siliform.models.blocks.chunks import check_multiple
 from siliform.models.blocks.heads import merge_heads, split_heads
 from siliform.models.blocks.selection import rows_at
 
@@ -62,13 +62,9 @@ class ReformerMixer(nn.Module):
             self.register_buffer(f"rotation{number}", axes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if x.shape[1] % self.chunk:
-            raise UserError(
-                asked=f"LSH attention of {x.shape[1]} tokens in chunks of {self.chunk}",
-                found=f"{x.shape[1]} is no multiple of {self.chunk}",
-                where="--seq",
-                next_step=f"give a multiple of {self.chunk}",
-            )
+        check_multiple(
+            x.shape[1], self.chunk, f"LSH attention of {x.shape[1]} tokens in chunks of {self.chunk}"
+        )
         q, v = (split_heads(layer(x), self.heads) for layer in (self.query, self.value))
         mixed, sums = self._rounds(q, v, self.hashes(q))
         shares = sums.softmax(dim=2).unsqueeze(-1)

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from siliform.graph_ir.errors import UserError
+from siliform.models.blocks.chunks import check_multiple
 from siliform.models.blocks.heads import merge_heads, split_heads
 from siliform.models.blocks.selection import best, rows_at
 from siliform.models.blocks.windows import window_attention
@@ -58,13 +58,12 @@ class RoutingMixer(nn.Module):
         self.register_buffer("centroids", centroids)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if x.shape[1] % self.clusters:
-            raise UserError(
-                asked=f"routing of {x.shape[1]} tokens to {self.clusters} clusters of one size",
-                found=f"{x.shape[1]} is no multiple of {self.clusters}",
-                where="--seq",
-                next_step=f"give a multiple of {self.clusters}, or another number of clusters",
-            )
+        check_multiple(
+            x.shape[1],
+            self.clusters,
+            f"routing of {x.shape[1]} tokens to {self.clusters} clusters of one size",
+            next_step=f"give a multiple of {self.clusters}, or another number of clusters",
+        )
         q, k, v = (split_heads(layer(x), self.heads) for layer in (self.query, self.key, self.value))
         parts = []
         if self.near:

@@ -17,6 +17,7 @@ from math import log
 import torch
 from torch import nn
 
+from siliform.models.blocks.chunks import ahead
 from siliform.models.blocks.heads import merge_heads, split_heads
 
 
@@ -48,8 +49,7 @@ class SigmoidMixer(nn.Module):
         shift = -log(x.shape[1])
         scores = q @ k.transpose(-1, -2) * self.scale + shift
         if self.causal:
-            ahead = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).triu(1)
-            scores = scores.masked_fill(ahead, float("-inf"))
+            scores = scores.masked_fill(ahead(scores), float("-inf"))
         weights = torch.sigmoid(scores)
         mixed: torch.Tensor = self.out(merge_heads(weights @ v))
         return mixed, weights

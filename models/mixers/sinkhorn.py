@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from siliform.graph_ir.errors import UserError
+from siliform.models.blocks.chunks import check_multiple
 from siliform.models.blocks.heads import HeadLinear, merge_heads, split_heads
 
 
@@ -41,13 +41,7 @@ class SinkhornMixer(nn.Module):
         temperature: float = 0.75,
     ) -> None:
         super().__init__()
-        if sequence % block:
-            raise UserError(
-                asked=f"Sinkhorn attention of {sequence} tokens in blocks of {block}",
-                found=f"{sequence} is no multiple of {block}",
-                where="--seq",
-                next_step=f"give a multiple of {block}",
-            )
+        check_multiple(sequence, block, f"Sinkhorn attention of {sequence} tokens in blocks of {block}")
         self.heads, self.block = heads, block
         self.iterations, self.temperature = iterations, temperature
         self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))

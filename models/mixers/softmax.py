@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from siliform.models.blocks.chunks import ahead
 from siliform.models.blocks.decoding import Advancing
 from siliform.models.blocks.heads import merge_heads, split_heads
 from siliform.models.blocks.rotary import angles, frequencies, turned_part
@@ -123,8 +124,7 @@ class SoftmaxMixer(HeadMixer, Advancing):
         k, v = (part.repeat_interleave(self.query_heads // self.kv_heads, dim=1) for part in (k, v))
         scores = q @ k.transpose(-1, -2) * self.head_width**-0.5
         if self.causal:
-            ahead = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).triu(1)
-            scores = scores.masked_fill(ahead, float("-inf"))
+            scores = scores.masked_fill(ahead(scores), float("-inf"))
         weights = scores.softmax(dim=-1)
         mixed: torch.Tensor = self.out(merge_heads(weights @ v))
         return mixed, weights

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from siliform.models.blocks.chunks import in_pieces
 from siliform.models.blocks.heads import merge_heads, split_heads
 from siliform.models.blocks.windows import window_attention
 
@@ -54,7 +55,7 @@ class SparseTransformerMixer(nn.Module):
         """Each token with those a multiple of the stride away: [B, H, N, c] -> same."""
         tokens = q.shape[2]
         missing = -tokens % stride
-        q, k, v = (_in_columns(x, stride, missing) for x in (q, k, v))
+        q, k, v = (in_pieces(x, stride, axis=-2).transpose(2, 3) for x in (q, k, v))
         mask = None
         if missing and not self.causal:
             # Where a column's last row lies behind the end, nobody sees it.
@@ -62,9 +63,3 @@ class SparseTransformerMixer(nn.Module):
             mask = (place < tokens).T[:, None]
         mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=self.causal)
         return mixed.transpose(2, 3).flatten(2, 3)[:, :, :tokens]
-
-
-def _in_columns(x: torch.Tensor, stride: int, missing: int) -> torch.Tensor:
-    """[B, H, N, c] -> [B, H, l, ceil(N / l), c]."""
-    padded = functional.pad(x, (0, 0, 0, missing)) if missing else x
-    return padded.unflatten(2, (-1, stride)).transpose(2, 3)

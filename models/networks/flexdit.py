@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from siliform.models.blocks.cross_attention import CrossAttention
 from siliform.models.blocks.dit import Block, DiT, modulated
+from siliform.models.blocks.grids import as_map, as_tokens, side_of
 
 #: Blocks at either end (arXiv 2412.06028, section 3.2), and those of a group: merge, sparse, recover, dense.
 ENDS, SPARSE_BLOCKS, GROUP = 2, 3, 6
@@ -86,24 +87,13 @@ class SparseDenseGroup(nn.Module):
 
 def pooled(x: torch.Tensor, side: int) -> torch.Tensor:
     """Tokens [B, T, W] of a square map averaged to [B, side², W]."""
-    across = round(x.shape[1] ** 0.5)
-    grid = x.transpose(1, 2).unflatten(2, (across, across))
-    return functional.adaptive_avg_pool2d(grid, side).flatten(2).transpose(1, 2)
+    return as_tokens(functional.adaptive_avg_pool2d(as_map(x), side))
 
 
 def spread(few: torch.Tensor, tokens: int) -> torch.Tensor:
     """Sparse tokens [B, S, W] each in all the places [B, T, W] that it was pooled from."""
-    side, across = round(few.shape[1] ** 0.5), round(tokens**0.5)
-    grid = few.transpose(1, 2).unflatten(2, (side, side))
-    return functional.interpolate(grid, (across, across), mode="nearest").flatten(2).transpose(1, 2)
-
-
-def sides_by_step(steps: int, first: int, last: int) -> list[int]:
-    """Side of the sparse map at each of `steps` denoising steps, first the noisiest, in a straight line.
-
-    Noise needs few tokens, detail many (arXiv 2412.06028, section 3.3); the network is the same at all steps.
-    """
-    return [round(first + (last - first) * step / max(steps - 1, 1)) for step in range(steps)]
+    across = side_of(tokens)
+    return as_tokens(functional.interpolate(as_map(few), (across, across), mode="nearest"))
 
 
 class FlexDiT(DiT):

@@ -50,8 +50,7 @@ class PackedBert(nn.Module):
     Parameters
     ----------
     shares : lengths of the sequences of a batch as shares of L, taken in turn where B is more; what lies
-    behind
-        a sequence does not matter.
+        behind a sequence does not matter.
     positions : rows of the table of positions; 0 for none.
     """
 

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from siliform.models.blocks.grids import side_of
 from siliform.models.blocks.selection import rows_at
 
 #: Temperature of squared distances, tau; an assumption: the paper tunes it for each backbone.
@@ -65,7 +66,7 @@ class TokenClustering(nn.Module):
 
     def _cells(self, x: torch.Tensor) -> torch.Tensor:
         """[B, N, W] -> [B, M, n, W]."""
-        side, p = self.side, round(x.shape[1] ** 0.5) // self.side
+        side, p = self.side, side_of(x.shape[1]) // self.side
         grid = x.unflatten(1, (side, p, side, p)).transpose(2, 3)
         return grid.reshape(x.shape[0], side * side, p * p, x.shape[2])
 

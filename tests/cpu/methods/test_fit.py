@@ -8,8 +8,8 @@ from torch.nn import functional
 
 from siliform.graph_ir.errors import UserError
 from siliform.models.build import build_graph
-from siliform.models.mixers.fit import CrossAttention, FITMixer, SelfAttention, balanced_group
-from siliform.models.mixers.softmax import SoftmaxMixer
+from siliform.models.mixers.fit import FITMixer, balanced_group
+from siliform.models.mixers.softmax import HeadMixer, SoftmaxMixer
 from siliform.models.request import Request
 from siliform.models.tracing import trace
 
@@ -25,9 +25,7 @@ def heads(x: torch.Tensor) -> torch.Tensor:
     return x.unflatten(-1, (HEADS, -1)).transpose(1, 2)
 
 
-def masked(
-    part: SelfAttention | CrossAttention, x: torch.Tensor, y: torch.Tensor, mask: torch.Tensor
-) -> torch.Tensor:
+def masked(part: HeadMixer, x: torch.Tensor, y: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Attention of normed x [B, N, W] to normed y [B, M, W] where mask [N, M] allows."""
     q, k, v = heads(part.query(x)), heads(part.key(y)), heads(part.value(y))
     mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
@@ -50,7 +48,7 @@ def test_it_is_its_masked_form() -> None:
     z = mixer.latents.repeat(tokens // group, 1).expand(2, -1, -1)
     read = mixer.read
     z = z + masked(read, read.x_norm(z), read.y_norm(y), of_latent[:, None] == of_token)
-    normed = mixer.everywhere.norm(z)
+    normed = mixer.everywhere_norm(z)
     z = z + masked(mixer.everywhere, normed, normed, torch.ones(6, 6, dtype=torch.bool))
     write = mixer.write
     expected = local + masked(write, write.x_norm(y), write.y_norm(z), of_token[:, None] == of_latent)

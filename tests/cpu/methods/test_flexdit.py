@@ -9,7 +9,7 @@ from siliform.models.blocks.cross_attention import CrossAttention
 from siliform.models.blocks.dit import Attention
 from siliform.models.build import build_graph
 from siliform.models.catalogue import model_named
-from siliform.models.networks.flexdit import PoolingAttention, pooled, sides_by_step, spread
+from siliform.models.networks.flexdit import PoolingAttention, pooled, spread
 
 
 def test_uniform_attention_is_attention_whose_queries_are_nothing() -> None:
@@ -43,13 +43,6 @@ def test_sparse_tokens_stand_where_they_were_pooled() -> None:
     x = torch.randn(2, 36, 5, dtype=torch.float64)
     torch.testing.assert_close(pooled(x, 3).mean(1), x.mean(1))
     torch.testing.assert_close(pooled(x, 6), x)
-
-
-def test_the_schedule_ends_where_it_says() -> None:
-    sides = sides_by_step(50, 4, 16)
-    assert (len(sides), sides[0], sides[-1]) == (50, 4, 16)
-    assert sides == sorted(sides)
-    assert sides_by_step(1, 4, 16) == [4]
 
 
 @pytest.mark.parametrize("side", [2, 4])
