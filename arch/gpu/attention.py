@@ -117,6 +117,27 @@ def decode_cycles(gpu: Gpu, of: Heads, memory_cycles: Any, element_bytes: float 
     return best
 
 
+def stream_k_cycles(gpu: Gpu, of: Heads, memory_cycles: Any, element_bytes: float = 2) -> Any:
+    """The same by stream-K (LeanAttention, arXiv 2405.10480): the tiles of all caches in one line, an equal
+    share for each multiprocessor, whatever heads it belongs to.
+
+    Parts of a head are put together within the kernel, by the block that began it: they are written and read
+    once, with the head's two sums in fp32, and no second kernel is launched.
+    """
+    known = gpu.constants
+    base = of.batch * of.groups * np.ceil(of.queries * of.heads / of.groups / DECODE_ROWS)
+    tiles = base * np.clip(np.ceil(of.seen / TILE), 1, np.ceil(of.keys / TILE))
+    workers = np.minimum(gpu.multiprocessors, tiles)
+    each = np.ceil(tiles / workers)
+    width = padded(of.width) + padded(of.value_width)
+    block = known.decode_block_cycles + known.decode_width_cycles * width / 128
+    stream = known.together(each * TILE * width * element_bytes / known.decode_bytes_per_cycle, memory_cycles)
+    rows = of.queries * of.heads / of.groups
+    passed = 2 * 4 * (workers + base) * rows * (of.value_width + 2)
+    joined = passed / (known.l2_bytes_per_cycle * gpu.multiprocessors)
+    return block + np.where(each > 1, known.decode_wait_cycles, 0) + stream + joined
+
+
 def padded(width: Any) -> Any:
     """The width of the kernel that takes heads of a width: the next of WIDTHS, or a multiple of the last."""
     width = np.asarray(width, float)

@@ -27,6 +27,7 @@ FAMILIES: tuple[str, ...] = (
     "token_reduction",
     "flexdit",
     "byte_transformer",
+    "gpu_attention",
 )  # fmt: skip
 
 #: "within" the tolerance of the published figure, "outside" of it, or inside a published "bound"; "fitted"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siliform.arch.design import load_design
-from siliform.arch.gpu.attention import PARTS, Heads, decode_cycles, padded, whole_cycles
+from siliform.arch.gpu.attention import PARTS, Heads, decode_cycles, padded, stream_k_cycles, whole_cycles
 from siliform.arch.gpu.cache import share_missed
 from siliform.arch.gpu.generation import AMPERE, BLACKWELL, GENERATIONS, HOPPER
 from siliform.arch.gpu.gpu import Gpu
@@ -158,3 +158,23 @@ def test_every_gpu_gives_its_numbers(name: str) -> None:
 def test_a_design_without_tensor_cores_is_no_gpu() -> None:
     with pytest.raises(ValueError, match="edge-32x32 has no tensor cores"):
         Gpu.of(load_design("edge-32x32"))
+
+
+@given(st.integers(1, 64), st.integers(1, 64), st.integers(1, 2**19), st.sampled_from((64, 128, 256)))
+def test_stream_k_is_never_slower_than_a_program_a_head(
+    batch: int, heads: int, keys: int, width: int
+) -> None:
+    """But for joining what multiprocessors share; and where heads are a whole wave it is about the same."""
+    of = Heads(batch, heads, heads, 1, keys, keys, keys, 0, width, width)
+    moved = 2 * batch * heads * keys * width * 2
+    memory = H100.transfer_cycles(moved, moved)
+    shared = stream_k_cycles(H100, of, memory)
+    assert shared <= 1.1 * decode_cycles(H100, of, memory, cut=False)
+    assert shared >= memory
+
+
+def test_stream_k_shares_what_few_heads_leave_idle() -> None:
+    """By hand: 11 heads on 132 multiprocessors, none bound by memory, take a twelfth of their stream."""
+    of = Heads(1, 11, 11, 1, 2**20, 2**20, 2**20, 0, 64, 64)
+    quotient = decode_cycles(H100, of, 0, cut=False) / stream_k_cycles(H100, of, 0)
+    assert quotient == pytest.approx(12, rel=0.02)
