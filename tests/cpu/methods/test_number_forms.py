@@ -72,7 +72,8 @@ def test_a_product_with_powers_of_two_costs_a_shift() -> None:
         assert part.energy_j is not None
         return part.energy_j
 
-    assert energy("log2_4") < energy("int4") < energy("adalog20_4")  # a shift; 4 x 4 bits; a shift and 8 x 4
+    # A shift; a product, on a cell of 8 x 8 bits; a shift and such a product.
+    assert energy("log2_4") < energy("int4") < energy("adalog20_4")
 
 
 def test_a_shifted_gelu_comes_off_the_bias() -> None:
