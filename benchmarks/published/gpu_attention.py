@@ -29,9 +29,8 @@ WIDTHS = (64, 128)
 #: Of a weight, in cycles of a multiprocessor's 128 lanes: one tanh, which as an exponential one lane in eight
 #: computes, with a sum and a product around it (the paper's section 4 has sigmoid so).
 TANH_CYCLES = 10 / 128
-EXACT_CYCLES = (
-    18 / 128
-)  # an exponential, a reciprocal, a sum and a product, as kernels/gpu/attention.py has it
+#: An exponential, a reciprocal, a sum and a product, as kernels/gpu/attention.py has it.
+EXACT_CYCLES = 18 / 128
 RULE = "quotient of times on nvidia-{}, bf16"
 #: Why rows are outside.
 PER_HEAD = (
