@@ -11,14 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from siliform.graph_ir.errors import UserError
+from siliform.kernels.bench.checks import FORMAT, STATUSES, VERSION, fault
 
-FORMAT, VERSION = "siliform-measurement", 1
 #: Where measurements lie that are committed.
 FOLDER = Path(__file__).resolve().parents[1] / "measurements"
-#: What became of a case: `measured`; `wrong`, further from float64 than its bound, and so not timed;
-#: `missing`, no such kernel here; `refused`, this device or these libraries cannot run it; `failed`, an
-#: exception that nobody expected.
-STATUSES = ("measured", "wrong", "missing", "refused", "failed")
 #: Statuses that another run would only repeat.
 SETTLED = ("measured", "refused")
 
@@ -107,9 +103,10 @@ class Measurement:
 
     @classmethod
     def of(cls, held: Json) -> Measurement:
-        """Of a JSON object; TypeError or ValueError for one of another format."""
-        if (held.get("format"), held.get("version")) != (FORMAT, VERSION):
-            raise ValueError(f"format {held.get('format')!r} version {held.get('version')!r}")
+        """Of a JSON object; ValueError, which says why, for what is no line of measurements."""
+        wrong = fault(held)
+        if wrong:
+            raise ValueError(wrong)
         rest = {name: value for name, value in held.items() if name not in ("format", "version")}
         if rest.get("operands") is not None:
             rest["operands"] = tuple(rest["operands"])
@@ -119,17 +116,19 @@ class Measurement:
 def read(path: Path) -> tuple[Measurement, ...]:
     """Measurements of a file, the last line where several have one key. A last line cut short is left out.
 
-    UserError where the file cannot be read or holds something else.
+    UserError, which names the line, where the file cannot be read or holds something else.
     """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, getattr(error, "strerror", None) or str(error), f"{path}") from error
+    if _cut_short(lines[-1]):
+        lines.pop()
     found: dict[tuple[str, str], Measurement] = {}
-    for number, line in enumerate(lines[:-1], 1):  # the last piece is empty, or a line that was cut short
+    for number, line in enumerate(lines, 1):
         try:
-            made = Measurement.of(json.loads(line))
-        except (ValueError, TypeError, AttributeError) as error:
+            made = Measurement.of(_parsed(line))
+        except (ValueError, RecursionError) as error:
             raise _unreadable(path, f"no measurement: {error}", f"{path}:{number}") from error
         found[made.key] = made
     return tuple(found.values())
@@ -144,7 +143,12 @@ def append(path: Path, made: Measurement) -> None:
     """Add a line that outlives the process, behind the last whole one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
-        file.truncate(_whole_bytes(path))
+        held = path.read_bytes()
+        ended = held.rfind(b"\n") + 1
+        if _cut_short(held[ended:].decode(errors="replace")):
+            file.truncate(ended)
+        elif held:  # whole, but for the end of its line
+            file.write(b"\n")
         file.write((made.line() + "\n").encode())
         file.flush()
         os.fsync(file.fileno())
@@ -155,9 +159,24 @@ def settled(found: Iterable[Measurement]) -> frozenset[tuple[str, str]]:
     return frozenset(m.key for m in found if m.status in SETTLED)
 
 
-def _whole_bytes(path: Path) -> int:
-    """Bytes up to the end of the last whole line."""
-    return path.read_bytes().rfind(b"\n") + 1
+def _cut_short(piece: str) -> bool:
+    """Whether what stands behind the last end of a line is nothing, or a line that a killed run left."""
+    if not piece.startswith("{"):
+        return not piece
+    try:
+        _parsed(piece)
+    except (ValueError, RecursionError):
+        return True
+    return False
+
+
+def _parsed(line: str) -> Any:
+    """JSON without Python's NaN and Infinity; ValueError for anything else."""
+
+    def refused(word: str) -> None:
+        raise ValueError(f"{word} is no number of JSON")
+
+    return json.loads(line, parse_constant=refused)
 
 
 def _unreadable(path: Path, found: str, where: str) -> UserError:

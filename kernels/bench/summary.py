@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from siliform.kernels.bench.measurement import STATUSES, Measurement
+from siliform.kernels.bench.checks import STATUSES
+from siliform.kernels.bench.measurement import Measurement
 
 Rows = Sequence[Mapping[str, Any]]
 #: Families of which the question is from which length on they are faster than attention.

@@ -18,7 +18,8 @@ from siliform.cli import main
 from siliform.gpu_line_reasons import line_reason
 from siliform.graph_ir.errors import UserError
 from siliform.kernels.bench import measurement
-from siliform.kernels.bench.measurement import FORMAT, VERSION, Measurement
+from siliform.kernels.bench.checks import FORMAT, VERSION
+from siliform.kernels.bench.measurement import Measurement
 
 needs_tables = pytest.mark.skipif(
     find_spec(measured.PACKAGE) is None or find_spec("pyarrow") is None,
@@ -146,6 +147,17 @@ def test_the_fit_ends_where_it_was_written_down() -> None:
         assert fitted[name] == pytest.approx(start[name], rel=0.15)
 
 
+#: What an H100 of 80 GB on an SXM board says of itself (torch.cuda.get_device_properties).
+BOARD = {
+    "name": "NVIDIA H100 80GB HBM3",
+    "capability": "9.0",
+    "multiprocessors": 132,
+    "memory_bytes": 84_929_347_584,
+    "l2_bytes": 50 * 2**20,
+    "driver": None,
+}
+
+
 def line(case: str, operands: tuple[str, ...] | None, median_s: float | None, **more: Any) -> dict[str, Any]:
     held: dict[str, Any] = {
         "case": case,
@@ -163,9 +175,9 @@ def line(case: str, operands: tuple[str, ...] | None, median_s: float | None, **
         "status": "measured" if median_s else "failed",
         "reason": None if median_s else "made up",
         "median_s": median_s,
-        "device": {"name": "NVIDIA H100 80GB HBM3"},
-        "versions": {},
-        "date": "2026-01-01",
+        "device": BOARD,
+        "versions": dict.fromkeys(("python", "torch", "triton", "cuda")),
+        "date": "2026-01-01T12:00:00Z",
     }
     names = Measurement.__dataclass_fields__
     return {"format": FORMAT, "version": VERSION} | dict.fromkeys(names) | held | more
@@ -323,7 +335,7 @@ def test_mistakes_are_told_in_four_parts(tmp_path: Path, monkeypatch: pytest.Mon
         "where: siliform.gpu.validate\n"
         "next:  use one of the nearest: aiconfigurator, none"
     )
-    strange = write(tmp_path / "a.jsonl", line("x", None, 1e-6, device={"name": "Voodoo 2"}))
+    strange = write(tmp_path / "a.jsonl", line("x", None, 1e-6, device=BOARD | {"name": "Voodoo 2"}))
     with pytest.raises(UserError) as caught:
         sf.gpu.validate("none", measurements=strange)
     assert "found: a device 'Voodoo 2'" in str(caught.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -11,7 +12,7 @@ import pytest
 
 from siliform import listing
 from siliform.graph_ir.errors import UserError
-from siliform.kernels.bench import measurement, summary
+from siliform.kernels.bench import checks, measurement, summary
 from siliform.kernels.bench.case import Case
 from siliform.kernels.bench.lines import Blank, told
 from siliform.kernels.bench.measurement import Measurement
@@ -106,23 +107,95 @@ def test_what_is_missing_or_failed_is_not_settled():
     assert measurement.settled([missing(status="refused")]) == {(case().name, "siliform")}
 
 
+HELD = json.loads(line().line())
+
+
 @pytest.mark.parametrize(
-    ("text", "where", "found"),
+    ("text", "found"),
     [
-        ("no json\n", "a.jsonl:1", "no measurement: "),
-        ('{"format": "other", "version": 1}\n', "a.jsonl:1", "no measurement: format 'other' version 1"),
-        ("[]\n", "a.jsonl:1", "no measurement: "),
+        ("no json\n", "Expecting value: line 1 column 1 (char 0)"),
+        ("no json", "Expecting value: line 1 column 1 (char 0)"),
+        ('{"format": "other", "version": 1}\n', "format 'other' version 1"),
+        ("[]\n", "[] instead of an object"),
+        ("[]", "[] instead of an object"),
+        (
+            '{"format": "siliform-measurement", "version": 1}\n',
+            "an object without case, suite, family and 34 more",
+        ),
+        (json.dumps(HELD | {"median_s": float("inf")}) + "\n", "Infinity is no number of JSON"),
+        ('{"a": ' * 10**5 + "\n", "maximum recursion depth exceeded"),
     ],
 )
-def test_another_file_is_refused_with_its_line(tmp_path: Path, text, where, found):
+def test_another_file_is_refused_with_its_line(tmp_path: Path, text, found):
     path = tmp_path / "a.jsonl"
-    path.write_text(text)
+    path.write_text(line().line() + "\n" + text)
     with pytest.raises(UserError) as caught:
         measurement.read(path)
-    assert caught.value.asked == f"the measurements of {path}"
-    assert caught.value.found.startswith(found)
-    assert caught.value.where.endswith(where)
-    assert "siliform gpu bench" in caught.value.next_step
+    told = str(caught.value)
+    assert told.startswith(f"asked: the measurements of {path}\nfound: no measurement: {found}")
+    assert told.endswith(
+        f"\nwhere: {path}:2\n"
+        "next:  give a JSON Lines file that `siliform gpu bench` wrote (kernels/measurements/README.md)"
+    )
+
+
+#: Values that some fields have and others must not have.
+ANYTHING = (
+    *(None, True, -1, 0, 1, 0.5, -0.5, 10**400, "", "text", "9.0", "2026-01-01T12:00:00Z", "quick", "graph"),
+    *("cold", "measured", [], ["bf16[2]"], [2], {}, {"a": 1}, {"a": -1}, {"a": "b"}, {"a": None}, {"a": []}),
+)
+
+
+@pytest.mark.parametrize("field", [name for name in HELD if name not in ("format", "version")])
+def test_what_the_schema_refuses_is_refused_and_nothing_else(field: str):
+    for value in ANYTHING:
+        held = HELD | {field: value}
+        by_schema = jsonschema.Draft202012Validator(SCHEMA).is_valid(held)
+        assert (checks.fault(held) is None) == by_schema, (field, value)
+    without = {name: value for name, value in HELD.items() if name != field}
+    assert checks.fault(without) == f"an object without {field}"
+
+
+@pytest.mark.parametrize("field", HELD["device"])
+def test_so_is_what_a_device_cannot_be(field: str):
+    for value in ANYTHING:
+        held = HELD | {"device": HELD["device"] | {field: value}}
+        by_schema = jsonschema.Draft202012Validator(SCHEMA).is_valid(held)
+        assert (checks.fault(held) is None) == by_schema, (field, value)
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        ({"device": None}, "device is None, not an object"),
+        (
+            {"device": {}},
+            "an object without device.name, device.capability, device.multiprocessors and 3 more",
+        ),
+        ({"formats": None}, "formats is None, not an object of texts"),
+        ({"median_s": "fast"}, "median_s is 'fast', not a number above 0, or null"),
+        ({"median_s": -1e-6}, "median_s is -1e-06, not a number above 0, or null"),
+        ({"median_s": 1e999}, "median_s is inf, not a number above 0, or null"),
+        ({"operands": [1, 2]}, "operands is [1, 2], not a list of texts, or null"),
+        ({"attributes": ["causal"]}, "attributes is ['causal'], not an object, or null"),
+        ({"family": "network"}, "a network without options.model"),
+        ({"family": "network", "options": {"model": "gpt2"}}, "an object without sizes.batch, sizes.tokens"),
+        ({"speed": 1}, "the unknown field 'speed'"),
+        ({"versions": {"torch": "2"}}, "an object without versions.python, versions.triton, versions.cuda"),
+        ({"reason": None, "status": "failed", "median_s": None}, ": failed without a reason"),
+    ],
+)
+def test_what_a_line_lacks_is_told(changed, found: str):
+    with pytest.raises(ValueError, match=re.escape(found)):
+        Measurement.of(HELD | changed)
+
+
+def test_a_last_line_without_an_end_counts_and_is_ended(tmp_path: Path):
+    path = tmp_path / "a.jsonl"
+    path.write_text(line().line())
+    assert measurement.read(path) == (line(),)
+    measurement.append(path, line(implementation="cublas"))
+    assert [m.implementation for m in measurement.read(path)] == ["siliform", "cublas"]
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path):
