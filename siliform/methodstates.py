@@ -1,16 +1,16 @@
 """What is there of a method: read from the sources and the tests that would have to be there.
 
-Nothing is loaded: files are found and read. That it "works" can be false: a test, a circuit or a kernel that
-a method names and that is gone makes it "missing".
+Nothing is loaded: files are found and read. A state can be false: a test, a circuit or a kernel that a method
+names and that is gone makes it "missing".
 """
 
 from __future__ import annotations
 
-import re
-from functools import cache
+import ast
 from pathlib import Path
 
-from siliform.kernels.gpu.aot import kernel_files
+from siliform.kernels.bench.measurement import FOLDER as MEASUREMENTS
+from siliform.kernelstates import compiled, definitions, interpreted, measured
 from siliform.models.catalogue import ALIASES, MODELS
 from siliform.models.methods import METHODS, Method
 from siliform.rtl.catalogue import UNITS
@@ -18,17 +18,15 @@ from siliform.rtl.catalogue import UNITS
 #: State of a model, a circuit or a kernel: there and held by tests; not so; not needed; or not to be told,
 #: since an installation has no tests.
 WORKS, MISSING, NOT_NEEDED, UNKNOWN = "works", "missing", "-", "unknown"
+#: State of a kernel that is held by tests which need no GPU, and of one that a GPU ran as well.
+PENDING, MEASURED = "interpreted, compiled", "measured"
 
 _MODELS = Path(__file__).parent / "models"
-_KERNELS = Path(__file__).parent / "kernels" / "gpu"
 _TESTS = Path(__file__).resolve().parents[1] / "tests"
-#: Traces, costs and simulates every method of the catalogue.
+#: Traces, costs and simulates every method of the catalogue, in this test and with this decorator.
 GENERIC = Path("cpu", "methods", "test_catalogue_of_methods.py")
-_OVER_ALL = re.compile(
-    r'^@pytest\.mark\.parametrize\("method", METHODS\.values\(\), ids=METHODS\)\n'
-    r"def test_it_is_costed_and_simulated_with_nothing_for_free\(",
-    re.MULTILINE,
-)
+_OVER_ALL = "test_it_is_costed_and_simulated_with_nothing_for_free"
+_EVERY = "pytest.mark.parametrize('method', METHODS.values(), ids=METHODS)"
 
 
 def model_state(method: Method, tests: Path = _TESTS) -> str:
@@ -41,7 +39,7 @@ def model_state(method: Method, tests: Path = _TESTS) -> str:
     named = (test.partition("::") for test in method.tests)
     held = (
         METHODS.get(method.name) == method
-        and _OVER_ALL.search(_text(tests / GENERIC)) is not None
+        and _over_all(tests / GENERIC)
         and _module_there(method)
         and all(_defines(tests / file, function) for file, _, function in named)
     )
@@ -55,15 +53,19 @@ def rtl_state(method: Method) -> str:
     return WORKS if set(method.units) <= set(UNITS) else MISSING
 
 
-def gpu_state(method: Method, tests: Path = _TESTS) -> str:
-    """Whether every GPU kernel that it names is compiled ahead of time and run by a test of kernels."""
+def gpu_state(method: Method, tests: Path = _TESTS, measurements: Path = MEASUREMENTS) -> str:
+    """What every GPU kernel that it names is: compiled and interpreted by tests of kernels, or measured too.
+
+    `measurements` is the folder of what GPUs gave; a kernel that none has run yet is pending.
+    """
     if not method.kernels:
         return NOT_NEEDED
-    if not all(map(_compiled, method.kernels)):
-        return MISSING
     if not (tests / GENERIC).is_file():
         return UNKNOWN
-    return WORKS if set(method.kernels) <= _tested_kernels(tests / "cpu" / "kernels") else MISSING
+    folder = tests / "cpu" / "kernels"
+    if not all(compiled(stem, folder) and interpreted(stem, folder) for stem in method.kernels):
+        return MISSING
+    return MEASURED if all(measured(stem, measurements) for stem in method.kernels) else PENDING
 
 
 def _module_there(method: Method) -> bool:
@@ -73,31 +75,14 @@ def _module_there(method: Method) -> bool:
         return True
     module, _, name = method.mixer.head.partition(":")
     file = _MODELS.joinpath(*module.split(".")).with_suffix(".py")
-    return file.is_file() and re.search(rf"^class {name}\b", _text(file), re.MULTILINE) is not None
+    return isinstance(definitions(file).get(name), ast.ClassDef)
 
 
 def _defines(file: Path, function: str) -> bool:
-    return file.is_file() and re.search(rf"^def {function}\(", _text(file), re.MULTILINE) is not None
+    return isinstance(definitions(file).get(function), ast.FunctionDef)
 
 
-def _compiled(stem: str) -> bool:
-    """Whether the file of kernels has some that are compiled ahead of time, or calls some of one that has."""
-    file, known = _KERNELS / f"{stem}.py", set(kernel_files())
-    return stem in known or (file.is_file() and not known.isdisjoint(_imported(file)))
-
-
-@cache
-def _tested_kernels(folder: Path) -> frozenset[str]:
-    """Stems of kernel files that tests in a folder import from."""
-    return frozenset(stem for file in folder.glob("test_*.py") for stem in _imported(file))
-
-
-def _imported(file: Path) -> list[str]:
-    """Stems of the files of kernels that a file imports from."""
-    found: list[str] = re.findall(r"^\s*from siliform\.kernels\.gpu\.(\w+)", _text(file), re.MULTILINE)
-    return found
-
-
-@cache
-def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8")
+def _over_all(file: Path) -> bool:
+    """Whether the test over the catalogue is there, and takes every method."""
+    test = definitions(file).get(_OVER_ALL)
+    return isinstance(test, ast.FunctionDef) and _EVERY in map(ast.unparse, test.decorator_list)

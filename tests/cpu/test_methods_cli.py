@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
 import pytest
 
-from siliform import listing, methods, methodstates
+from siliform import kernelstates, listing, methods, methodstates
 from siliform.cli import main
 from siliform.models.methods import METHODS, ROWS, SECTIONS, Method
 from siliform.rtl.catalogue import UNITS
@@ -46,6 +48,20 @@ def made(**changes: Any) -> Method:
         "complexity": "c", "models": ("bert-tiny",), "tests": ("a.py::b",),
     }  # fmt: skip
     return Method(**{**fields, **changes})
+
+
+def forget() -> None:
+    """What was read of files that a test changes."""
+    for read in (kernelstates._tree, kernelstates.definitions, kernelstates.hosts):
+        read.cache_clear()
+    for found in (kernelstates._jitted, kernelstates._called, kernelstates._timed, kernelstates._imported):
+        found.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def nothing_of_it_is_kept() -> Iterator[None]:
+    yield
+    forget()
 
 
 def generic_tests(folder: Path) -> None:
@@ -99,26 +115,81 @@ def test_a_circuit_is_missing_where_no_unit_is_of_that_kind() -> None:
     assert "vector" not in UNITS
 
 
-def test_a_kernel_is_missing_that_is_not_there_not_compiled_or_not_tested(tmp_path: Path) -> None:
+def test_a_kernel_is_missing_that_is_not_there_not_compiled_or_not_called(tmp_path: Path) -> None:
+    def state(*kernels: str) -> str:
+        forget()
+        return methodstates.gpu_state(made(kernels=kernels), tmp_path, tmp_path)
+
     assert methodstates.gpu_state(made()) == "-"
-    assert methodstates.gpu_state(made(kernels=("matmul",))) == "works"
     assert methodstates.gpu_state(made(kernels=("matmul", "no_such_kernel"))) == "missing"
-    assert (Path(methodstates.__file__).parent / "kernels" / "gpu" / "checks.py").is_file()
     assert methodstates.gpu_state(made(kernels=("checks",))) == "missing"  # a file without a kernel
-    assert methodstates.gpu_state(made(kernels=("matmul",)), tmp_path) == "unknown"
+    assert (kernelstates.KERNELS / "checks.py").is_file()
+    assert state("ssd") == "unknown"
     generic_tests(tmp_path)
-    assert methodstates.gpu_state(made(kernels=("matmul",)), tmp_path) == "missing"
-    (tmp_path / "cpu" / "kernels").mkdir()
-    (tmp_path / "cpu" / "kernels" / "test_x.py").write_text("from siliform.kernels.gpu.ssd import ssd\n")
-    methodstates._tested_kernels.cache_clear()
-    assert methodstates.gpu_state(made(kernels=("ssd",)), tmp_path) == "works"
-    assert methodstates.gpu_state(made(kernels=("matmul",)), tmp_path) == "missing"
+    assert state("ssd") == "missing"
+    folder = tmp_path / "cpu" / "kernels"
+    folder.mkdir()
+    (folder / "test_x.py").write_text(
+        "from siliform.kernels.gpu.ssd import ssd\n\ndef test_it():\n    ssd(1)\n"
+    )
+    assert state("ssd") == "missing"  # nothing compiles it
+    (folder / kernelstates.COMPILES).write_text("")
+    assert state("ssd") == "interpreted, compiled"
+    assert state("matmul") == "missing"
+    assert state("ssd", "matmul") == "missing"
+    for uncalled in ("def test_it():\n    ssd\n", "def unused():\n    ssd(1)\n", ""):
+        (folder / "test_x.py").write_text(f"from siliform.kernels.gpu.ssd import ssd\n\n{uncalled}")
+        assert state("ssd") == "missing"
+    helped = "def helper():\n    return (ssd or None)(1)\n\ndef test_it():\n    assert helper()\n"
+    (folder / "test_x.py").write_text(f"from siliform.kernels.gpu.ssd import ssd\n\n{helped}")
+    assert state("ssd") == "interpreted, compiled"
+
+
+def test_a_kernel_is_compiled_where_all_that_it_starts_is_in_a_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ssd` starts kernels of `chunks`: without the list there, or with one that lacks one, it is not."""
+
+    def of(chunks: str) -> bool:
+        (tmp_path / "chunks.py").write_text(chunks)
+        for cached in (
+            kernelstates._jitted,
+            kernelstates.hosts,
+            kernelstates.definitions,
+            kernelstates._tree,
+        ):
+            cached.cache_clear()
+        return kernelstates.compiled("ssd", TESTS / "cpu" / "kernels")
+
+    sources = {n: (kernelstates.KERNELS / f"{n}.py").read_text(encoding="utf-8") for n in ("ssd", "chunks")}
+    monkeypatch.setattr(kernelstates, "KERNELS", tmp_path)
+    (tmp_path / "ssd.py").write_text(sources["ssd"])
+    chunks = sources["chunks"]
+    assert of(chunks)
+    assert not of(chunks.replace("COMPILED = (", "OTHER = ("))
+    assert not of(chunks.replace("_build(carry,", "_build(read,"))
+
+
+def test_a_kernel_is_measured_when_a_gpu_has_timed_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def state(*lines: tuple[str, str, str], kernels: tuple[str, ...] = ("ssd",)) -> str:
+        names = ("kernel", "implementation", "status")
+        held = [SimpleNamespace(**dict(zip(names, line, strict=True))) for line in lines]
+        monkeypatch.setattr(kernelstates, "read_all", lambda folder: held)
+        forget()
+        return methodstates.gpu_state(made(kernels=kernels))
+
+    ours, library = ("ssd.ssd", "siliform", "measured"), ("ssd.ssd", "mamba_ssm", "measured")
+    assert state() == "interpreted, compiled"
+    assert state(library, ("ssd.ssd", "siliform", "wrong")) == "interpreted, compiled"
+    assert state(library, ours) == "measured"
+    assert state(ours, kernels=("ssd", "attention")) == "interpreted, compiled"
 
 
 def test_a_model_is_missing_without_its_tests_its_module_or_the_test_of_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def state(folder: Path = TESTS, **changes: Any) -> str:
+        forget()
         method = replace(METHODS["gqa"], **changes)
         monkeypatch.setattr(methodstates, "METHODS", {"gqa": method})
         return methodstates.model_state(method, folder)
@@ -141,9 +212,11 @@ def test_a_model_is_missing_without_its_tests_its_module_or_the_test_of_all(
         text = (TESTS / file).read_text(encoding="utf-8")
         (tmp_path / file).write_text(text, encoding="utf-8")
     assert state(tmp_path) == "works"
-    (tmp_path / methodstates.GENERIC).write_text("METHODS = {}\n", encoding="utf-8")
-    methodstates._text.cache_clear()
-    assert state(tmp_path) == "missing"  # nothing traces them all
+    whole = (tmp_path / methodstates.GENERIC).read_text(encoding="utf-8")
+    some = whole.replace('"method", METHODS.values(), ids=METHODS', '"method", [METHODS["gqa"]], ids=["gqa"]')
+    for text in (some, "METHODS = {}\n"):  # nothing traces them all
+        (tmp_path / methodstates.GENERIC).write_text(text, encoding="utf-8")
+        assert state(tmp_path) == "missing"
 
 
 def test_the_page_is_generated() -> None:
