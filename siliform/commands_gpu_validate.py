@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from siliform.console import check_file, messages_to_stderr, print_json, progress, writing
+from siliform.console import check_picture, messages_to_stderr, print_json, progress, writing
 from siliform.options import Json
 
 _VALIDATE_EPILOG = """\b
@@ -48,7 +48,7 @@ def validate(
         ),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option("--plot", help="Picture of predicted against measured (.svg, .png, ...).")
+        Path | None, typer.Option("--plot", help="Picture of predicted against measured (.svg, .png, .pdf, ...).")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -60,7 +60,7 @@ def validate(
     """
     from siliform.gpu import validate as judge
 
-    check_file("--plot", plot)
+    check_picture("--plot", plot)
     with progress("reading measured kernels") as tell, messages_to_stderr():
         found = judge(source, measurements=measurements, gpus=gpus, families=families, tell=tell)
         if plot is not None:

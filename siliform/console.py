@@ -16,6 +16,9 @@ from siliform.graph_ir.errors import UserError
 #: What the operating system says of a device that takes no more: neither our fault nor a pipe's end.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
+#: Endings of pictures that matplotlib writes without another program or package.
+PICTURES = (".svg", ".png", ".pdf", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
+
 
 def print_json(content: Any) -> None:
     """One JSON object, on one line, on stdout."""
@@ -99,6 +102,18 @@ def check_file(option: str, path: Path | None) -> None:
     else:
         return
     raise UserError(asked=f"to write {path}", found=found, where=option, next_step=advice)
+
+
+def check_picture(option: str, path: Path | None) -> None:
+    """Refuse a picture that cannot be written, also by its ending, before the work that it is to show."""
+    if path is not None and path.suffix.lower() not in PICTURES:
+        raise UserError(
+            asked=f"the picture {path}",
+            found=f"the ending {path.suffix!r}" if path.suffix else "a name without an ending",
+            where=option,
+            next_step=f"end the name in one of {', '.join(PICTURES)}",
+        )
+    check_file(option, path)
 
 
 def make_folder(option: str, path: Path | None) -> None:

@@ -33,7 +33,7 @@ def write_picture(found: Validation, path: Path) -> None:
         }
     ):
         figure = _figure(found)
-        if path.suffix != ".svg":
+        if path.suffix.lower() != ".svg":
             figure.savefig(path, dpi=120)
             return
         drawn = StringIO()

@@ -360,3 +360,21 @@ def test_an_unknown_gpu_or_family_names_the_nearest() -> None:
         sf.gpu.validate(gpus=["nvidia-h1000"])
     with pytest.raises(UserError, match="use one of the nearest: gemm"):
         sf.gpu.validate(families=["gem"])
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("q.xyz", "the ending '.xyz'"), ("picture", "a name without an ending")]
+)
+def test_a_picture_of_no_known_ending_is_refused_before_the_work(
+    name: str, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sf.gpu, "validate", lambda *_, **__: pytest.fail("work was done"))
+    with pytest.raises(SystemExit) as stop:
+        main(["gpu", "validate", "--plot", str(tmp_path / name)])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == (
+        f"asked: the picture {tmp_path / name}\n"
+        f"found: {found}\n"
+        "where: --plot\n"
+        "next:  end the name in one of .svg, .png, .pdf, .jpg, .jpeg, .webp, .tif, .tiff\n"
+    )
