@@ -21,7 +21,7 @@ from siliform.simulator.calibrated import calibrations_of
 from siliform.simulator.costs import EnergyLaw
 from siliform.simulator.fallback import format_origin
 from siliform.simulator.legalise import legalise
-from siliform.simulator.planner import Plan, Resources, plan_item
+from siliform.simulator.planner import Plan, Resources, plan_item, resident_part_bytes
 from siliform.simulator.provenance import energy_origin
 from siliform.simulator.report import Part, Report
 from siliform.simulator.summary import graph_formats, kind_of, op_label, peak_macs_per_cycle, report_of
@@ -117,7 +117,7 @@ def plan_prepared(ready: Graph, accelerator: Accelerator, *, objective: str = "l
     legal = legalise(ready, accelerator)
     work = legal.derived(workload)
     memory = accelerator.scratchpad
-    part = memory.bytes * memory.resident_percent // 100
+    part = resident_part_bytes(accelerator)
     resources = Resources(
         accelerator=accelerator,
         objective=objective,

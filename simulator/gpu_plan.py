@@ -1,11 +1,11 @@
 """A kernel on a GPU: products on tensor cores, the rest on scalar lanes, traffic through L2, a launch.
 
-The laws are arch/gpu's: of products in tiles, of attention whose scores never leave the multiprocessors, of
-transfers past the level-2 cache. Within a kernel tensor cores and transfers share the time
-(`Generation.together`), scalar lanes run beside; kernels follow one another, each after its launch; long ones
-run into the board's power. A product reads its larger operand once and its smaller one once for every panel
-of the larger that half of the level-2 cache holds; results that wait for a consumer stay in that cache by the
-same residency rule as in a scratchpad.
+The laws are arch/gpu's: of products in tiles, of attention whose scores never leave the multiprocessors, and
+of a kernel (`arch.gpu.kernel`), which is the one that measured kernels are judged by. Within a kernel tensor
+cores and transfers share the time (`Generation.together`), scalar lanes run beside; kernels follow one
+another, each after its launch; long ones run into the board's power. Every operand passes once; results that
+wait for a consumer stay in the level-2 cache by the same residency rule as in a scratchpad, in no more of it
+than it keeps for another use.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from math import ceil, prod
 from siliform.arch.accelerator import Accelerator
 from siliform.arch.gpu.attention import DECODE_ROWS, TILE, Heads, decode_cycles, whole_cycles
 from siliform.arch.gpu.gpu import Gpu
+from siliform.arch.gpu.kernel import kernel
 from siliform.arch.program import Loop, Product, Scalars, Stage
 from siliform.arch.units.tensor import TensorCores
 from siliform.graph_ir.graph import Node
@@ -34,6 +35,14 @@ def gpu_of(accelerator: Accelerator) -> Gpu:
     return Gpu.of(accelerator)
 
 
+def kept_part_bytes(accelerator: Accelerator) -> int:
+    """Bytes of the level-2 cache that results may wait in: of the share that the design gives to them, what
+    the cache keeps for another use.
+    """
+    cache = accelerator.scratchpad
+    return min(cache.bytes * cache.resident_percent // 100, int(gpu_of(accelerator).kept_bytes))
+
+
 def plan_kernel(item: Item, work: Work, resources: Resources) -> Plan:
     """One item as one kernel; a view costs no kernel, anything else costs a launch."""
     loops, reads, writes = _nest(item, work, resources)
@@ -41,14 +50,20 @@ def plan_kernel(item: Item, work: Work, resources: Resources) -> Plan:
     resident_writes = frozenset(i for i, *_ in writes if resources.resident(item.writes[i]))
     dram = dram_traffic(loops, reads, writes, resident_reads, resident_writes)
     touched = dram_traffic(loops, reads, writes, frozenset(), frozenset())
-    chip = resources.accelerator
-    gpu = gpu_of(chip)
+    gpu = gpu_of(resources.accelerator)
     # Everything passes the level-2 cache, which takes its part in what goes on within the chip.
-    memory, cached = dram / gpu.dram_bytes_per_cycle, float(gpu.transfer_cycles(0, touched))
-    stages, alone, busy = _stages(item, work, resources, (cached, float(gpu.transfer_cycles(dram, touched))))
-    slower = float(gpu.slowdown(_macs(work, gpu), max(busy, 1)))
-    launch = ceil(gpu.launch_cycles)
-    cycles = launch + _whole(busy * slower)
+    within = float(gpu.transfer_cycles(0, touched))
+    made: list[tuple[tuple[Stage, ...], float]] = []
+
+    def busy(transfers: float) -> float:
+        stages, alone, beside = _stages(item, work, resources, (within, float(transfers)))
+        made.append((stages, alone))
+        return max(beside, 1)
+
+    macs = _macs(work, gpu)
+    took = kernel(gpu, busy, dram_bytes=dram, all_bytes=touched, macs_of_bf16=macs)
+    ((stages, alone),) = made
+    slower, cycles = float(took.slower), _whole(float(took.cycles))
     energy = resources.energy.by_cause(
         products=[(p.formats, p.contraction.points) for p in work.products],
         scalars=[(s.counts, s.format) for s in (*work.scalars, *work.attention_scalars)],
@@ -58,7 +73,8 @@ def plan_kernel(item: Item, work: Work, resources: Resources) -> Plan:
         cycles=cycles,
     )
     unit = "+".join(dict.fromkeys(s.unit for s in stages)) or "dram"
-    cost = Cost(cycles, _whole(alone * slower), _whole(memory), launch, dram, None, energy, unit)
+    memory, launch = _whole(dram / gpu.dram_bytes_per_cycle), _whole(gpu.launch_cycles * slower)
+    cost = Cost(cycles, _whole(alone * slower), memory, launch, dram, None, energy, unit)
     return Plan(loops, reads, writes, stages, resident_reads, resident_writes, 1, 1, cost)
 
 
@@ -223,7 +239,7 @@ def _nest(
     tuple[tuple[int, tuple[str, ...], Fraction], ...],
     tuple[tuple[int, tuple[str, ...], Fraction, int], ...],
 ]:
-    """Loops and accesses: panels of the larger operand outside, for a single product; one pass otherwise."""
+    """Loops and accesses, all of one pass: of a single product the larger operand outside."""
     single = work.products[0] if len(work.products) == 1 else None
     if single is None or None in single.operands:
         extent = max([o.value.type.elements for o in item.writes] + [1])
@@ -234,12 +250,8 @@ def _nest(
     bits = {d: work.read_bits[i] for d, i in zip("mn", single.operands, strict=True) if i is not None}
     extents = {"m": form.m * form.batch, "n": form.n}
     larger, smaller = ("n", "m") if bits["n"] >= bits["m"] else ("m", "n")
-    half_cache_bits = resources.accelerator.scratchpad.bytes * 4
-    panels = (
-        1 if bits[smaller] <= half_cache_bits else min(ceil(bits[larger] / half_cache_bits), extents[larger])
-    )
     loops = (
-        Loop(larger, extents[larger], ceil(extents[larger] / panels)),
+        Loop(larger, extents[larger], extents[larger]),
         Loop(smaller, extents[smaller], min(128, extents[smaller])),
     )
     results = extents["m"] * extents["n"]

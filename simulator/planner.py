@@ -153,6 +153,16 @@ def plan_item(item: Item, resources: Resources) -> Plan:
     return plan_product(item, work, resources)
 
 
+def resident_part_bytes(accelerator: Accelerator) -> int:
+    """What of the scratchpad results may wait in for their consumers."""
+    memory = accelerator.scratchpad
+    if accelerator.of_kind("tensor"):
+        from siliform.simulator.gpu_plan import kept_part_bytes
+
+        return kept_part_bytes(accelerator)
+    return memory.bytes * memory.resident_percent // 100
+
+
 def _on_gpu(resources: Resources) -> bool:
     return any(u.kind == "tensor" for u in resources.accelerator.units)
 

@@ -14,6 +14,7 @@ import numpy as np
 from siliform.arch.gpu.attention import Heads, decode_cycles, whole_cycles
 from siliform.arch.gpu.cache import share_missed
 from siliform.arch.gpu.gpu import Gpu
+from siliform.arch.gpu.kernel import Kernel, kernel
 from siliform.arch.gpu.product import product_cycles
 from siliform.arch.tech.measured import Rows
 
@@ -58,35 +59,74 @@ HARNESSES = {
 }
 
 
-def predicted_seconds(gpu: Gpu, rows: Rows) -> Any:
+@dataclass(frozen=True)
+class Predicted:
+    """What the laws say of rows; arrays.
+
+    Attributes
+    ----------
+    kernel_s : the kernel that a row is named after, by itself.
+    around_s : what was timed together with it.
+    missed : share of the kernel's operands that its harness makes it read from DRAM.
+    """
+
+    kernel_s: Any
+    around_s: Any
+    missed: Any
+
+    @property
+    def seconds(self) -> Any:
+        """What was timed."""
+        return self.kernel_s + self.around_s
+
+
+def predicted_seconds(
+    gpu: Gpu, rows: Rows, *, paged_share: float = PAGED_SHARE, harness: Harness | None = None
+) -> Any:
     """What the laws say of each row, float64."""
-    law = {"gemm": _products, "prefill": _prefill, "decode": _decode, "encoder": _encoder}[rows.family]
-    return law(gpu, rows) / gpu.clock_hz
+    return predicted(gpu, rows, paged_share=paged_share, harness=harness).seconds
 
 
-def _products(gpu: Gpu, rows: Rows) -> Any:
+def predicted(
+    gpu: Gpu, rows: Rows, *, paged_share: float = PAGED_SHARE, harness: Harness | None = None
+) -> Predicted:
+    """The same in its parts; of a product under another harness than the framework's, if one is given."""
+    if rows.family == "gemm":
+        made, around, missed = _products(gpu, rows, harness or HARNESSES[rows.framework])
+    elif rows.family == "decode":
+        made, around, missed = _decode(gpu, rows, paged_share)
+    else:
+        made, around, missed = _whole(gpu, rows, paged_share)
+    around = np.broadcast_to(np.asarray(around, float), np.shape(made.cycles))
+    return Predicted(made.cycles / gpu.clock_hz, around / gpu.clock_hz, missed)
+
+
+def _products(gpu: Gpu, rows: Rows, how: Harness) -> tuple[Kernel, Any, Any]:
     m, n, k = (rows.shape[axis].astype(float) for axis in "mnk")
-    how, size = HARNESSES[rows.framework], ELEMENT_BYTES[rows.format]
+    size = ELEMENT_BYTES[rows.format]
     weight, given, result = size * n * k, size * m * k, RESULT_BYTES * m * n
     copies = how.weights or np.clip(np.ceil(gpu.cache_bytes / weight), 1, 5)
     inputs = copies if how.own_inputs else 1
     everything = copies * weight + inputs * given + result
     once = weight + given + result
     missed = share_missed(everything, gpu.kept_bytes)
-    missed_given = missed if how.own_inputs else share_missed(once, gpu.kept_bytes)
-    dram = missed * weight + missed_given * given + share_missed(once, gpu.kept_bytes) * result
-    memory = gpu.transfer_cycles(dram, once)
-    cycles = gpu.launch_cycles + product_cycles(
-        gpu, m, n, k, gpu.rates[rows.format], memory_cycles=memory, operand_bytes=size
+    missed_once = share_missed(once, gpu.kept_bytes)
+    missed_given = missed if how.own_inputs else missed_once
+    dram = missed * weight + missed_given * given + missed_once * result
+    rate = gpu.rates[rows.format]
+    made = kernel(
+        gpu,
+        lambda memory: product_cycles(gpu, m, n, k, rate, memory_cycles=memory, operand_bytes=size),
+        dram_bytes=dram,
+        all_bytes=once,
+        macs_of_bf16=m * n * k * gpu.rates["bf16"] / rate,
+        power=how.power,
     )
-    as_bf16 = m * n * k * gpu.rates["bf16"] / gpu.rates[rows.format]
-    cycles = cycles * (1 + how.power * (gpu.slowdown(as_bf16, cycles) - 1))
+    around: Any = 0.0
     if rows.format != "bf16" and how.quantises:
         wide = m * k * 2
-        cycles = cycles + streamed_cycles(
-            gpu, share_missed(wide + given, gpu.kept_bytes) * wide, wide + given
-        )
-    return cycles
+        around = streamed_cycles(gpu, share_missed(wide + given, gpu.kept_bytes) * wide, wide + given)
+    return made, around, dram / once
 
 
 def streamed_cycles(gpu: Gpu, dram_bytes: Any, all_bytes: Any) -> Any:
@@ -119,12 +159,6 @@ def _heads(rows: Rows, causal: bool) -> Heads:
     )
 
 
-def _memory(gpu: Gpu, of: Heads, keys: Any, used_bytes: Any) -> Any:
-    """Transfers of an attention whose operands are those of the replay before, one of `used_bytes` in all."""
-    size = _bytes(of, keys)
-    return gpu.transfer_cycles(share_missed(used_bytes, gpu.kept_bytes) * size, size)
-
-
 def _bytes(of: Heads, keys: Any) -> Any:
     """Of queries and results, and of keys and values of so many tokens."""
     return RESULT_BYTES * of.batch * of.width * (2 * of.heads * of.queries + 2 * of.groups * keys)
@@ -135,37 +169,42 @@ def _new_bytes(of: Heads) -> Any:
     return RESULT_BYTES * of.batch * of.width * 2 * of.groups * of.queries
 
 
-def _append(gpu: Gpu, of: Heads, used_bytes: Any) -> Any:
+def _append(gpu: Gpu, of: Heads, missed: Any, paged_share: float) -> Any:
     """The kernel that writes new keys and values into the cache."""
     size = 2 * _new_bytes(of)
-    moved = gpu.transfer_cycles(share_missed(used_bytes, gpu.kept_bytes) * size, size)
-    return gpu.launch_cycles + moved / PAGED_SHARE
+    return gpu.launch_cycles + gpu.transfer_cycles(missed * size, size) / paged_share
 
 
-def _prefill(gpu: Gpu, rows: Rows) -> Any:
+def _whole(gpu: Gpu, rows: Rows, paged_share: float) -> tuple[Kernel, Any, Any]:
+    """Attentions of whole sequences, whose operands are those of the replay before."""
+    appends = rows.family == "prefill"
+    of = _heads(rows, causal=appends)
+    size = _bytes(of, of.keys)
+    missed = share_missed(size + (_new_bytes(of) if appends else 0), gpu.kept_bytes)
+    made = kernel(
+        gpu,
+        lambda memory: whole_cycles(gpu, of, gpu.rates["bf16"], memory),
+        dram_bytes=missed * size,
+        all_bytes=size,
+        macs_of_bf16=of.batch * of.heads * of.queries * of.seen * of.width * 2,
+    )
+    around = gpu.replay_cycles + (gpu.launch_cycles if gpu.constants.name in PLANNED else 0)
+    if appends:
+        around = around + _append(gpu, of, missed, paged_share)
+    return made, around, missed
+
+
+def _decode(gpu: Gpu, rows: Rows, paged_share: float) -> tuple[Kernel, Any, Any]:
     of = _heads(rows, causal=True)
-    used = _bytes(of, of.keys) + _new_bytes(of)
-    return _whole(gpu, rows, of, used) + _append(gpu, of, used)
-
-
-def _encoder(gpu: Gpu, rows: Rows) -> Any:
-    of = _heads(rows, causal=False)
-    return _whole(gpu, rows, of, _bytes(of, of.keys))
-
-
-def _whole(gpu: Gpu, rows: Rows, of: Heads, used_bytes: Any) -> Any:
-    rate = gpu.rates["bf16"]
-    memory = _memory(gpu, of, of.keys, used_bytes)
-    cycles = gpu.launch_cycles + whole_cycles(gpu, of, rate, memory)
-    macs = of.batch * of.heads * of.queries * of.seen * of.width * 2
-    planned = gpu.launch_cycles if gpu.constants.name in PLANNED else 0
-    return gpu.replay_cycles + planned + cycles * gpu.slowdown(macs, cycles)
-
-
-def _decode(gpu: Gpu, rows: Rows) -> Any:
-    of = _heads(rows, causal=True)
-    used = _bytes(of, of.seen) + _new_bytes(of)
+    size = _bytes(of, of.seen)
+    missed = share_missed(size + _new_bytes(of), gpu.kept_bytes)
     shared_alone = rows.framework == "vllm" and gpu.constants.name in CUTS_SHARED_ALONE
     cut = (of.heads > of.groups) | (not shared_alone)
-    cycles = decode_cycles(gpu, of, _memory(gpu, of, of.seen, used), cut=cut)
-    return gpu.replay_cycles + gpu.launch_cycles + cycles + _append(gpu, of, used)
+    made = kernel(
+        gpu,
+        lambda memory: decode_cycles(gpu, of, memory, cut=cut),
+        dram_bytes=missed * size,
+        all_bytes=size,
+        macs_of_bf16=of.batch * of.heads * of.queries * of.seen * of.width * 2,
+    )
+    return made, gpu.replay_cycles + _append(gpu, of, missed, paged_share), missed
