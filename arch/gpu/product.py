@@ -66,10 +66,12 @@ def product_cycles(
     batch: Any = 1,
     memory_cycles: Any = 0,
     operand_bytes: float = 2,
+    only: tuple[int, int] | None = None,
 ) -> Any:
     """Cycles of `batch` M x N x K products beside `memory_cycles` of transfers, launch left out.
 
-    `macs_per_cycle` is the rate of one multiprocessor in the product's format, elements of `operand_bytes`.
+    `macs_per_cycle` is the rate of one multiprocessor in the product's format, elements of `operand_bytes`;
+    `only` the rows and columns of the one tile that a kernel has, K uncut, instead of the fastest choice.
     Float64, of the shape that the counts broadcast to; 0 for an empty product.
     """
     given = np.broadcast_arrays(*(np.asarray(x, float) for x in (m, n, k, batch, memory_cycles)))
@@ -77,16 +79,23 @@ def product_cycles(
     made = np.empty(flat[0].shape)
     for start in range(0, made.size, CHUNK):
         part = Counts(*(x[start : start + CHUNK] for x in flat))
-        made[start : start + CHUNK] = _fastest(cores, part, macs_per_cycle, operand_bytes)
+        made[start : start + CHUNK] = _fastest(cores, part, macs_per_cycle, operand_bytes, only)
     return made.reshape(given[0].shape)
 
 
-def _fastest(cores: Cores, of: Counts, macs_per_cycle: float, operand_bytes: float) -> Any:
+def _fastest(
+    cores: Cores,
+    of: Counts,
+    macs_per_cycle: float,
+    operand_bytes: float,
+    only: tuple[int, int] | None,
+) -> Any:
+    choices = _CHOICES if only is None else np.array([(*only, 1)], float)
     if of.m.size == 1:  # all choices at once
-        best = choice_cycles(cores, of, _CHOICES.T, macs_per_cycle, operand_bytes).min(keepdims=True)
+        best = choice_cycles(cores, of, choices.T, macs_per_cycle, operand_bytes).min(keepdims=True)
     else:
         best = np.full(of.m.shape, np.inf)
-        for choice in _CHOICES:
+        for choice in choices:
             np.minimum(best, choice_cycles(cores, of, choice, macs_per_cycle, operand_bytes), out=best)
     return np.where(of.m * of.n * of.k * of.batch == 0, 0.0, best)
 

@@ -16,6 +16,7 @@ from siliform.arch.gpu.cache import share_missed
 from siliform.arch.gpu.gpu import Gpu
 from siliform.arch.gpu.kernel import Kernel, kernel
 from siliform.arch.gpu.product import product_cycles
+from siliform.arch.tech.fp8_products import QUANTISERS, fp8_product_cycles, quantising_cycles
 from siliform.arch.tech.measured import Rows
 
 #: Bytes of an element of the formats of the tables; results are bf16.
@@ -43,7 +44,8 @@ class Harness:
     own_inputs : whether each of these products has an input of its own too.
     power : share of the power of random operands that the weights cause. Those of vLLM are memory as it is
         found, which is sometimes zeros and sometimes what was there before: a half is an assumption.
-    quantises : whether a product of fp8 is timed together with the kernel that makes its input fp8.
+    quantises : whether a product of fp8 is timed together with the kernels that make its input fp8
+        (`fp8_products`).
     """
 
     weights: int
@@ -113,25 +115,25 @@ def _products(gpu: Gpu, rows: Rows, how: Harness) -> tuple[Kernel, Any, Any]:
     missed_once = share_missed(once, gpu.kept_bytes)
     missed_given = missed if how.own_inputs else missed_once
     dram = missed * weight + missed_given * given + missed_once * result
-    rate = gpu.rates[rows.format]
+    rate, narrow = gpu.rates[rows.format], rows.format != "bf16"
+
+    def cycles(memory: Any) -> Any:
+        if narrow:
+            return fp8_product_cycles(gpu, rows.framework, m, n, k, memory)
+        return product_cycles(gpu, m, n, k, rate, memory_cycles=memory, operand_bytes=size)
+
     made = kernel(
         gpu,
-        lambda memory: product_cycles(gpu, m, n, k, rate, memory_cycles=memory, operand_bytes=size),
+        cycles,
         dram_bytes=dram,
         all_bytes=once,
         macs_of_bf16=m * n * k * gpu.rates["bf16"] / rate,
         power=how.power,
     )
     around: Any = 0.0
-    if rows.format != "bf16" and how.quantises:
-        wide = m * k * 2
-        around = streamed_cycles(gpu, share_missed(wide + given, gpu.kept_bytes) * wide, wide + given)
+    if narrow and how.quantises:
+        around = quantising_cycles(gpu, QUANTISERS[rows.framework], m, k)
     return made, around, dram / once
-
-
-def streamed_cycles(gpu: Gpu, dram_bytes: Any, all_bytes: Any) -> Any:
-    """A kernel that does nothing but move bytes."""
-    return gpu.launch_cycles + gpu.transfer_cycles(dram_bytes, all_bytes)
 
 
 def _heads(rows: Rows, causal: bool) -> Heads:

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 import siliform as sf
-from siliform import gpu_networks, gpu_told, listing
-from siliform.arch.tech import fit_gpu_laws, measured
+from siliform import gpu_lines, gpu_networks, gpu_told, listing
+from siliform.arch.design import load_design
+from siliform.arch.gpu.gpu import Gpu
+from siliform.arch.tech import fit_gpu_laws, fp8_products, measured
 from siliform.cli import main
 from siliform.gpu_line_reasons import line_reason
 from siliform.graph_ir.errors import UserError
@@ -45,6 +47,40 @@ def test_products_are_within_what_was_asked(found: sf.gpu.Validation, design: st
     if design in (H100, H200, A100):
         for framework in ("vllm", "trtllm", "sglang"):
             assert found.error("gemm", design, framework) <= most
+
+
+@needs_tables
+def test_products_of_fp8_are_near_with_what_makes_their_input(found: sf.gpu.Validation) -> None:
+    """Constants of what makes inputs fp8 are of half of an H100's rows; a B200 has tiles of its own."""
+    for design, most in ((H100, 0.13), (H200, 0.14), (B200, 0.15)):
+        for framework in ("vllm", "trtllm", "sglang"):
+            assert found.error("gemm", design, framework, "fp8_e4m3") <= most
+    assert found.error("gemm", H100, "trtllm", "fp8_e4m3") <= 0.05
+
+
+@needs_tables
+def test_what_makes_inputs_fp8_is_refitted_to_what_was_written_down() -> None:
+    gpu = Gpu.of(load_design(H100))
+    rows = measured.rows_of(H100, "gemm", "trtllm", "fp8_e4m3")
+    assert rows is not None
+    some = rows.some(np.flatnonzero(~rows.held_out)[::20])
+    known = fp8_products.QUANTISERS["trtllm"]
+    made = fp8_products.refitted(some, gpu, fp8_products.Quantiser(2.0, 100.0, 4.0))
+    assert made.launches == pytest.approx(known.launches, rel=0.03)
+    assert made.element_bytes == pytest.approx(known.element_bytes, rel=0.05)
+
+
+def test_a_product_with_a_scale_for_each_token_has_one_tile_for_its_rows() -> None:
+    """129 rows take tiles of 128, so that 128 more cost next to nothing, and K is never cut."""
+    gpu = Gpu.of(load_design(H100))
+    m = np.array([64.0, 65.0, 128.0, 129.0, 256.0])
+    n, k, memory = np.full(5, 512.0), np.full(5, 8192.0), np.zeros(5)
+    by_token = fp8_products.fp8_product_cycles(gpu, "vllm", m, n, k, memory)
+    free = fp8_products.fp8_product_cycles(gpu, "trtllm", m, n, k, memory)
+    assert by_token[1] == by_token[2]
+    assert by_token[3] == by_token[4]
+    assert by_token[0] < by_token[1] < by_token[3]
+    assert (free < by_token).all()
 
 
 @needs_tables
@@ -113,7 +149,7 @@ def test_the_text_and_the_picture(tmp_path: Path, capsys: pytest.CaptureFixture[
         main(["gpu", "validate", "--gpu", L40S, "--family", "encoder", "--plot", str(picture)])
     out, err = capsys.readouterr()
     assert stop.value.code == 0, err
-    assert out.startswith("mean absolute error of predicted time, held-out rows\n")
+    assert out.startswith("mean absolute error of predicted time, held-out rows of public tables\n")
     for part in ("all frameworks together", "the worst ", "encoder  nvidia-l40s  vllm 0.24.0"):
         assert part in out
     drawn = picture.read_text()
@@ -320,29 +356,170 @@ def test_committed_lines_are_judged_unless_a_part_of_the_tables_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measurement, "FOLDER", tmp_path)
-    assert sf.gpu.validate("none").tables == ()
-    write(tmp_path / "made.jsonl", line("one", ("bf16[512,512]", "bf16[512,512]"), 10e-6))
-    assert [t.family for t in sf.gpu.validate("none").tables] == ["matmul"]
-    assert sf.gpu.validate("none", families=["gemm"]).tables == ()
+    with pytest.raises(UserError) as caught:
+        sf.gpu.validate("none")
+    assert str(caught.value) == (
+        "asked: the GPU model judged by measured kernels: all families on all GPUs\n"
+        "found: no public tables, by --source none, and no measurements in kernels/measurements\n"
+        "where: --source\n"
+        "next:  leave --source out, or measure some with `siliform gpu bench` on a machine with a GPU and give "
+        "--measurements FILE"
+    )
+    path = write(tmp_path / "made.jsonl", *ONE_OF_EACH)
+    assert [t.family for t in sf.gpu.validate("none").tables] == ["matmul", "attention"]
+    assert [t.family for t in sf.gpu.validate("none", families=["matmul"]).tables] == ["matmul"]
+    with pytest.raises(UserError) as caught:
+        sf.gpu.validate("none", measurements=path, gpus=[A100], families=["decode", "gemm"])
+    assert str(caught.value) == (
+        f"asked: the measurements of {path}\n"
+        "found: no line of decode, gemm on nvidia-a100\n"
+        "where: --gpu and --family\n"
+        "next:  ask for matmul, attention, on nvidia-h100"
+    )
+
+
+SQUARE = ("bf16[512,512]", "bf16[512,512]")
+ONE_OF_EACH = (
+    line("one", SQUARE, 10e-6),
+    line("two", ("bf16[2,8,256,64]",) * 3, 20e-6, family="attention", op="attention"),
+)
+
+
+def test_measured_lines_are_filtered_and_nothing_is_judged_twice(tmp_path: Path) -> None:
+    path = write(tmp_path / "made.jsonl", *ONE_OF_EACH)
+    for families in (["attention"], ["attention", "attention"]):
+        judged = sf.gpu.validate("none", measurements=path, gpus=[H100, H100], families=families)
+        assert [(t.family, len(t.measured_s)) for t in judged.tables] == [("attention", 1)]
+
+
+@needs_tables
+def test_a_name_given_twice_is_judged_once() -> None:
+    judged = sf.gpu.validate(gpus=[L40S, L40S], families=["encoder", "encoder"])
+    assert len({table.name for table in judged.tables}) == len(judged.tables)
+
+
+@needs_tables
+def test_a_part_that_the_tables_do_not_have_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["gpu", "validate", "--gpu", A100, "--family", "encoder", "--plot", str(tmp_path / "a.png")])
+    assert stop.value.code == 2
+    assert capsys.readouterr() == (
+        "",
+        "asked: the GPU model judged by measured kernels: encoder on nvidia-a100\n"
+        "found: no rows of them in the public tables\n"
+        "where: --gpu and --family\n"
+        "next:  leave one of both out and see what there is: `siliform gpu validate --gpu nvidia-a100`\n",
+    )
+    assert not recwarn.list
+    with pytest.raises(UserError, match=r"next: .*what there is: `siliform gpu validate`$"):
+        sf.gpu.validate(families=["top_k"])  # of the bench alone
+
+
+def test_lines_of_different_implementations_are_not_pooled(tmp_path: Path) -> None:
+    """Nor called held-out rows: that is what a half of the public tables is."""
+    lines = (*ONE_OF_EACH, line("one", SQUARE, 90e-6, implementation="cublas"))
+    judged = sf.gpu.validate("none", measurements=write(tmp_path / "made.jsonl", *lines))
+    assert list(judged.pooled()) == []
+    text = gpu_told.as_text(judged)
+    assert text.startswith("mean absolute error of predicted time, lines of `siliform gpu bench`\n  family ")
+    assert "held-out" not in text
+    assert "all frameworks together" not in text
+    told = gpu_told.as_object(judged)
+    jsonschema.validate(told, listing.schema("gpu-validate"))
+    assert told["gpus"] == []
+    assert all(table["own"] for table in told["tables"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        (
+            {"name": "NVIDIA A100-PCIE-40GB", "multiprocessors": 108, "memory_bytes": 40 * 2**30},
+            "108 {} 40 GiB",
+        ),
+        ({"name": "NVIDIA GH200 480GB", "memory_bytes": 95 * 2**30}, "132 {} 95 GiB"),
+        ({"name": "NVIDIA H100 PCIe", "multiprocessors": 114}, "114 {} 79 GiB"),
+        ({"name": "NVIDIA H100 NVL"}, "132 {} 79 GiB"),
+        ({"multiprocessors": 16}, "16 {} 79 GiB"),  # a part of a GPU
+    ],
+)
+def test_a_board_that_only_resembles_one_of_ours_is_refused(changed, found: str, tmp_path: Path) -> None:
+    other = line("x", SQUARE, 1e-6, device=BOARD | changed)
+    path = write(tmp_path / "a.jsonl", other)
+    reason = f"there is no design of a device {(BOARD | changed)['name']!r} of {found.format('multiprocessors and')}"
+    with pytest.raises(UserError) as caught:
+        sf.gpu.validate("none", measurements=path)
+    assert str(caught.value) == (
+        f"asked: the measurements of {path}\n"
+        f"found: no prediction of any of 1 cases, such as x: {reason}\n"
+        "where: --measurements\n"
+        "next:  measure some with `siliform gpu bench` on a machine with a GPU that there is a design of: "
+        "NVIDIA A100-SXM4-80GB, NVIDIA H100 80GB HBM3, NVIDIA H200, NVIDIA L40S, NVIDIA B200"
+    )
+    beside = sf.gpu.validate("none", measurements=write(path, other, line("one", SQUARE, 10e-6)))
+    assert [(each.case, each.reason) for each in beside.refused] == [("x", reason)]
+    assert [table.design for table in beside.tables] == [H100]
+
+
+def test_boards_have_the_multiprocessors_of_their_designs() -> None:
+    counts = {design: gpu_lines._multiprocessors(design) for design in gpu_lines.BOARDS.values()}
+    assert counts == {A100: 108, H100: 132, H200: 132, L40S: 142, B200: 148}  # as their data sheets say
+
+
+def test_a_fault_of_the_estimate_is_not_taken_for_a_line_without_a_prediction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr("siliform.api.estimate", broken)
+    path = write(tmp_path / "a.jsonl", line("one", ("bf16[480,512]", "bf16[512,480]"), 1e-6))
+    with pytest.raises(ValueError, match="a fault of ours"):
+        sf.gpu.validate("none", measurements=path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"operands": ["bf16[8,8]"]}, "1 operands of matmul, which takes a, b"),
+        ({"operands": ["bf16[8,8]"] * 3}, "3 operands of matmul, which takes a, b"),
+        ({"operands": ["bf16[8,,8]"] * 2}, "an operand 'bf16[8,,8]' that is no type of a graph"),
+        ({"operands": ["bf16[" + "9" * 5000 + "]"] * 2}, "an operand 'bf16[999"),
+        ({"operands": ["floats[8,8]"] * 2}, "'floats' is no number format"),
+        ({"attributes": {"axis": [1, [2]]}}, "matmul has no attribute ['axis']"),
+        ({"attributes": {"axis": {"a": 1}}}, "matmul has no attribute ['axis']"),
+        ({"op": "gather", "attributes": {"axis": [1]}}, ""),
+        ({"family": "network", "options": {"model": "no-such"}, "sizes": {"batch": 1, "tokens": 2}}, "no "),
+        ({"family": "network", "options": {"model": "gpt2"}, "sizes": {"batch": 0, "tokens": 2}}, ""),
+    ],
+)
+def test_operands_that_no_op_takes_are_told(changed, reason: str, tmp_path: Path) -> None:
+    lines = (line("one", SQUARE, 10e-6), line("odd", SQUARE, 1e-6, **changed))
+    judged = sf.gpu.validate("none", measurements=write(tmp_path / "a.jsonl", *lines))
+    (refused,) = judged.refused
+    assert refused.case == "odd"
+    assert refused.reason.startswith(reason)
 
 
 def test_mistakes_are_told_in_four_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError) as caught:
         sf.gpu.validate("rumour")
     assert str(caught.value) == (
-        "asked: source 'rumour'\n"
-        "found: aiconfigurator, none\n"
-        "where: siliform.gpu.validate\n"
+        "asked: --source rumour\n"
+        "found: the names are aiconfigurator, none\n"
+        "where: --source\n"
         "next:  use one of the nearest: aiconfigurator, none"
     )
-    strange = write(tmp_path / "a.jsonl", line("x", None, 1e-6, device=BOARD | {"name": "Voodoo 2"}))
-    with pytest.raises(UserError) as caught:
-        sf.gpu.validate("none", measurements=strange)
-    assert "found: a device 'Voodoo 2'" in str(caught.value)
-    assert "measure on one of H200, H100, A100, L40S, B200" in str(caught.value)
     with pytest.raises(UserError) as caught:
         sf.gpu.validate("none", measurements=write(tmp_path / "b.jsonl", line("x", None, None)))
-    assert "found: no measured kernel" in str(caught.value)
+    assert str(caught.value) == (
+        f"asked: the measurements of {tmp_path / 'b.jsonl'}\n"
+        "found: no measured kernel among 1 lines\n"
+        "where: --measurements\n"
+        "next:  measure some with `siliform gpu bench` on a machine with a GPU"
+    )
     monkeypatch.setattr(measured, "PACKAGE", "no_such_package_at_all")
     with pytest.raises(UserError) as caught:
         sf.gpu.validate(gpus=[H100], families=["gemm"])
@@ -354,12 +531,18 @@ def test_mistakes_are_told_in_four_parts(tmp_path: Path, monkeypatch: pytest.Mon
     )
 
 
-@needs_tables
-def test_an_unknown_gpu_or_family_names_the_nearest() -> None:
-    with pytest.raises(UserError, match="use one of the nearest: nvidia-h100"):
-        sf.gpu.validate(gpus=["nvidia-h1000"])
-    with pytest.raises(UserError, match="use one of the nearest: gemm"):
-        sf.gpu.validate(families=["gem"])
+@pytest.mark.parametrize("source", sf.gpu.SOURCES)
+def test_an_unknown_gpu_or_family_names_the_nearest(source: str) -> None:
+    with pytest.raises(UserError) as caught:
+        sf.gpu.validate(source, gpus=["nvidia-h1000"])
+    assert str(caught.value) == (
+        "asked: --gpu nvidia-h1000\n"
+        "found: the names are nvidia-h100, nvidia-h200, nvidia-a100, nvidia-l40s, nvidia-b200\n"
+        "where: --gpu\n"
+        "next:  use one of the nearest: nvidia-h100, nvidia-h200, nvidia-a100"
+    )
+    with pytest.raises(UserError, match="where: --family\nnext:  use one of the nearest: gemm"):
+        sf.gpu.validate(source, families=["gem"])
 
 
 @pytest.mark.parametrize(
