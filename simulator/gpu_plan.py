@@ -26,6 +26,9 @@ from siliform.simulator.planner import Plan, Resources, dram_traffic, scalar_sta
 from siliform.simulator.work import ProductWork, ScalarWork, Work
 from siliform.simulator.workload import Item
 
+#: Keys for each query from which on a few queries are taken for decoding. Assumption: fewer are the whole of
+#: a short sequence, which no library sends to its kernel for decoding.
+LONG_CACHE = 4
 MANY = 10**6  # times the scores of an attention: what rounding up to whole passes adds is nothing beside it
 
 
@@ -154,7 +157,7 @@ def _attention(
     gpu, cores = gpu_of(resources.accelerator), _cores(scores, resources)
     assert cores is not None
     of = heads_of(scores.node, scores.contraction.points)
-    if of.queries * of.heads <= DECODE_ROWS * of.groups and of.keys >= 4 * of.queries:
+    if of.queries * of.heads <= DECODE_ROWS * of.groups and of.keys >= LONG_CACHE * of.queries:
         alone, beside = (float(decode_cycles(gpu, of, transfer)) for transfer in transfers)
         return alone, beside
     # A tile of keys is gone through whole, and a row's own operations are shared by its tile at least.

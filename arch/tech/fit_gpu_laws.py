@@ -12,7 +12,8 @@ judge (``siliform gpu validate``). What is printed is then written by hand into 
 arch/designs/nvidia-*.toml and measured_as.PAGED_SHARE.
 
 The fit is by Levenberg and Marquardt on logarithms, of constants and of predicted over measured time, each
-row weighed by ``1 / sqrt(1 + (error / 5 %)**2)``, so that far rows pull no more than near ones.
+row weighed by ``1 / sqrt(1 + (error / 5 %)**2)``, so that far rows pull no more than near ones. Constants
+that end at a bound are marked.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from siliform.arch.tech.measured_as import PAGED_SHARE, predicted_seconds
 TRAINED = (("nvidia-h100", "hopper"), ("nvidia-a100", "ampere"))
 ROWS = 2000  # of each table, drawn once: more of them move no constant by more than 2 %
 SOFT = 0.05
+ROUNDS = 40
 #: Constants and the bounds within which they may lie; those with a dot belong to one generation.
 PRODUCTS: Mapping[str, tuple[float, float]] = {
     "fill_cycles": (500, 10_000),
@@ -69,6 +71,11 @@ ATTENTION: Mapping[str, tuple[float, float]] = {
             ("decode_bytes_per_cycle", (8, 128)),
         )
     },
+}
+#: What is fitted: constants, and the families and frameworks whose rows they are fitted to.
+FITS: Mapping[str, tuple[Mapping[str, tuple[float, float]], tuple[tuple[str, str], ...]]] = {
+    "products": (PRODUCTS, tuple(("gemm", framework) for framework in ("vllm", "trtllm", "sglang"))),
+    "attention": (ATTENTION, tuple((family, "vllm") for family in ("prefill", "decode", "encoder"))),
 }
 Constants = dict[str, float]
 
@@ -133,8 +140,10 @@ def training(kinds: Sequence[tuple[str, str]]) -> list[tuple[str, str, Rows]]:
     return made
 
 
-def fitted(start: Constants, bounds: Mapping[str, tuple[float, float]], rows: list[Any]) -> Constants:
-    """Constants within bounds that fit the rows."""
+def fitted(
+    start: Constants, bounds: Mapping[str, tuple[float, float]], rows: list[Any], rounds: int = ROUNDS
+) -> Constants:
+    """Constants within bounds that fit the rows, after so many rounds at most."""
 
     def errors(constants: Mapping[str, float]) -> Any:
         gpus = {design: gpu_with(design, generation, constants) for design, generation, _ in rows}
@@ -146,7 +155,7 @@ def fitted(start: Constants, bounds: Mapping[str, tuple[float, float]], rows: li
         return np.concatenate(parts)
 
     scale = np.concatenate([np.full(len(some), np.sqrt(len(some))) for *_, some in rows])
-    return _least_squares(errors, scale, start, bounds)
+    return _least_squares(errors, scale, start, bounds, rounds)
 
 
 def _least_squares(
@@ -154,7 +163,7 @@ def _least_squares(
     scale: Any,
     start: Constants,
     bounds: Mapping[str, tuple[float, float]],
-    rounds: int = 40,
+    rounds: int,
 ) -> Constants:
     names, now_at, damping = list(bounds), dict(start), 1e-2
     low, high = (np.log([bounds[name][side] for name in names]) for side in (0, 1))
@@ -196,9 +205,7 @@ def _least_squares(
 def main(arguments: Sequence[str]) -> None:
     """Print the constants, old and new, and the training error."""
     constants = now()
-    products = [("gemm", framework) for framework in ("vllm", "trtllm", "sglang")]
-    attention = [(family, "vllm") for family in ("prefill", "decode", "encoder")]
-    for what, bounds, kinds in (("products", PRODUCTS, products), ("attention", ATTENTION, attention)):
+    for what, (bounds, kinds) in FITS.items():
         if arguments and what not in arguments:
             continue
         rows, before = training(kinds), dict(constants)
