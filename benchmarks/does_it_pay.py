@@ -5,7 +5,8 @@
 Every line is a network or a mixer on a design: latency, energy and DRAM traffic of the fastest mapping, the
 energy of the mapping that needs least, and how much of the cycles is by laws that RTL is measured to keep.
 A design and its "-systolic" twin have equal areas. --write puts the tables into
-docs/does-it-pay.md, and with all sections also the first one, of verdicts.
+docs/does-it-pay.md, and with all sections also the first one, of verdicts. Figures between the tables are
+those of `benchmarks.pay_prose`.
 """
 
 from __future__ import annotations
@@ -219,11 +220,13 @@ VERDICTS: tuple[tuple[str, Case, Case, str], ...] = (
 
 
 @cache
-def _graph(model: str, sequence: int | None) -> Graph:
+def graph(model: str, sequence: int | None) -> Graph:
+    """The traced graph, kept."""
     return sf.trace(model, seq=sequence)
 
 
-def _line(case: Case) -> Line:
+def costed(case: Case) -> Line:
+    """`line` of a case, kept."""
     return _costed(case.model, case.design, case.bits, case.sequence, tuple(case.changes.items()))
 
 
@@ -237,9 +240,9 @@ def _costed(
 def line(case: Case) -> Line:
     """Cost a case; what needs least energy is mapped apart."""
     chip = sf.accelerator(case.design, **dict(case.changes))
-    graph = _graph(case.model, case.sequence)
-    fastest = sf.estimate(graph, chip, bits=case.bits)
-    least = sf.estimate(graph, chip, bits=case.bits, objective="energy")
+    traced = graph(case.model, case.sequence)
+    fastest = sf.estimate(traced, chip, bits=case.bits)
+    least = sf.estimate(traced, chip, bits=case.bits, objective="energy")
     shares: dict[str, float] = {}
     for part in fastest.parts:
         for unit in part.calibration if part.bottleneck == "compute" else ():
@@ -275,7 +278,7 @@ def verdicts() -> str:
         "|---|---|---:|---:|---:|---:|---|",
     ]
     for label, new, old, claim in VERDICTS:
-        ours, theirs = _line(new), _line(old)
+        ours, theirs = costed(new), costed(old)
         saved = (
             1 - ours.energy_j / theirs.energy_j,
             1 - ours.least_energy_j / theirs.least_energy_j,
@@ -290,7 +293,7 @@ def verdicts() -> str:
 
 def _computed(names: list[str]) -> Iterator[tuple[str, list[Line]]]:
     for name in names:
-        yield name, [_line(case) for case in SECTIONS[name]]
+        yield name, [costed(case) for case in SECTIONS[name]]
 
 
 def main() -> None:
