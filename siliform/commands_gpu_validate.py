@@ -39,16 +39,20 @@ def validate(
     ] = None,
     gpus: Annotated[
         list[str] | None,
-        typer.Option("--gpu", metavar="DESIGN", help="Of the public tables this GPU alone, repeatable."),
+        typer.Option("--gpu", metavar="DESIGN", help="This GPU alone, repeatable."),
     ] = None,
     families: Annotated[
         list[str] | None,
         typer.Option(
-            "--family", metavar="FAMILY", help="gemm, prefill, decode or encoder alone, repeatable."
+            "--family",
+            metavar="FAMILY",
+            help="This family alone, repeatable: gemm, prefill, decode, encoder, or one of "
+            "`siliform gpu bench`.",
         ),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option("--plot", help="Picture of predicted against measured (.svg, .png, .pdf, ...).")
+        Path | None,
+        typer.Option("--plot", help="Picture of predicted against measured (.svg, .png, .pdf, ...)."),
     ] = None,
     as_json: Json = False,
 ) -> None:

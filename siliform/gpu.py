@@ -17,6 +17,7 @@ import numpy as np
 from siliform.graph_ir.errors import UserError, nearest
 
 SOURCES = ("aiconfigurator", "none")
+MEASURE = "measure some with `siliform gpu bench` on a machine with a GPU"
 SMALL_SECONDS = 1e-5  # kernels that are over sooner are shown apart: launches weigh more than work
 WORST = 10
 
@@ -35,7 +36,7 @@ class Judged:
     sizes : int64, by row and axis: the counts that larger kernels have more of.
     predicted_s, measured_s : float64.
     held_out : rows that no constant has been fitted to.
-    reason : of lines of our own, what the line says of why a row is far off.
+    reason : of lines of our own, what the line says of why a row is far off; None for public tables.
     """
 
     family: str
@@ -54,6 +55,11 @@ class Judged:
     def name(self) -> tuple[str, str, str, str]:
         """Family, design, framework and format."""
         return self.family, self.design, self.framework, self.format
+
+    @property
+    def own(self) -> bool:
+        """Whether these are lines of `siliform gpu bench`, to which no constant has been fitted."""
+        return self.reason is not None
 
     @property
     def errors(self) -> Any:
@@ -148,9 +154,14 @@ class Validation:
         return figures.mean
 
     def pooled(self) -> Iterator[tuple[str, str, str, Figures]]:
-        """By family, GPU and format, the held-out rows of all frameworks together."""
-        for family, design, form in dict.fromkeys((t.family, t.design, t.format) for t in self.tables):
-            parts = [t for t in self.tables if (t.family, t.design, t.format) == (family, design, form)]
+        """By family, GPU and format, the held-out rows of all frameworks together, of public tables alone.
+
+        Lines of our own are of different implementations, replayed or launched one by one: one figure of
+        them all would say nothing.
+        """
+        public = [t for t in self.tables if not t.own]
+        for family, design, form in dict.fromkeys((t.family, t.design, t.format) for t in public):
+            parts = [t for t in public if (t.family, t.design, t.format) == (family, design, form)]
             predicted, measured = (
                 np.concatenate([getattr(t, name)[t.held_out] for t in parts])
                 for name in ("predicted_s", "measured_s")
@@ -184,48 +195,99 @@ def validate(
     measurements : a JSON Lines file that `siliform gpu bench` wrote, or a folder of such files, judged too;
         None for those of kernels/measurements, where there are any, unless `gpus` or `families` ask for a
         part of the public tables.
-    gpus, families : designs and families of the public tables to judge; all by default.
+    gpus, families : designs and families to judge, of both; all by default.
     tell : called with what is being read.
 
     Raises
     ------
-    UserError : an unknown source, GPU or family; a package that is not installed; a file that is none.
+    UserError : an unknown source, GPU or family; a package that is not installed; a file that is none;
+        nothing that could be judged.
     """
     if source not in SOURCES:
         raise _unknown("source", source, SOURCES)
+    gpus = _known("gpu", gpus, _gpus())
+    families = _known("family", families, _families())
     tables: list[Judged] = []
     refused: tuple[Refused, ...] = ()
     if source == "aiconfigurator":
         tables += _public(gpus, families, tell)
-    known = _committed(gpus, families) if measurements is None else Path(measurements)
+    known = Path(measurements) if measurements is not None else _committed(source, gpus, families)
     if known is not None:
         from siliform.gpu_lines import judged_lines
 
         tell(f"predicting what {known} measured")
-        own, refused = judged_lines(known)
+        own, refused = judged_lines(known, gpus, families)
         tables += own
+    if not tables:
+        raise _nothing(source, gpus, families)
     return Validation(source, tuple(tables), refused)
 
 
-def _committed(gpus: Sequence[str] | None, families: Sequence[str] | None) -> Path | None:
+def _committed(source: str, gpus: Sequence[str], families: Sequence[str]) -> Path | None:
     """The folder of committed measurements; None where it holds none, or a part of other tables is asked."""
     from siliform.kernels.bench.measurement import FOLDER
 
-    return FOLDER if not gpus and not families and any(FOLDER.glob("*.jsonl")) else None
+    part = source != "none" and (gpus or families)
+    return FOLDER if not part and any(FOLDER.glob("*.jsonl")) else None
 
 
-def _public(gpus: Sequence[str] | None, families: Sequence[str] | None, tell: Tell) -> Iterator[Judged]:
+def _gpus() -> tuple[str, ...]:
+    from siliform.arch.tech.measured import GPUS
+
+    return tuple(GPUS)
+
+
+def _families() -> tuple[str, ...]:
+    """Those of the public tables, and those of the bench."""
+    from siliform.arch.tech.measured import FAMILIES
+    from siliform.kernels.bench.case import load
+
+    return tuple(dict.fromkeys((*FAMILIES, *(case.family for case in load()["full"]))))
+
+
+def _known(option: str, asked: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:
+    """What is asked, each once; UserError for a name that is not known."""
+    for name in asked or ():
+        if name not in known:
+            raise _unknown(option, name, known)
+    return tuple(dict.fromkeys(asked or ()))
+
+
+def part_asked(gpus: Sequence[str], families: Sequence[str]) -> str:
+    """The part of the measurements that is asked for, in words."""
+    return f"{', '.join(families) or 'all families'} on {', '.join(gpus) or 'all GPUs'}"
+
+
+def _nothing(source: str, gpus: Sequence[str], families: Sequence[str]) -> UserError:
+    """The error of a validation that would judge nothing."""
+    if source == "none":
+        return UserError(
+            asked=f"the GPU model judged by measured kernels: {part_asked(gpus, families)}",
+            found="no public tables, by --source none, and no measurements in kernels/measurements",
+            where="--source",
+            next_step=f"leave --source out, or {MEASURE} and give --measurements FILE",
+        )
+    return UserError(
+        asked=f"the GPU model judged by measured kernels: {part_asked(gpus, families)}",
+        found="no rows of them in the public tables",
+        where="--gpu and --family",
+        next_step="leave one of both out and see what there is: " + _wider(gpus, families),
+    )
+
+
+def _wider(gpus: Sequence[str], families: Sequence[str]) -> str:
+    words = [f"--gpu {name}" for name in gpus] or [f"--family {name}" for name in families]
+    return f"`siliform gpu validate {' '.join(words) if gpus and families else ''}".rstrip() + "`"
+
+
+def _public(gpus: Sequence[str], families: Sequence[str], tell: Tell) -> Iterator[Judged]:
     from siliform.arch.design import load_design
     from siliform.arch.gpu.gpu import Gpu
     from siliform.arch.tech.measured import FAMILIES, FORMATS, GPUS, TABLES, package_folder, rows_of
     from siliform.arch.tech.measured_as import predicted_seconds
 
-    for asked, known, what in ((gpus, tuple(GPUS), "GPU"), (families, FAMILIES, "family")):
-        for name in asked or ():
-            if name not in known:
-                raise _unknown(what, name, known)
     package_folder()
-    for family in families or FAMILIES:
+    for family in (name for name in families or FAMILIES if name in FAMILIES):
         for design in gpus or GPUS:
             gpu = Gpu.of(load_design(design))
             for framework in TABLES[design]:
@@ -264,10 +326,10 @@ def _shape_text(rows: Any) -> Callable[[int], str]:
     return text
 
 
-def _unknown(what: str, given: str, known: Sequence[str]) -> UserError:
+def _unknown(option: str, given: str, known: Sequence[str]) -> UserError:
     return UserError(
-        asked=f"{what} {given!r}",
-        found=f"{', '.join(known)}",
-        where="siliform.gpu.validate",
+        asked=f"--{option} {given}",
+        found=f"the names are {', '.join(known)}",
+        where=f"--{option}",
         next_step=f"use one of the nearest: {nearest(given, known)}",
     )

@@ -14,23 +14,35 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import inf
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from siliform.gpu import Judged, Refused
+from siliform.gpu import MEASURE, Judged, Refused, part_asked
 from siliform.gpu_line_reasons import line_reason
 from siliform.gpu_networks import Launched, launched, launched_graph
 from siliform.graph_ir.errors import UserError
 
-#: Designs by what a device calls itself, the first that is found.
-DEVICES = (("H200", "h200"), ("H100", "h100"), ("A100", "a100"), ("L40S", "l40s"), ("B200", "b200"))
+#: Designs by the names that torch and nvidia-smi have for their boards (NVIDIA, supported products in the
+#: README of the data-centre driver). Boards of the same chip with other memory or clocks have other names.
+BOARDS: Mapping[str, str] = MappingProxyType(
+    {
+        "NVIDIA A100-SXM4-80GB": "nvidia-a100",
+        "NVIDIA H100 80GB HBM3": "nvidia-h100",
+        "NVIDIA H200": "nvidia-h200",
+        "NVIDIA L40S": "nvidia-l40s",
+        "NVIDIA B200": "nvidia-b200",
+    }
+)
 Types = tuple[tuple[str, tuple[int, ...]], ...]  # of operands: a format and extents each
-_TYPE = re.compile(r"(.+)\[([\d,]*)\]")
+_EXTENT = r"\d{1,15}"  # no operand is longer
+_TYPE = re.compile(rf"(.+)\[((?:{_EXTENT}(?:,{_EXTENT})*)?)\]", re.ASCII)
 #: Implementations whose names end in the format that they multiply in, whatever the case's operands are.
 _WIDENED = re.compile(r".*-(bf16|int8)")
 
@@ -45,46 +57,85 @@ class Row:
     measured_s: float
 
 
-def judged_lines(path: Path) -> tuple[list[Judged], tuple[Refused, ...]]:
+def judged_lines(
+    path: Path, gpus: Sequence[str] = (), families: Sequence[str] = ()
+) -> tuple[list[Judged], tuple[Refused, ...]]:
     """Tables of the measured lines of a file or folder, and the lines that there is no prediction of.
 
-    UserError where nothing can be read, or the device is none that we have a design of.
+    `gpus` and `families` are what is judged of them, all where they are empty. UserError where nothing can be
+    read, or nothing of that is measured or can be predicted.
     """
     from siliform.kernels.bench.measurement import read, read_all
 
-    lines = [m for m in (read_all(path) if path.is_dir() else read(path)) if m.median_s]
+    read_lines = read_all(path) if path.is_dir() else read(path)
+    lines = [m for m in read_lines if m.median_s is not None]
     if not lines:
-        raise UserError(
-            asked=f"the measurements of {path}",
-            found="no measured kernel",
-            where="--measurements",
-            next_step="measure some with `siliform gpu bench` on a machine with a GPU",
+        raise _none_of(path, f"no measured kernel among {len(read_lines)} lines", MEASURE)
+    asked = [
+        line
+        for line in lines
+        if (not gpus or _design_of(line) in gpus) and (not families or line.family in families)
+    ]
+    if not asked:
+        there = [
+            ", ".join(dict.fromkeys(names))
+            for names in (
+                (line.family for line in lines),
+                (_design_of(line) or _board(line) for line in lines),
+            )
+        ]
+        raise _none_of(
+            path,
+            f"no line of {part_asked(gpus, families)}",
+            f"ask for {there[0]}, on {there[1]}",
+            "--gpu and --family",
         )
     rows: dict[tuple[str, str, str, str], list[Row]] = defaultdict(list)
     refused: dict[tuple[str, str], Refused] = {}
     host_s = _host_seconds(lines)
-    for line in lines:
-        design = design_of(str(line.device["name"]), path)
-        for found in _rows(line, design, host_s.get(line.device["name"])):
+    for line in asked:
+        for design, found in _rows(line, host_s.get(line.device["name"])):
             if isinstance(found, Refused):
                 refused[found.case, found.reason] = found
                 continue
             form = line.formats.get("operands") or next(iter(line.formats.values()), "")
             rows[line.family, design, found.framework, form].append(found)
+    if not rows:
+        first = next(iter(refused.values()))
+        raise _none_of(
+            path,
+            f"no prediction of any of {len(refused)} cases, such as {first.case}: {first.reason}",
+            f"{MEASURE} that there is a design of: {', '.join(BOARDS)}",
+        )
     return [_table(name, found, lines) for name, found in rows.items()], tuple(refused.values())
 
 
-def design_of(device: str, path: Path) -> str:
-    """The design of a device by the name it gives itself; UserError for one we have none of."""
-    for word, name in DEVICES:
-        if word in device:
-            return f"nvidia-{name}"
-    raise UserError(
-        asked=f"the measurements of {path}",
-        found=f"a device {device!r}",
-        where=str(path),
-        next_step=f"measure on one of {', '.join(word for word, _ in DEVICES)}",
-    )
+def _none_of(path: Path, found: str, next_step: str, where: str = "--measurements") -> UserError:
+    return UserError(asked=f"the measurements of {path}", found=found, where=where, next_step=next_step)
+
+
+def _design_of(line: Any) -> str | None:
+    """The design of the board that a line was measured on; None where it is another.
+
+    A part of a GPU has fewer multiprocessors than the design, whatever it calls itself.
+    """
+    design = BOARDS.get(line.device["name"])
+    return design if design and line.device["multiprocessors"] == _multiprocessors(design) else None
+
+
+@cache
+def _multiprocessors(design: str) -> int:
+    from siliform.api import accelerator
+    from siliform.arch.gpu.gpu import Gpu
+
+    return Gpu.of(accelerator(design)).multiprocessors
+
+
+def _board(line: Any) -> str:
+    """What a device says of itself, in words."""
+    held = line.device
+    memory = held["memory_bytes"] / 2**30
+    return f"{held['name']!r} of {held['multiprocessors']} multiprocessors and {memory:.0f} GiB"
 
 
 def _table(name: tuple[str, str, str, str], rows: Sequence[Row], lines: Sequence[Any]) -> Judged:
@@ -114,15 +165,19 @@ def _host_seconds(lines: Sequence[Any]) -> dict[Any, float]:
     return found
 
 
-def _rows(line: Any, design: str, host_s: float | None) -> Iterator[Row | Refused]:
-    if line.family == "network":
-        yield from _network_rows(line, design, host_s)
-        return
-    found = _predicted_op(line, design)
-    if isinstance(found, Refused):
-        yield found
+def _rows(line: Any, host_s: float | None) -> Iterator[tuple[str, Row | Refused]]:
+    """What becomes of a line, each with the design."""
+    design = _design_of(line)
+    if design is None:
+        yield "", Refused(line.case, f"there is no design of a device {_board(line)}")
+    elif line.family == "network":
+        yield from ((design, found) for found in _network_rows(line, design, host_s))
     else:
-        yield Row(line, line.implementation, found, line.median_s)
+        seconds = _predicted_op(line, design)
+        if isinstance(seconds, Refused):
+            yield design, seconds
+        else:
+            yield design, Row(line, line.implementation, seconds, line.median_s)
 
 
 def _network_rows(line: Any, design: str, host_s: float | None) -> Iterator[Row | Refused]:
@@ -169,11 +224,31 @@ def _predicted_op(line: Any, design: str) -> float | Refused:
         form, extents = found.groups()
         shape = tuple(int(extent) for extent in extents.split(",") if extent)
         types.append((widened[1] if widened else form, shape))
-    attributes = tuple(sorted((line.attributes or {}).items()))
+    wrong = _wrong_count(OPS[line.op], len(types))
+    if wrong:
+        return Refused(line.case, wrong)
+    attributes = tuple(sorted((name, _frozen(value)) for name, value in (line.attributes or {}).items()))
     try:
         return _op_seconds(line.op, tuple(types), attributes, design)
-    except (UserError, ValueError) as error:
-        return Refused(line.case, getattr(error, "found", None) or str(error))
+    except UserError as error:
+        return Refused(line.case, error.found)
+
+
+def _wrong_count(op: Any, count: int) -> str | None:
+    """What is wrong with so many operands of an op; None where nothing is."""
+    least = sum(1 for operand in op.operands if not operand.optional and not operand.variadic)
+    most = inf if any(operand.variadic for operand in op.operands) else len(op.operands)
+    if least <= count <= most:
+        return None
+    names = ", ".join(operand.name for operand in op.operands)
+    return f"{count} operands of {op.name}, which takes {names}"
+
+
+def _frozen(value: Any) -> Any:
+    """A value of JSON as one that can be a key: lists become tuples, objects tuples of pairs."""
+    if isinstance(value, dict):
+        return tuple(sorted((name, _frozen(each)) for name, each in value.items()))
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from siliform.gpu import Validation
+from siliform.gpu import Judged, Validation
 
 POINTS = 1500  # of one GPU in a panel: more would only lie on each other
 #: The Okabe-Ito set, which colour-blind readers can tell apart.
@@ -44,7 +44,7 @@ def write_picture(found: Validation, path: Path) -> None:
 def _figure(found: Validation) -> Any:
     from matplotlib.figure import Figure
 
-    families = list(dict.fromkeys(table.family for table in found.tables)) or ["nothing"]
+    families = list(dict.fromkeys(_title(table) for table in found.tables))
     designs = list(dict.fromkeys(table.design for table in found.tables))
     columns = min(2, len(families))
     rows = -(-len(families) // columns)
@@ -57,10 +57,15 @@ def _figure(found: Validation) -> Any:
     return figure
 
 
+def _title(table: Judged) -> str:
+    """Of a panel: lines of our own are apart from the public tables of a family of the same name."""
+    return f"{table.family}, lines of the bench" if table.own else table.family
+
+
 def _panel(panel: Any, found: Validation, family: str, designs: list[str]) -> None:
     ends = [1e-6, 1e-5]
     for design, colour in zip(designs, COLOURS * 3, strict=False):
-        rows = [table for table in found.tables if (table.family, table.design) == (family, design)]
+        rows = [table for table in found.tables if (_title(table), table.design) == (family, design)]
         if not rows:
             continue
         measured, predicted = (

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "gpu.md"
 PICTURE = "gpu.svg"
 BEGIN, END = "<!-- validation: begin -->\n", "<!-- validation: end -->\n"
 HEADS = ("family", "GPU", "measured by", "format", "rows", "error", "< 10 us", "longer", "bias", "worst")
+OWN_HEADS = ("family", "GPU", "implementation", *HEADS[3:])
 
 
 def as_object(found: Validation) -> dict[str, Any]:
@@ -46,18 +47,24 @@ def _table(table: Judged) -> dict[str, Any]:
         "framework": table.framework,
         "framework_version": table.version,
         "number_format": table.format,
+        "own": table.own,
         **parts,
     }
 
 
 def as_text(found: Validation) -> str:
     """What the command prints."""
-    lines = ["mean absolute error of predicted time, held-out rows"]
-    lines += _aligned([HEADS, *(_cells(table) for table in found.tables)])
-    pooled = list(found.pooled())
-    if any(table.framework != "siliform" for table in found.tables) and pooled:
+    lines: list[str] = []
+    public, own = ([table for table in found.tables if table.own is is_own] for is_own in (False, True))
+    if public:
+        lines += ["mean absolute error of predicted time, held-out rows of public tables"]
+        lines += _aligned([HEADS, *map(_cells, public)])
         lines += ["", "all frameworks together"]
-        lines += _aligned([_pooled(*each) for each in pooled])
+        lines += _aligned([_pooled(*each) for each in found.pooled()])
+    if own:
+        lines += [""] if public else []
+        lines += ["mean absolute error of predicted time, lines of `siliform gpu bench`"]
+        lines += _aligned([OWN_HEADS, *map(_cells, own)])
     worst = found.worst()
     if worst:
         lines += ["", f"the worst {len(worst)}"]
@@ -69,7 +76,8 @@ def as_text(found: Validation) -> str:
 
 
 def as_page(found: Validation) -> str:
-    """The tables of docs/gpu.md."""
+    """The tables of docs/gpu.md: what the public tables say."""
+    found = replace(found, tables=tuple(table for table in found.tables if not table.own))
     lines = [
         "### All libraries together",
         "",
@@ -132,16 +140,27 @@ def _row(cells: Iterable[str]) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """Print the tables, or put them and the picture in place."""
+    from siliform import gpu_page
+    from siliform.arch.tech.measured import FAMILIES, GPUS
+    from siliform.gpu_estimates import pooled
+    from siliform.gpu_levers import weighed
+
     found = validate(tell=lambda text: print(text, file=sys.stderr))
-    told = as_page(found)
+    told = {
+        "targets": gpu_page.targets(found),
+        "estimates": gpu_page.estimates(pooled(tuple(GPUS), FAMILIES)),
+        "declarations": gpu_page.declarations(weighed()),
+        "validation": as_page(found),
+    }
     if list(arguments) != ["--write"]:
-        sys.stdout.write(told)
+        sys.stdout.write("\n".join(told.values()))
         return
     from siliform.gpu_picture import write_picture
 
     page = PAGE.read_text(encoding="utf-8")
-    before, _, rest = page.partition(BEGIN)
-    PAGE.write_text(before + BEGIN + "\n" + told + "\n" + END + rest.partition(END)[2], encoding="utf-8")
+    for part, text in told.items():
+        page = gpu_page.replaced(page, part, text)
+    PAGE.write_text(page, encoding="utf-8")
     write_picture(found, PAGE.parent / PICTURE)
 
 
