@@ -1,4 +1,4 @@
-"""The hardware Long Range Arena: one layer of every token mixer at every length on every design.
+"""The hardware Long Range Arena: one layer of every token mixer at every length, tried on every design.
 
 Each mixer is traced once per length (`siliform.models.build.MIXER_WIDTH` wide, with as many heads as stand
 beside it, one sequence) and estimated on each design in the design's native formats with its fastest mapping
@@ -103,6 +103,12 @@ class Arena:
     def designs(self) -> tuple[str, ...]:
         """Their names."""
         return tuple(dict.fromkeys(run.design for run in self.runs))
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """Names of the designs on which something runs."""
+        some = {run.design for run in self.runs if run.state == "runs"}
+        return tuple(design for design in self.designs if design in some)
 
     @property
     def lengths(self) -> tuple[int, ...]:

@@ -27,8 +27,8 @@ _HEAD = """\
 # The hardware Long Range Arena
 
 One layer of every token mixer of [`methods.md`](methods.md) that can have any length and has a graph of its
-own (BudgetLongformer's is Longformer's), at 1K to 1M tokens (powers of four), on every design: 512 wide, 8
-heads, one sequence, the whole of it at once.
+own (BudgetLongformer's is Longformer's), at 1K to 1M tokens (powers of four), tried on every design: 512
+wide, 8 heads, one sequence, the whole of it at once.
 `siliform arena --jobs 2` makes the table, [`arena.csv`](arena.csv), and the picture in minutes, and never
 evaluates anything twice; `--mixer`, `--design` and `--lengths` choose. `python -m siliform.arenapage --run`
 makes this page anew.
@@ -48,7 +48,8 @@ makes this page anew.
   learns is not asked here.
 
 Gathers and windows are spelt out as the methods' own code does it: where blocks are copied before attention
-reads them, the copies cross memory, in the format that they have before they are rounded.
+reads them, the copies cross memory. Rows chosen by index that products alone read are chosen among rounded
+ones; other copies move the format that they have before they are rounded.
 """
 
 
@@ -59,10 +60,15 @@ def page(arena: Arena) -> str:
 
 def _parts(arena: Arena) -> Iterator[str]:
     longest = length_name(arena.lengths[-1])
-    yield f"![costs by length on {REFERENCE}, and crossovers on every design](arena.svg)\n"
-    yield f"{len(arena.mixers)} mixers, {len(arena.designs)} designs, {len(arena.runs):,} runs.\n"
+    yield f"![costs by length on {REFERENCE}, and crossovers by design](arena.svg)\n"
+    running = arena.running
+    runs = sum(run.state == "runs" for run in arena.runs)
+    where = f"on {len(running)} of {len(arena.designs)} designs"
+    yield f"{len(arena.mixers)} mixers at {len(arena.lengths)} lengths run {where}: {runs:,} runs.\n"
     yield "## Crossovers\n\nTokens from which on a layer is faster than full attention on the same design.\n"
-    running = [d for d in arena.designs if any(r.latency_s for r in arena.runs if r.design == d)]
+    for design in arena.designs:
+        if design not in running:
+            yield f"{_nothing_on(arena, design)}\n"
     yield _table(
         ("mixer", *running),
         [(f"`{m}`", *(_crossover(arena, m, d, longest) for d in running)) for m in arena.mixers if m != FULL],
@@ -72,6 +78,14 @@ def _parts(arena: Arena) -> Iterator[str]:
     yield "## What does not run\n"
     yield _table(("runs", "design and reason"), [(str(n), r) for r, n in arena.refusals.items()])
     yield ""
+
+
+def _nothing_on(arena: Arena, design: str) -> str:
+    """Why a design has no column: the commonest reason."""
+    tried = sum(run.design == design for run in arena.runs)
+    reason, times = next((r, n) for r, n in arena.refusals.items() if r.startswith(f"{design}: "))
+    short = reason.rpartition(f" on {design}: ")[2].removeprefix(f"{design}: ")
+    return f"Nothing runs on `{design}`, which has no column: {short} ({times} of {tried} tries)."
 
 
 def _crossover(arena: Arena, mixer: str, design: str, longest: str) -> str:

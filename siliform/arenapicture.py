@@ -1,4 +1,4 @@
-"""The arena as one picture: costs by length on one design, crossovers on all. Loads matplotlib."""
+"""The arena as one picture: costs by length on one design, crossovers by design. Loads matplotlib."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def _slim(svg: str) -> str:
 
 def reference_design(arena: Arena) -> str:
     """edge-32x32 where it is one of the designs, else the first on which full attention runs."""
-    running = [d for d in arena.designs if any(run.design == d and run.latency_s for run in arena.runs)]
+    running = arena.running
     return "edge-32x32" if "edge-32x32" in running or not running else running[0]
 
 
 def _figure(arena: Arena, design: str) -> Any:
     from matplotlib.figure import Figure
 
-    rows, columns = len(arena.mixers), len(arena.designs)
+    rows, columns = len(arena.mixers), len(arena.running or arena.designs)
     height = max(6.0, 2.0 + 0.15 * rows)
     wide = 2.5 + 0.42 * columns
     figure = Figure(figsize=(8.0 + wide, height), layout="constrained")
@@ -116,15 +116,16 @@ def _fastest(arena: Arena, design: str) -> list[str]:
 
 def _heat(figure: Any, axes: Any, arena: Arena) -> None:
     """Crossover lengths, a row a mixer: dark is early, white is never."""
+    designs = arena.running or arena.designs
     low, high = log2(arena.lengths[0]), log2(arena.lengths[-1])
     mixers = [mixer for mixer in arena.mixers if mixer != FULL]
-    shades = [[_shade(arena.crossovers[m, d], low, high) for d in arena.designs] for m in mixers]
+    shades = [[_shade(arena.crossovers[m, d], low, high) for d in designs] for m in mixers]
     if not mixers:
-        shades, mixers = [[float("nan")] * len(arena.designs)], [FULL]
-    extent = (0, len(arena.designs), len(mixers), 0)
+        shades, mixers = [[float("nan")] * len(designs)], [FULL]
+    extent = (0, len(designs), len(mixers), 0)
     axes.imshow(shades, cmap="viridis", vmin=low - 1, vmax=high + 1, extent=extent, aspect="auto")
     for row, mixer in enumerate(mixers):
-        for column, design in enumerate(arena.designs):
+        for column, design in enumerate(designs):
             found = arena.crossovers[mixer, design]
             colour = "white" if shades[row][column] < (low + high) / 2 else "black"
             text = {"always": "0", "never": "–", "unknown": "", "below": "<"}.get(found.kind, "")
@@ -132,9 +133,7 @@ def _heat(figure: Any, axes: Any, arena: Arena) -> None:
                 text += _short(found.tokens)
             axes.text(column + 0.5, row + 0.5, text, color=colour, fontsize=5, ha="center", va="center")
     axes.set_yticks([row + 0.5 for row in range(len(mixers))], mixers, fontsize=6)
-    axes.set_xticks(
-        [c + 0.5 for c in range(len(arena.designs))], arena.designs, fontsize=6, rotation=60, ha="right"
-    )
+    axes.set_xticks([c + 0.5 for c in range(len(designs))], designs, fontsize=6, rotation=60, ha="right")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     figure.suptitle(

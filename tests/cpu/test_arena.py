@@ -330,5 +330,6 @@ def test_the_command_writes_table_json_and_picture(
     assert len(read_csv((tmp_path / "out/arena.csv").read_text()).runs) == 8
     assert (tmp_path / "out/arena.png").read_bytes().startswith(b"\x89PNG")
     svg = (tmp_path / "out/arena.svg").read_text()
-    for text in ("linear-transformer", "tile-16x16", "peak memory, MiB", "softmax (full attention)"):
+    for text in ("linear-transformer", "edge-32x32", "peak memory, MiB", "softmax (full attention)"):
         assert text in svg
+    assert "tile-16x16" not in svg  # nothing runs there
