@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from siliform import listing
 from siliform.cli import main
+from siliform.options import SCHEMAS
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,6 +26,7 @@ def test_the_page_shows_what_its_commands_print(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
     commands = 0
+    marked = re.compile(r"(<!-- schemas: begin -->\n).*(<!-- schemas: end -->)", re.DOTALL)
 
     def with_output(block: re.Match[str]) -> str:
         nonlocal commands
@@ -39,4 +42,18 @@ def test_the_page_shows_what_its_commands_print(
     page = ROOT / "docs" / "cli.md"
     text = re.sub(r"```console\n(.*?)\n```", with_output, page.read_text(encoding="utf-8"), flags=re.DOTALL)
     assert commands > 8
-    committed(page, text)
+    committed(page, marked.sub(lambda found: f"{found[1]}{schemas()}{found[2]}", text))
+
+
+def schemas() -> str:
+    """A table of the published schemas and what each describes."""
+    rows = [
+        f"| `{name}` | {f'`{about}`' if about.startswith('siliform ') else about} |"
+        for name, about in SCHEMAS.items()
+    ]
+    return "\n".join(["| schema | of |", "|---|---|", *rows]) + "\n"
+
+
+def test_every_schema_that_is_there_is_published() -> None:
+    files = {path.stem for path in (ROOT / "siliform" / "schemas").glob("*.json")}
+    assert files | set(listing._SCHEMAS) == set(SCHEMAS)
