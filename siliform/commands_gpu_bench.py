@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 def bench(
     suite: Annotated[
-        str, typer.Option("--suite", help="quick: stops after 100 s; full: after 510 s.")
+        str, typer.Option("--suite", help="quick: begins nothing after 100 s; full: after 510 s.")
     ] = "quick",
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="FAMILY", help="This family alone, repeatable.")
@@ -41,15 +41,16 @@ def bench(
     ] = None,
     seconds: Annotated[
         float | None,
-        typer.Option("--seconds", min=0.0, help="No case begins later than this. Default: the suite's."),
+        typer.Option("--seconds", min=0.0, help="Nothing begins later than this. Default: the suite's."),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Check and time kernels beside the libraries' on the GPU of this machine, a line of JSON each.
 
-    Results are compared with float64 first. Exit status 0 where all was measured; 1 where a kernel is wrong,
-    missing or failed, or time ran out; 2 without a GPU; 75 where a kernel took the device with it: the same
-    command then goes on.
+    Results are compared with float64 first. What runs when the seconds are over is finished: some seconds,
+    150 at most. Exit status 0 where all is measured, or refused by this device or these libraries; 1 where
+    something is wrong, missing or failed, or time ran out; 2 without a GPU, or on another mistake; 75 where a
+    kernel took the device with it: the same command then goes on.
     """
     from siliform.kernels.bench.one import LOST
     from siliform.kernels.bench.report import told_run

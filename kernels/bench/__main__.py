@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--suite", default="quick", help="quick (the default) or full")
     parser.add_argument("--only", action="append", default=[], metavar="FAMILY", help="repeatable")
     parser.add_argument("--out", type=Path, help="JSON Lines file to append to")
-    parser.add_argument("--seconds", type=float, help="no case begins later than this; the suite's own else")
+    parser.add_argument("--seconds", type=float, help="nothing begins later than this; the suite's own else")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     given = parser.parse_args(arguments)
     try:

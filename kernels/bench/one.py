@@ -30,6 +30,7 @@ from siliform.kernels.bench.families.base import (
     copied,
     kernel_of,
     relative_error,
+    says_it_cannot,
 )
 from siliform.kernels.bench.lines import Blank, Context, Place, told
 from siliform.kernels.bench.measurement import Measurement
@@ -90,7 +91,7 @@ def _one(
                 error = relative_error(examined.part(made), examined.exact)
                 del made
             text = examined.text if examined is not None and error is not None else None
-            bound = family.bound(case) if ours else None
+            bound = family.bound_of(case, implementation) if error is not None else None
             errors = {"error": _finite(error), "error_bound": bound, "examined": text}
             if bound is not None and error is not None and error > bound:
                 return blank.made(implementation, "wrong", f"error {error:.3g} above {bound:.3g}", **errors)
@@ -103,11 +104,9 @@ def _one(
         return blank.made(implementation, "refused", first_line(error_))
     except UserError as error_:
         return blank.made(implementation, "refused", f"{error_.found} ({error_.where})")
-    except RuntimeError as error_:
-        if ours:
-            traceback.print_exc(file=sys.stderr)
-        return blank.made(implementation, "failed" if ours else "refused", first_line(error_))
     except Exception as error_:
+        if not ours and isinstance(error_, RuntimeError) and says_it_cannot(error_):
+            return blank.made(implementation, "refused", first_line(error_))
         traceback.print_exc(file=sys.stderr)
         return blank.made(implementation, "failed", first_line(error_))
     return blank.made(

@@ -12,31 +12,37 @@ PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}$PWD
 export PYTHONPATH
 unset TRITON_INTERPRET
 
-# Seconds from the start until the last case begins, and until the checks end.
+# Seconds from the start after which nothing more is measured, and until all is over: what is measured then is cut
+# short, and so are the checks.
 MEASURE_S=${MEASURE_S:-450}
-WHOLE_S=${WHOLE_S:-580}
+WHOLE_S=${WHOLE_S:-$((MEASURE_S + 130))}
 began=$(date +%s)
 left() {
-  echo $(($1 - $(date +%s) + began))
+  rest=$(($1 - $(date +%s) + began))
+  [ "$rest" -gt "$2" ] || rest=$2
+  echo "$rest"
 }
 
 # The bench checks each kernel against float64 before it times it, at the sizes that it times.
 # 75: a kernel took the device with it. Its line says so, and another process goes on with the rest.
 for attempt in 1 2 3 4; do
-  "$PYTHON" -m siliform.kernels.bench --suite full --seconds "$(left "$MEASURE_S")" "$@"
+  timeout --foreground -k 10 "$(left "$WHOLE_S" 1)" \
+    "$PYTHON" -m siliform.kernels.bench --suite full --seconds "$(left "$MEASURE_S" 0)" "$@"
   measured=$?
   [ "$measured" -ne 75 ] && break
   echo "attempt $attempt ended with a lost device" >&2
 done
 [ "$measured" -eq 2 ] && exit 2
+if [ "$measured" -eq 124 ] || [ "$measured" -eq 137 ]; then
+  echo "cut short after $WHOLE_S s: run this again to go on" >&2
+  exit 1
+fi
 
 if ! "$PYTHON" -c 'import pytest' 2>/dev/null; then
   echo "pytest is not installed: kernels are checked by the bench alone" >&2
   exit "$measured"
 fi
-rest=$(left "$WHOLE_S")
-[ "$rest" -lt 5 ] && rest=5
-timeout "$rest" "$PYTHON" -m pytest -q tests/gpu
+timeout --foreground -k 10 "$(left "$WHOLE_S" 5)" "$PYTHON" -m pytest -q tests/gpu
 checked=$?
 # 5: pytest found nothing to run. 124: the time was over.
 [ "$checked" -eq 5 ] && checked=0

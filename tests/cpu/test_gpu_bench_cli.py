@@ -145,6 +145,26 @@ def test_the_script_checks_when_it_has_measured(measured: int, checked: int, sta
     assert ("no time was left" in done.stderr) == (checked == 124)
 
 
+def test_the_script_cuts_a_bench_short_that_does_not_end(tmp_path: Path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexec sleep 60\n")
+    python.chmod(0o755)
+    done = subprocess.run(
+        [ROOT / "kernels/measurements/run.sh"],
+        env=os.environ | {"PYTHON": str(python), "MEASURE_S": "0", "WHOLE_S": "1"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "cut short after 1 s: run this again to go on\n"
+
+
+def test_the_readme_names_every_exit_status():
+    text = (ROOT / "kernels/measurements/README.md").read_text()
+    assert all(f"| {status} | " in text for status in (0, 1, 2, LOST))
+
+
 def test_the_seconds_of_a_run_are_handed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys):
     given: list[object] = []
 

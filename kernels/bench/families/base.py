@@ -18,6 +18,16 @@ Thunk = Callable[[], torch.Tensor]
 #: Relative error by norm that a result may have, by its format. Rounding to bf16 is off by 2**-9 at most,
 #: 1.7e-3 by norm, and to fp16 by an eighth of that; fp32 sums of thousands of terms lose a few of 24 bits.
 BOUNDS: Mapping[str, float] = {"bf16": 4e-3, "fp16": 6e-4, "fp32": 1e-5, "int8": 0.0, "int32": 0.0}
+#: The same of a library, whose expressions round to bf16 on the way too (weights, the state of every step).
+#: assumption: less than this, while another function (another mask, a scale left out) is off by far more.
+LIBRARY_BOUND = 5e-2
+#: What torch says where it has no kernel for a device, a format or sizes (attention, _int_mm, _scaled_mm,
+#: cuBLAS, nested tensors), or no compiler; lower case. Anything else that a library raises is a failure.
+CANNOT = (
+    *("no available kernel", "no viable backend", "not supported", "not_supported", "only supported"),
+    *("unsupported", "not implemented", "needs to be greater than", "to be divisible by", "multiple of"),
+    *("working triton installation", "find c compiler"),
+)
 EXAMINED_ROWS = 256  # of a result that is too large to be computed whole in float64
 
 
@@ -95,6 +105,11 @@ class Family:
         """The greatest relative error by norm of our kernel."""
         return BOUNDS[result_format(case)]
 
+    def bound_of(self, case: Case, implementation: str) -> float:
+        """The same of any implementation: a library may round more than our kernel, and not less."""
+        bound = self.bound(case)
+        return bound if implementation == "siliform" else max(bound, LIBRARY_BOUND)
+
     def work(self, case: Case) -> Work | None:
         """What rates are told of; None where it is known behind the run only."""
         raise NotImplementedError
@@ -102,6 +117,12 @@ class Family:
     def op_form(self, case: Case, operands: Tensors) -> OpForm | None:
         """The case as an op of the catalogue; None where no op is what is run."""
         return None
+
+
+def says_it_cannot(error: RuntimeError) -> bool:
+    """Whether a library's error says that it has no kernel for what it was given."""
+    text = str(error).lower()
+    return isinstance(error, NotImplementedError) or any(words in text for words in CANNOT)
 
 
 def kernel_of(case: Case) -> Callable[..., Any]:

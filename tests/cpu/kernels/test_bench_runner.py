@@ -15,7 +15,7 @@ from siliform.kernels.bench import measurement, runner
 from siliform.kernels.bench.case import Case, load
 from siliform.kernels.bench.cuda import commit, find_gpu
 from siliform.kernels.bench.families import FAMILIES
-from siliform.kernels.bench.families.base import Missing, copied, kernel_of
+from siliform.kernels.bench.families.base import LIBRARY_BOUND, Missing, copied, kernel_of
 from siliform.kernels.bench.one import run_case
 from siliform.kernels.bench.report import told_run
 from siliform.kernels.bench.runner import DeviceLost, run_cases
@@ -87,6 +87,45 @@ def test_nan_other_shapes_and_memory_not_written_are_wrong(result, monkeypatch, 
     jsonschema.validate(json.loads(made.line()), SCHEMA)
 
 
+@pytest.mark.parametrize("off", [1.02, 1.1])
+def test_a_baseline_has_a_bound_too(off: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """One that rounds more than our kernel may is measured, one that computes something else is not."""
+
+    def cublas(case: Case, x: dict[str, torch.Tensor]):
+        return lambda: (x["a"] @ x["b"]) * off
+
+    monkeypatch.setattr(type(FAMILIES["matmul"]), "baselines", lambda self: {"cublas": cublas})
+    (made,) = run_case(MATMUL, ["cublas"], FakeDevice(), context(tmp_path / "a"))
+    assert made.error_bound == LIBRARY_BOUND == 0.05
+    if off > 1.05:
+        assert (made.status, made.reason) == ("wrong", f"error {made.error:.3g} above 0.05")
+    else:
+        assert made.status == "measured"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (RuntimeError("No available kernel. Aborting execution."), "refused"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_NOT_SUPPORTED when calling cublasLtMatmul"), "refused"),
+        (RuntimeError("self.size(0) needs to be greater than 16, but got 5"), "refused"),
+        (NotImplementedError('"addmm_cuda" for Char'), "refused"),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied (3x4 and 5x6)"), "failed"),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), "failed"),
+        (ValueError("a fault of ours"), "failed"),
+    ],
+)
+def test_a_baseline_that_breaks_is_refused_only_where_the_library_says_so(
+    error: Exception, status: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    def broken(case: Case, x: object):
+        raise error
+
+    monkeypatch.setattr(type(FAMILIES["matmul"]), "baselines", lambda self: {"cublas": broken})
+    (made,) = run_case(MATMUL, ["cublas"], FakeDevice(), context(tmp_path / "a"))
+    assert (made.status, made.reason) == (status, f"{type(error).__name__}: {error}")
+
+
 def test_a_missing_kernel_is_told_and_its_baselines_run(tmp_path: Path):
     gone = Case(**(vars(MATMUL) | {"kernel": "nothing.at_all"}))
     ours, cublas = run_case(gone, gone.implementations, FakeDevice(), context(tmp_path / "a"))
@@ -149,6 +188,16 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: Path):
     third = run_cases(cases, device, context(path), 100.0, quietly)
     assert (third.written, third.left) == ((), ())
     assert len(path.read_text().splitlines()) == 3
+
+
+def test_nothing_begins_when_the_seconds_are_over_in_the_middle_of_a_case_either(tmp_path: Path):
+    path = tmp_path / "a.jsonl"
+    first = run_cases((MATMUL, COPY), FakeDevice(), context(path), budget_s=1e-9, say=quietly)
+    assert [made.key for made in first.written] == [(MATMUL.name, "siliform")]
+    assert first.left == (MATMUL, COPY)
+    second = run_cases((MATMUL,), FakeDevice(), context(path), budget_s=1e-9, say=quietly)
+    assert [made.key for made in second.written] == [(MATMUL.name, "cublas")]
+    assert second.left == ()
 
 
 def test_what_failed_before_comes_last(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
