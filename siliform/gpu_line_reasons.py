@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from math import log
 from typing import Any
 
-SPREAD = 0.1  # interquartile range over the median from which samples are said to differ
-SLOW = 0.9  # of the design's clock, below which the clock is named
+SPREAD = 0.1  # assumption: interquartile range over the median from which samples are said to differ
+SLOW = 0.9  # assumption: of the design's clock, below which the clock is named
+NEARER = 0.5  # assumption: another implementation explains a row where it is off by half as much
 
 
 def line_reason(line: Any, predicted_s: float, design: str, lines: Sequence[Any]) -> str:
@@ -30,11 +31,11 @@ def _in_cache(line: Any, predicted_s: float, *_: Any) -> str:
 
 
 def _other_implementation(line: Any, predicted_s: float, _: str, lines: Sequence[Any]) -> str:
-    """Another implementation of the same case on the same device, nearer by half or more."""
+    """Another implementation of the same case on the same device, much nearer to the prediction."""
     own = abs(log(predicted_s / line.median_s))
     for other in lines:
         same = (other.case, other.device["name"]) == (line.case, line.device["name"])
-        nearer = abs(log(predicted_s / other.median_s)) < own / 2
+        nearer = abs(log(predicted_s / other.median_s)) < NEARER * own
         if same and nearer and other.implementation != line.implementation:
             return f"{other.implementation} took {other.median_s * 1e6:.1f} us of the same"
     return ""
