@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from siliform.listing import list_designs
+from siliform.rtl.catalogue import UNITS, unit_named
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
@@ -35,3 +36,10 @@ def test_readme_lists_the_designs(capsys: pytest.CaptureFixture[str]) -> None:
         memories = f"{d['scratchpad_bytes'] / 2**20:g} MiB | {d['dram_bytes_per_second'] / 1e9:g} GB/s"
         rows.append(f"| `{d['name']}` | {d['description']} | {peak} | {memories} |")
     assert "\n".join(rows) in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_readme_counts_the_units_in_silicon() -> None:
+    sets = sum(len(unit_named(kind).elaborations()) for kind in UNITS)
+    assert f"| {len(UNITS)} units, {sets} sets of parameters " in (ROOT / "README.md").read_text(
+        encoding="utf-8"
+    )
