@@ -117,7 +117,7 @@ def _estimated(rows: Any, index: int, chip: Any) -> float:
         return float(estimate(graph, chip, bits="traced").latency_s)
     tokens, keys = at["tokens"], at["tokens"] + at["cached"]
     if 0 < at["window"] < keys and rows.family == "decode":
-        keys = at["window"]  # of one token, no other key is ever read
+        keys = at["window"] + 1  # a cache of what a token sees and what has just left: no more is ever read
     b = Builder("row")
     q = b.input("q", tensor(rows.format, at["batch"], at["heads"], tokens, at["width"]))
     k, v = (b.input(name, tensor(rows.format, at["batch"], at["groups"], keys, at["width"])) for name in "kv")

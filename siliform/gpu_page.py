@@ -93,7 +93,9 @@ def declarations(weighed: Iterable[tuple[Lever, float, float]]) -> str:
 def _judged(error: float | None, most: float) -> str:
     if error is None:
         return "-"
-    return f"{error:.1%} met" if error <= most else f"{error:.1%} missed"
+    if error <= most:
+        return f"{error:.1%} met"
+    return f"{error:.1%} missed" if f"{error:.1%}" != f"{most:.1%}" else f"{error:.2%} missed"
 
 
 def _percent(share: float) -> str:

@@ -157,7 +157,8 @@ def _attention(
     gpu, cores = gpu_of(resources.accelerator), _cores(scores, resources)
     assert cores is not None
     of = heads_of(scores.node, scores.contraction.points)
-    if of.queries * of.heads <= DECODE_ROWS * of.groups and of.keys >= LONG_CACHE * of.queries:
+    few = of.queries * of.heads <= DECODE_ROWS * of.groups and of.keys >= LONG_CACHE * of.queries
+    if of.queries == 1 or few:
         alone, beside = (float(decode_cycles(gpu, of, transfer)) for transfer in transfers)
         return alone, beside
     # A tile of keys is gone through whole, and a row's own operations are shared by its tile at least.
@@ -178,9 +179,11 @@ def heads_of(node: Node, points: int) -> Heads:
     seen = points / max(batch * heads * queries * width, 1)
     pattern, window = node.attributes.get("pattern", "full"), int(node.attributes.get("window", 0))
     reach = min(window or keys, keys)
-    ragged = {"causal": 1, "window": 2}.get(str(pattern), 0) if queries > 1 else 0
+    ragged = {"causal": 1, "window": 2}.get(str(pattern), 0)
     if ragged and window and window < keys:
         ragged = 2
+    elif queries == 1:  # the last of a sequence sees all of it
+        ragged = 0
     return Heads(
         batch=batch,
         heads=heads,

@@ -99,6 +99,19 @@ def test_a_cache_misses_nothing_that_fits_and_nearly_all_that_is_far_too_much() 
     assert ada.kept_bytes(96 << 20) == pytest.approx(2 * AMPERE.kept_bytes(96 << 20))
 
 
+def test_what_a_cache_misses_rises_from_nothing() -> None:
+    """The law solved: m = 1 - exp(-m r), whose slope at r = 1 is 2, and which does not jump there."""
+    rounds = np.array([1 + 1e-6, 1.001, 1.01, 1.05, 1.1, 1.4, 3.0, 40.0])
+    missed = share_missed(rounds, 1.0)
+    assert missed == pytest.approx(1 - np.exp(-missed * rounds), rel=1e-7)
+    # By hand, Lambert's W: 1 + W(-r exp(-r)) / r.
+    assert missed[:5] == pytest.approx([2e-6, 1.9973e-3, 0.019736, 0.093702, 0.176134], rel=1e-4)
+    assert float(share_missed(1.0, 1.0)) == 0.0
+    fine = share_missed(np.linspace(0.99, 1.01, 2001), 1.0)
+    assert np.all(np.diff(fine) >= 0)
+    assert np.max(np.diff(fine)) < 2.1e-5
+
+
 def heads(tokens: float, *, groups: int = 8, batch: int = 4, ragged: int = 1) -> Heads:
     seen = (tokens + 1) / 2 if ragged else tokens
     return Heads(batch, 32, groups, tokens, tokens, seen, tokens, ragged, 128, 128)
