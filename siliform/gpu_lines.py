@@ -40,6 +40,7 @@ BOARDS: Mapping[str, str] = MappingProxyType(
         "NVIDIA B200": "nvidia-b200",
     }
 )
+NO_OP = "the line names no op of the catalogue"
 Types = tuple[tuple[str, tuple[int, ...]], ...]  # of operands: a format and extents each
 _EXTENT = r"\d{1,15}"  # no operand is longer
 _TYPE = re.compile(rf"(.+)\[((?:{_EXTENT}(?:,{_EXTENT})*)?)\]", re.ASCII)
@@ -94,7 +95,7 @@ def judged_lines(
     refused: dict[tuple[str, str], Refused] = {}
     host_s = _host_seconds(lines)
     for line in asked:
-        for design, found in _rows(line, host_s.get(line.device["name"])):
+        for design, found in predictions(line, host_s.get(line.device["name"])):
             if isinstance(found, Refused):
                 refused[found.case, found.reason] = found
                 continue
@@ -120,11 +121,11 @@ def _design_of(line: Any) -> str | None:
     A part of a GPU has fewer multiprocessors than the design, whatever it calls itself.
     """
     design = BOARDS.get(line.device["name"])
-    return design if design and line.device["multiprocessors"] == _multiprocessors(design) else None
+    return design if design and line.device["multiprocessors"] == multiprocessors(design) else None
 
 
 @cache
-def _multiprocessors(design: str) -> int:
+def multiprocessors(design: str) -> int:
     from siliform.api import accelerator
     from siliform.arch.gpu.gpu import Gpu
 
@@ -165,8 +166,8 @@ def _host_seconds(lines: Sequence[Any]) -> dict[Any, float]:
     return found
 
 
-def _rows(line: Any, host_s: float | None) -> Iterator[tuple[str, Row | Refused]]:
-    """What becomes of a line, each with the design."""
+def predictions(line: Any, host_s: float | None) -> Iterator[tuple[str, Row | Refused]]:
+    """What is predicted of a line, or why nothing is, each with the design; `host_s` is of one operator."""
     design = _design_of(line)
     if design is None:
         yield "", Refused(line.case, f"there is no design of a device {_board(line)}")
@@ -214,7 +215,7 @@ def _predicted_op(line: Any, design: str) -> float | Refused:
     if family is not None and line.implementation in family.other_functions:
         return Refused(line.case, f"{line.implementation} computes another function of the same operands")
     if line.operands is None or line.op not in OPS:
-        return Refused(line.case, "the line names no op of the catalogue")
+        return Refused(line.case, NO_OP)
     widened = _WIDENED.fullmatch(line.implementation)
     types = []
     for text in line.operands:

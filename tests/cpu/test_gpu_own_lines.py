@@ -10,10 +10,11 @@ import jsonschema
 import pytest
 
 import siliform as sf
-from siliform import gpu_lines, gpu_networks, gpu_told, listing
+from siliform import gpu_coverage, gpu_lines, gpu_networks, gpu_told, listing
 from siliform.gpu_line_reasons import line_reason
 from siliform.graph_ir.errors import UserError
 from siliform.kernels.bench import measurement
+from siliform.kernels.bench.case import load
 from siliform.kernels.bench.checks import FORMAT, VERSION
 from siliform.kernels.bench.measurement import Measurement
 
@@ -150,8 +151,40 @@ def test_a_network_is_predicted_as_the_library_launches_it() -> None:
     assert found.graph_s > 1.2 * fused.latency_s
 
 
+#: Networks take seconds each to be traced; `network` stands for them below.
+CASES = tuple(case for suite in ("tiny", "full") for case in load()[suite] if case.family != "network")
+
+
 def test_every_line_that_the_bench_writes_is_predicted_or_refused_with_a_reason(tmp_path: Path) -> None:
-    """Types with scales, operands that a library widens, and what computes another function."""
+    """All cases of the bench, each in all its implementations, with times that nobody measured."""
+    path, wanted = tmp_path / "made.jsonl", set()
+    with path.open("w") as file:
+        for made in (made for case in CASES for made in gpu_coverage.lines_of(case)):
+            file.write(made.line() + "\n")
+            wanted.add((made.case, made.implementation))
+    assert len(wanted) > 500
+    judged = sf.gpu.validate("none", measurements=path)
+    found = {(t.shapes(row), t.framework) for t in judged.tables for row in range(len(t.measured_s))}
+    refused = {each.case for each in judged.refused}
+    assert found <= wanted
+    assert {case for case, _ in wanted - found} == refused
+    assert all(0 < seconds < 10 for table in judged.tables for seconds in table.predicted_s)
+    known = (gpu_lines.NO_OP, "computes another function of the same operands", "tensor takes ")
+    assert all(any(words in each.reason for words in known) for each in judged.refused)
+
+
+def test_the_list_of_what_is_predicted_is_generated() -> None:
+    """But for networks, whose row takes as long as they do."""
+    page = gpu_coverage.PAGE.read_text(encoding="utf-8")
+    shown = page.partition(gpu_coverage.BEGIN)[2].partition(gpu_coverage.END)[0].strip().splitlines()
+    told = gpu_coverage.coverage([case for case in load()["full"] if case.family != "network"])
+    advice = "bring the list up to date: python -m siliform.gpu_coverage --write"
+    assert [row for row in shown if not row.startswith("| network ")] == told.splitlines(), advice
+    assert "| network | transformers; transformers eager | - |" in shown
+
+
+def test_types_with_scales_and_operands_that_a_library_widens(tmp_path: Path) -> None:
+    """And what computes another function."""
     block = ("bf16[64,256]", "int4@block32:bf16[128,256]")
     binary = ("binary[64,256]", "binary[128,256]")
     path = write(
@@ -276,8 +309,8 @@ def test_a_board_that_only_resembles_one_of_ours_is_refused(changed, found: str,
     assert [table.design for table in beside.tables] == [H100]
 
 
-def test_boards_have_the_multiprocessors_of_their_designs() -> None:
-    counts = {design: gpu_lines._multiprocessors(design) for design in gpu_lines.BOARDS.values()}
+def test_boards_have_themultiprocessors_of_their_designs() -> None:
+    counts = {design: gpu_lines.multiprocessors(design) for design in gpu_lines.BOARDS.values()}
     assert counts == {A100: 108, H100: 132, H200: 132, L40S: 142, B200: 148}  # as their data sheets say
 
 
