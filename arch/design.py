@@ -64,7 +64,7 @@ def load_design(name_or_path: str | Path, overrides: Mapping[str, Any] | None = 
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             asked=f"the design file {path}",
-            found=f"{type(error).__name__}: {error}",
+            found=getattr(error, "strerror", None) or str(error),
             where=str(path),
             next_step=f"give a readable TOML file or one of {', '.join(design_names())}",
         ) from error

@@ -42,8 +42,10 @@ def spec_named(name: str) -> ModelSpec:
     return model_named(name)
 
 
-def mixer_spec(method: str) -> ModelSpec:
+def mixer_spec(method: str, where: str = "--model") -> ModelSpec:
     """One layer of a method's token mixer, of the sizes at which mixers are compared.
+
+    `where` is the option that named it, for errors.
 
     Raises
     ------
@@ -54,7 +56,7 @@ def mixer_spec(method: str) -> ModelSpec:
         raise UserError(
             asked=f"the mixer of {found.name}",
             found=f"a method that is no mixer: {found.structure}",
-            where="--model",
+            where=where,
             next_step=f"trace a network of it: {found.example}",
         )
     return ModelSpec(

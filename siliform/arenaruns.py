@@ -302,7 +302,8 @@ def _mixers(names: Iterable[str]) -> tuple[str, ...]:
     from siliform.models.build import mixer_spec
     from siliform.models.methods import METHODS
 
-    chosen = [mixer_spec(name.removeprefix("mixer:")).name.removeprefix("mixer:") for name in names]
+    asked = [mixer_spec(name.removeprefix("mixer:"), "--mixer") for name in names]
+    chosen = [spec.name.removeprefix("mixer:") for spec in asked]
     chosen = chosen or [
         method.name
         for method in METHODS.values()

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 LEAST_S = 1.0  # ten to fifty of the 20 to 100 ms in which NVML's counter changes
 MOST_S = 3.0  # assumption: a counter that has not changed by then is no use
-BATCH_S = 4e-3  # assumption: well within one interval of the counter
 
 
 class NoEnergy(Exception):

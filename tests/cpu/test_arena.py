@@ -333,3 +333,21 @@ def test_the_command_writes_table_json_and_picture(
     for text in ("linear-transformer", "edge-32x32", "peak memory, MiB", "softmax (full attention)"):
         assert text in svg
     assert "tile-16x16" not in svg  # nothing runs there
+
+
+def test_a_method_that_is_no_mixer_and_a_design_that_is_not_there_name_their_options(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for option, value, parts in (
+        ("--mixer", "tome", ("asked: the mixer of tome\n", "\nwhere: --mixer\n")),
+        (
+            "--design",
+            "nofile.toml",
+            ("asked: the design file nofile.toml\nfound: No such file or directory\n",),
+        ),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(["arena", option, value, "--lengths", "16", "--out", str(tmp_path)])
+        told = capsys.readouterr().err
+        assert stop.value.code == 2
+        assert all(part in told for part in parts), told

@@ -131,8 +131,14 @@ def test_a_path_is_a_design_too(tmp_path: Path) -> None:
     mine = tmp_path / "mine.toml"
     mine.write_text(EDGE.replace('"edge-32x32"', '"mine"'))
     assert load_design(mine).name == load_design(str(mine)).name == "mine"
-    with pytest.raises(UserError, match="FileNotFoundError"):
+    with pytest.raises(UserError) as caught:
         load_design(tmp_path / "other.toml")
+    assert str(caught.value).startswith(
+        f"asked: the design file {tmp_path / 'other.toml'}\n"
+        "found: No such file or directory\n"
+        f"where: {tmp_path / 'other.toml'}\n"
+        "next:  give a readable TOML file or one of "
+    )
 
 
 # -- mistakes ----------------------------------------------------------------------------------------
