@@ -295,19 +295,8 @@ def lean_attention(
     checks.choice(KERNEL, "pattern", pattern, PATTERNS)
     checks.op_types(KERNEL, "attention", q, k, v, pattern=pattern, scale=scale)
     check_operands(KERNEL, q, k, v, "softmax")
-    if lengths is not None:
-        checks.one_device(KERNEL, q=q, lengths=lengths)
-        checks.dtypes(KERNEL, (torch.int32,), lengths=lengths)
-        checks.shaped(KERNEL, lengths=(lengths, q.shape[:-3]))
-    batch, (heads, queries), groups = q.shape[:-3].numel(), q.shape[-3:-1], k.shape[-3]
-    rows = heads // groups * queries
-    if rows > MOST_ROWS:
-        raise checks.refusal(
-            KERNEL,
-            asked=f"the kernel {KERNEL} for {rows} queries that share a head of keys",
-            found=f"they are the rows of one tile, of which there are {MOST_ROWS} at most",
-            next_step="use siliform.kernels.gpu.attention, which has tiles of queries",
-        )
+    batch, groups = q.shape[:-3].numel(), k.shape[-3]
+    rows = _rows(q, k, lengths)
     made = q.new_empty(*q.shape[:-1], v.shape[-1])
     if not made.numel():
         return made
@@ -326,6 +315,24 @@ def lean_attention(
         pieces = pieces or fixed_pieces(batch * groups, triton.cdiv(line.keys, tiles.keys), programs)
     _launch(x, y, z, line, tiles, (variant, programs, pieces), abs(factor), int(pattern == "causal"), made)
     return made
+
+
+def _rows(q: torch.Tensor, k: torch.Tensor, lengths: torch.Tensor | None) -> int:
+    """Queries that share a head of keys; UserError for more than a tile has, or lengths that do not fit."""
+    if lengths is not None:
+        checks.one_device(KERNEL, q=q, lengths=lengths)
+        checks.dtypes(KERNEL, (torch.int32,), lengths=lengths)
+        checks.shaped(KERNEL, lengths=(lengths, q.shape[:-3]))
+    (heads, queries), groups = q.shape[-3:-1], k.shape[-3]
+    rows = heads // groups * queries
+    if rows > MOST_ROWS:
+        raise checks.refusal(
+            KERNEL,
+            asked=f"the kernel {KERNEL} for {rows} queries that share a head of keys",
+            found=f"they are the rows of one tile, of which there are {MOST_ROWS} at most",
+            next_step="use siliform.kernels.gpu.attention, which has tiles of queries",
+        )
+    return rows
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ import triton
 import triton.language as tl
 from triton.tools.tensor_descriptor import TensorDescriptor
 
+from siliform.graph_ir.errors import UserError
 from siliform.kernels.dtypes import DTYPE_OF
 from siliform.kernels.gpu import checks
 from siliform.kernels.gpu.aot import Build
@@ -242,24 +243,9 @@ def _product(
     tile = tile or tile_for(m, n, lead, processors, tiles)
     described = _describable(a, b, c)
     if variant == "persistent" and not described:
-        raise checks.refusal(
-            "matmul",
-            asked=f"the persistent kernel for a {_layout(a)} and b {_layout(b)}",
-            found="descriptors take one matrix each, not empty, contiguous along one axis, with its base and "
-            f"its other stride at multiples of {DESCRIPTOR_BYTES} bytes",
-            next_step="pad the last axis, make the operands contiguous, or leave variant out",
-        )
-    block_k = tile.k_bytes // a.element_size()
-    constants = {
-        "BLOCK_M": tile.m,
-        "BLOCK_N": tile.n,
-        "BLOCK_K": block_k,
-        "GROUP": tile.group,
-        "SUM": tl.int32 if a.dtype is torch.int8 else tl.float32,
-        "IMPRECISE": min(PROMOTED_TERMS, block_k) if promoted else None,
-        "BIASED": bias is not None,
-        "num_warps": tile.num_warps,
-    }
+        raise _undescribed(a, b)
+    constants = _constants(a, bias, tile, promoted)
+    block_k = constants["BLOCK_K"]
     limit = shared_bytes(a.device)
     steps = triton.cdiv(k, block_k)
     parts = parts_for(_tiles(c, tile), steps, processors)
@@ -278,6 +264,32 @@ def _product(
         whole = k % block_k == 0
         strides = (*a.stride(), *b.stride())
         tiled[(_tiles(c, tile),)](a, b, bias, c, m, n, k, *strides, WHOLE_K=whole, **constants)
+
+
+def _undescribed(a: torch.Tensor, b: torch.Tensor) -> UserError:
+    """The error of operands that no descriptor takes."""
+    return checks.refusal(
+        "matmul",
+        asked=f"the persistent kernel for a {_layout(a)} and b {_layout(b)}",
+        found="descriptors take one matrix each, not empty, contiguous along one axis, with its base and "
+        f"its other stride at multiples of {DESCRIPTOR_BYTES} bytes",
+        next_step="pad the last axis, make the operands contiguous, or leave variant out",
+    )
+
+
+def _constants(a: torch.Tensor, bias: torch.Tensor | None, tile: Tile, promoted: bool) -> dict[str, Any]:
+    """What a kernel of this tile is compiled for, but for its stages."""
+    block_k = tile.k_bytes // a.element_size()
+    return {
+        "BLOCK_M": tile.m,
+        "BLOCK_N": tile.n,
+        "BLOCK_K": block_k,
+        "GROUP": tile.group,
+        "SUM": tl.int32 if a.dtype is torch.int8 else tl.float32,
+        "IMPRECISE": min(PROMOTED_TERMS, block_k) if promoted else None,
+        "BIASED": bias is not None,
+        "num_warps": tile.num_warps,
+    }
 
 
 def _launch_persistent(
