@@ -13,8 +13,8 @@ from siliform.arch.gpu.gpu import Gpu
 from siliform.arch.gpu.kernel import kernel
 from siliform.arch.gpu.product import product_cycles
 from siliform.arch.tech import measured
-from siliform.gpu_estimates import Compared, compared
-from siliform.gpu_levers import Lever, levers
+from siliform.gpu_estimates import Compared, compared, pooled
+from siliform.gpu_levers import Lever, levers, weighed
 from siliform.gpu_told import PAGE
 from siliform.simulator.simulation import Simulation
 
@@ -142,3 +142,24 @@ def test_the_other_parts_of_the_page() -> None:
         assert gpu_page.replaced(page, part, "made anew").count("made anew") == 1
     with pytest.raises(ValueError, match="no part rumours"):
         gpu_page.replaced(page, "rumours", "")
+
+
+@needs_tables
+def test_the_generated_parts_of_the_page_are_as_they_are_now() -> None:
+    """A sample of each: targets of products, the estimate's errors of one GPU, what declarations do."""
+    page = PAGE.read_text(encoding="utf-8")
+
+    def shown(part: str) -> str:
+        begin, end = gpu_page.marks(part)
+        return page.partition(begin)[2].partition(end)[0]
+
+    made = {
+        "targets": gpu_page.targets(sf.gpu.validate(families=["gemm"])),
+        "estimates": gpu_page.estimates(pooled(["nvidia-a100"], ["gemm", "decode"])),
+        "declarations": gpu_page.declarations(weighed()),
+    }
+    for part, told in made.items():
+        rows = [row for row in told.splitlines() if "nvidia-" in row]
+        assert rows
+        missing = [row for row in rows if row not in shown(part)]
+        assert not missing, "bring the page up to date: python -m siliform.gpu_told --write"
