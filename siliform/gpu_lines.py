@@ -66,31 +66,8 @@ def judged_lines(
     `gpus` and `families` are what is judged of them, all where they are empty. UserError where nothing can be
     read, or nothing of that is measured or can be predicted.
     """
-    from siliform.kernels.bench.measurement import read, read_all
-
-    read_lines = read_all(path) if path.is_dir() else read(path)
-    lines = [m for m in read_lines if m.median_s is not None]
-    if not lines:
-        raise _none_of(path, f"no measured kernel among {len(read_lines)} lines", MEASURE)
-    asked = [
-        line
-        for line in lines
-        if (not gpus or _design_of(line) in gpus) and (not families or line.family in families)
-    ]
-    if not asked:
-        there = [
-            ", ".join(dict.fromkeys(names))
-            for names in (
-                (line.family for line in lines),
-                (_design_of(line) or _board(line) for line in lines),
-            )
-        ]
-        raise _none_of(
-            path,
-            f"no line of {part_asked(gpus, families)}",
-            f"ask for {there[0]}, on {there[1]}",
-            "--gpu and --family",
-        )
+    lines = _measured(path)
+    asked = _asked(path, lines, gpus, families)
     rows: dict[tuple[str, str, str, str], list[Row]] = defaultdict(list)
     refused: dict[tuple[str, str], Refused] = {}
     host_s = _host_seconds(lines)
@@ -106,9 +83,36 @@ def judged_lines(
         raise _none_of(
             path,
             f"no prediction of any of {len(refused)} cases, such as {first.case}: {first.reason}",
-            f"{MEASURE} that there is a design of: {', '.join(BOARDS)}",
+            "measure what is predicted (kernels/measurements/README.md lists it) on one of "
+            f"{', '.join(BOARDS)}",
         )
     return [_table(name, found, lines) for name, found in rows.items()], tuple(refused.values())
+
+
+def _measured(path: Path) -> list[Any]:
+    """The lines with a time of a file, or of every file of a folder; UserError for none."""
+    from siliform.kernels.bench.measurement import read, read_all
+
+    held = read_all(path) if path.is_dir() else read(path)
+    lines = [line for line in held if line.median_s is not None]
+    if not lines:
+        raise _none_of(path, f"no measured kernel among {len(held)} lines", MEASURE)
+    return lines
+
+
+def _asked(path: Path, lines: Sequence[Any], gpus: Sequence[str], families: Sequence[str]) -> list[Any]:
+    """Those of some GPUs and families, where any are named; UserError, which says what there is, for none."""
+    asked = [
+        line
+        for line in lines
+        if (not gpus or _design_of(line) in gpus) and (not families or line.family in families)
+    ]
+    if not asked:
+        there = ", ".join(dict.fromkeys(line.family for line in lines))
+        on = ", ".join(dict.fromkeys(_design_of(line) or _board(line) for line in lines))
+        found = f"no line of {part_asked(gpus, families)}"
+        raise _none_of(path, found, f"ask for {there}, on {on}", "--gpu and --family")
+    return asked
 
 
 def _none_of(path: Path, found: str, next_step: str, where: str = "--measurements") -> UserError:

@@ -301,7 +301,7 @@ def test_a_board_that_only_resembles_one_of_ours_is_refused(changed, found: str,
         f"asked: the measurements of {path}\n"
         f"found: no prediction of any of 1 cases, such as x: {reason}\n"
         "where: --measurements\n"
-        "next:  measure some with `siliform gpu bench` on a machine with a GPU that there is a design of: "
+        "next:  measure what is predicted (kernels/measurements/README.md lists it) on one of "
         "NVIDIA A100-SXM4-80GB, NVIDIA H100 80GB HBM3, NVIDIA H200, NVIDIA L40S, NVIDIA B200"
     )
     beside = sf.gpu.validate("none", measurements=write(path, other, line("one", SQUARE, 10e-6)))
