@@ -153,8 +153,8 @@ def _table(name: tuple[str, str, str, str], rows: Sequence[Row], lines: Sequence
         form,
         lambda index: str(rows[index].line.case),
         None,
-        np.array([row.predicted_s for row in rows]),
-        np.array([row.measured_s for row in rows]),
+        np.array([row.predicted_s for row in rows], np.float64),
+        np.array([row.measured_s for row in rows], np.float64),
         np.full(len(rows), True),
         lambda index: line_reason(rows[index].line, rows[index].predicted_s, design, lines),
     )

@@ -349,6 +349,11 @@ def test_operands_that_no_op_takes_are_told(changed, reason: str, tmp_path: Path
     assert refused.reason.startswith(reason)
 
 
+def test_a_time_of_whole_seconds_is_a_time(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", line("one", SQUARE, 10**30))
+    assert gpu_told.as_object(sf.gpu.validate("none", measurements=path))["worst"][0]["measured_s"] == 1e30
+
+
 def test_a_file_without_a_measured_kernel_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         sf.gpu.validate("none", measurements=write(tmp_path / "b.jsonl", line("x", None, None)))
