@@ -76,7 +76,7 @@ class Judged:
             mean=float(np.mean(np.abs(errors))),
             median=float(np.median(np.abs(errors))),
             worst=float(np.max(np.abs(errors))),
-            bias=float(np.exp(np.mean(np.log(errors + 1))) - 1),
+            bias=float(np.exp(np.mean(np.log(self.predicted_s[which] / self.measured_s[which]))) - 1),
         )
 
     def parts(self) -> dict[str, Figures | None]:
