@@ -16,8 +16,8 @@ from siliform.simulator.report import Origin, Part
 
 #: Area from scaled cell and SRAM tables, wires and control left out: an assumption of a quarter.
 AREA_UNCERTAINTY = 0.25
-#: The law of a GPU's kernels is off by 7 to 15 % on bf16 products of public tables, and by 15 to 47 % on their
-#: attentions, by GPU with all libraries together (docs/gpu.md): the most of these.
+#: The law of a GPU's kernels is off by 7 to 15 % on bf16 products of public tables, and by 15 to 47 % on
+#: their attentions, by GPU with all libraries together (docs/gpu.md): the most of these.
 GPU_UNCERTAINTY = 0.5
 #: What no constant charges, said beside those that do.
 LEFT_OUT = "registers inside units and wires between them are not charged"
