@@ -22,10 +22,10 @@ def test_an_architecture_is_traced_and_compared():
 
 
 def attempts_of(model_type):
-    """In a process of its own, which limits its memory."""
+    """In a process of its own, which limits its memory; a fork would wait for threads that it lacks."""
     import multiprocessing
 
-    with multiprocessing.get_context("fork").Pool(1) as pool:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(collected, (model_type,))
 
 
