@@ -58,12 +58,13 @@ def compared(
 ) -> Compared | None:
     """A sample of a table's held-out rows, drawn once; None where there is no such table.
 
+    The law has the kernels that estimates have: attention's are FlashAttention's, whatever the library.
     `cold_only` draws from the rows whose operands come from DRAM alone.
     """
     from siliform.api import accelerator
     from siliform.arch.gpu.gpu import Gpu
     from siliform.arch.tech.measured import rows_of
-    from siliform.arch.tech.measured_as import predicted
+    from siliform.arch.tech.measured_as import PAGED_SHARE, predicted
 
     rows = rows_of(design, family, framework)
     if rows is None:
@@ -75,7 +76,7 @@ def compared(
         rows = rows.some(np.flatnonzero(predicted(gpu, rows).missed >= COLD))
     drawn = np.random.default_rng(0).permutation(len(rows))[:count]
     rows = rows.some(np.sort(drawn))
-    law = predicted(gpu, rows)
+    law = predicted(gpu, rows, paged_share=PAGED_SHARE)
     told = np.array([_estimated(rows, index, chip) for index in range(len(rows))])
     return Compared(
         family,

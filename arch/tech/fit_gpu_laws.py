@@ -2,14 +2,15 @@
 
 ::
 
-    python -m siliform.arch.tech.fit_gpu_laws [products|attention]
+    python -m siliform.arch.tech.fit_gpu_laws [products|attention|trtllm|sglang]
 
 Needs ``pip install 'siliform[yardstick]'``. Fitted to one half of the shapes of two GPUs, by a hash of the
 shape: the constants of Hopper to an H100's, those of Ampere to an A100's, those that all share to both at
 once. Products (bf16) to the tables of all three frameworks, which all call cuBLAS; attention to those of
-vLLM, which calls FlashAttention 3 on Hopper and 2 on Ampere. The other halves, and other GPUs, are left to
-judge (``siliform gpu validate``). What is printed is then written by hand into arch/gpu/generation.py,
-arch/designs/nvidia-*.toml and measured_as.PAGED_SHARE.
+vLLM, which calls FlashAttention 3 on Hopper and 2 on Ampere; the kernels of the other two, which are others,
+to theirs. The other halves, and other GPUs, are left to judge (``siliform gpu validate``). What is printed is
+then written by hand into arch/gpu/generation.py, arch/gpu/libraries.py, arch/designs/nvidia-*.toml and
+measured_as.PAGED_SHARE.
 
 The fit is by Levenberg and Marquardt on logarithms, of constants and of predicted over measured time, each
 row weighed by ``1 / sqrt(1 + (error / 5 %)**2)``, so that far rows pull no more than near ones. Constants
@@ -28,6 +29,7 @@ import numpy as np
 from siliform.arch.design import load_design
 from siliform.arch.gpu.generation import GENERATIONS, Generation
 from siliform.arch.gpu.gpu import Gpu
+from siliform.arch.gpu.libraries import LIBRARIES
 from siliform.arch.tech.measured import Rows, rows_of
 from siliform.arch.tech.measured_as import PAGED_SHARE, predicted_seconds
 
@@ -72,16 +74,33 @@ ATTENTION: Mapping[str, tuple[float, float]] = {
         )
     },
 }
+_WHOLE = ("block_cycles", "tile_percent", "softmax_overlap_percent")
+_DECODE = ("decode_block_cycles", "decode_width_cycles", "decode_bytes_per_cycle")
+_BOUNDS = {name.split(".")[1]: bounds for name, bounds in ATTENTION.items() if name.startswith("hopper.")}
 #: What is fitted: constants, and the families and frameworks whose rows they are fitted to.
 FITS: Mapping[str, tuple[Mapping[str, tuple[float, float]], tuple[tuple[str, str], ...]]] = {
     "products": (PRODUCTS, tuple(("gemm", framework) for framework in ("vllm", "trtllm", "sglang"))),
     "attention": (ATTENTION, tuple((family, "vllm") for family in ("prefill", "decode", "encoder"))),
+    "trtllm": (
+        {
+            **{f"hopper.{name}": _BOUNDS[name] for name in _WHOLE},
+            **{f"ampere.{name}": _BOUNDS[name] for name in ("block_cycles", "tile_percent")},
+        },
+        (("prefill", "trtllm"), ("encoder", "trtllm")),
+    ),
+    "sglang": (
+        {
+            **{f"hopper.{name}": _BOUNDS[name] for name in (*_WHOLE, *_DECODE)},
+            "ampere.softmax_overlap_percent": _BOUNDS["softmax_overlap_percent"],
+        },
+        tuple((family, "sglang") for family in ("prefill", "decode", "encoder")),
+    ),
 }
 Constants = dict[str, float]
 
 
 def now() -> Constants:
-    """All constants as they are."""
+    """All constants as they are, attention's those of the generations."""
     design = load_design("nvidia-h100")
     launch: Any = design.unit("launch")
     made = {
@@ -94,6 +113,17 @@ def now() -> Constants:
         generation, _, constant = name.rpartition(".")
         if name not in made:
             made[name] = float(getattr(GENERATIONS[generation or "hopper"], constant))
+    return made
+
+
+def own(what: str) -> Constants:
+    """Those that a library has of its own; nothing for the fit of something else."""
+    library = LIBRARIES.get(what)
+    if library is None:
+        return {}
+    made = {"paged_percent": library.paged_share * 100}
+    for generation, constants in library.constants.items():
+        made |= {f"{generation}.{name}": value for name, value in constants.items()}
     return made
 
 
@@ -204,12 +234,14 @@ def _least_squares(
 
 def main(arguments: Sequence[str]) -> None:
     """Print the constants, old and new, and the training error."""
-    constants = now()
+    found: Constants = {}
     for what, (bounds, kinds) in FITS.items():
         if arguments and what not in arguments:
             continue
-        rows, before = training(kinds), dict(constants)
-        constants = fitted(constants, bounds, rows)
+        rows, before = training(kinds), now() | found | own(what)
+        constants = fitted(before, bounds, rows)
+        if what not in LIBRARIES:
+            found |= {name: constants[name] for name in bounds}
         print(what)
         for name in bounds:
             ends = " at its bound" if at_bound(constants[name], bounds[name]) else ""

@@ -6,7 +6,7 @@ No shape is looked up here: each time is the law's, of what the harness ran.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from siliform.arch.gpu.attention import Heads, decode_cycles, whole_cycles
 from siliform.arch.gpu.cache import share_missed
 from siliform.arch.gpu.gpu import Gpu
 from siliform.arch.gpu.kernel import Kernel, kernel
+from siliform.arch.gpu.libraries import LIBRARIES
 from siliform.arch.gpu.product import product_cycles
 from siliform.arch.tech.fp8_products import QUANTISERS, fp8_product_cycles, quantising_cycles
 from siliform.arch.tech.measured import Rows
@@ -83,16 +84,23 @@ class Predicted:
 
 
 def predicted_seconds(
-    gpu: Gpu, rows: Rows, *, paged_share: float = PAGED_SHARE, harness: Harness | None = None
+    gpu: Gpu, rows: Rows, *, paged_share: float | None = None, harness: Harness | None = None
 ) -> Any:
     """What the laws say of each row, float64."""
     return predicted(gpu, rows, paged_share=paged_share, harness=harness).seconds
 
 
 def predicted(
-    gpu: Gpu, rows: Rows, *, paged_share: float = PAGED_SHARE, harness: Harness | None = None
+    gpu: Gpu, rows: Rows, *, paged_share: float | None = None, harness: Harness | None = None
 ) -> Predicted:
-    """The same in its parts; of a product under another harness than the framework's, if one is given."""
+    """The same in its parts.
+
+    An attention is predicted by the constants of its framework's kernels, unless `paged_share` is given: then
+    by the GPU's, as they are, and this share. A product's harness is its framework's, unless one is given.
+    """
+    if rows.family != "gemm" and paged_share is None:
+        gpu, paged_share = _as_library(gpu, rows.framework)
+    paged_share = PAGED_SHARE if paged_share is None else paged_share
     if rows.family == "gemm":
         made, around, missed = _products(gpu, rows, harness or HARNESSES[rows.framework])
     elif rows.family == "decode":
@@ -101,6 +109,14 @@ def predicted(
         made, around, missed = _whole(gpu, rows, paged_share)
     around = np.broadcast_to(np.asarray(around, float), np.shape(made.cycles))
     return Predicted(made.cycles / gpu.clock_hz, around / gpu.clock_hz, missed)
+
+
+def _as_library(gpu: Gpu, framework: str) -> tuple[Gpu, float]:
+    """A GPU whose attention kernels are a framework's, and the share at which it writes to pages."""
+    library = LIBRARIES.get(framework)
+    if library is None:
+        return gpu, PAGED_SHARE
+    return replace(gpu, constants=library.of(gpu.constants)), library.paged_share
 
 
 def _products(gpu: Gpu, rows: Rows, how: Harness) -> tuple[Kernel, Any, Any]:

@@ -17,10 +17,10 @@ MOVES = 0.05  # most of any constant: the waits in decoding are known to 4 %, ot
 
 
 @needs_tables
-@pytest.mark.parametrize("what", ["products", "attention"])
+@pytest.mark.parametrize("what", list(fit_gpu_laws.FITS))
 def test_one_round_of_the_fit_moves_no_constant(what: str) -> None:
     bounds, kinds = fit_gpu_laws.FITS[what]
-    start = fit_gpu_laws.now()
+    start = fit_gpu_laws.now() | fit_gpu_laws.own(what)
     ends = fit_gpu_laws.fitted(start, bounds, fit_gpu_laws.training(kinds), rounds=1)
     moved = {name: ends[name] / start[name] - 1 for name in bounds}
     assert {name: by for name, by in moved.items() if abs(by) > MOVES} == {}
