@@ -31,6 +31,7 @@ def printed(command: str, folder: Path) -> str:
     """What a command of the page prints, without how long it took."""
     program, *arguments = shlex.split(command)
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{folder}", "COLUMNS": "100"}
+    environment.pop("PYTEST_ADDOPTS", None)  # what this run was asked to print is not what the page shows
     done = subprocess.run(
         [*PROGRAMS[program], *arguments],
         cwd=folder,
