@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +65,7 @@ class OpForm:
     attributes: Mapping[str, Any]
 
 
-class Family:
+class Family(ABC):
     """Cases that share operands, baselines and the meaning of their axes. Subclasses are without state."""
 
     name: str
@@ -73,9 +74,9 @@ class Family:
     #: Whether operands are so large that one set is cycled only (whole networks).
     one_set = False
 
+    @abstractmethod
     def operands(self, case: Case, device: torch.device) -> Tensors:
         """Random operands by the case's seed."""
-        raise NotImplementedError
 
     def thunk(self, implementation: str, case: Case, operands: Tensors) -> Thunk:
         """A call of one implementation; what is prepared once (packing, compiling) is prepared here.
@@ -90,16 +91,16 @@ class Family:
         return made(case, operands)
 
     def ours(self, case: Case, operands: Tensors) -> Thunk:
-        """A call of the case's kernel."""
-        raise NotImplementedError
+        """A call of the case's kernel; Missing in a family that has none (ceilings, whole networks)."""
+        raise Missing(f"{self.name} has no kernel of its own")
 
     def baselines(self) -> Mapping[str, Callable[[Case, Tensors], Thunk]]:
         """By name, what makes a call of it."""
         return {}
 
+    @abstractmethod
     def exact(self, case: Case, operands: Tensors) -> Examined | None:
         """What is right, in float64 of these operands; None where nothing says."""
-        raise NotImplementedError
 
     def bound(self, case: Case) -> float:
         """The greatest relative error by norm of our kernel."""
@@ -110,9 +111,9 @@ class Family:
         bound = self.bound(case)
         return bound if implementation == "siliform" else max(bound, LIBRARY_BOUND)
 
+    @abstractmethod
     def work(self, case: Case) -> Work | None:
         """What rates are told of; None where it is known behind the run only."""
-        raise NotImplementedError
 
     def op_form(self, case: Case, operands: Tensors) -> OpForm | None:
         """The case as an op of the catalogue; None where no op is what is run."""
